@@ -1,0 +1,1 @@
+//! The lock side on a computer: reference lock, simulator, demo locks.

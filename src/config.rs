@@ -1,0 +1,1 @@
+//! Configuration: one struct, unknown keys refused, checked once.

@@ -1,0 +1,1 @@
+//! Passwords, signing keys, tokens, certificates and random secrets.

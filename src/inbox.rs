@@ -1,0 +1,1 @@
+//! Messages from locks: verified, committed, acknowledged, answered.

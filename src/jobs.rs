@@ -1,0 +1,1 @@
+//! Timed work, one round a call.

@@ -1,0 +1,17 @@
+//! Doorward: the self-hosted backend for apartments with Wi-Fi smart locks.
+//!
+//! Folders are floors and a file imports only from floors below its own: `domain` and `config` (0),
+//! `crypto` (1), `store` and `mqtt` (2), `app` and `agent` (3), `http`, `inbox` and `jobs` (4),
+//! `server` (5). `docs/ARCHITECTURE.md` draws the house; `tests/architecture.rs` holds it up.
+
+pub mod agent;
+pub mod app;
+pub mod config;
+pub mod crypto;
+pub mod domain;
+pub mod http;
+pub mod inbox;
+pub mod jobs;
+pub mod mqtt;
+pub mod server;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The database: diesel lives here and nowhere else.
