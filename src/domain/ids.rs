@@ -113,7 +113,16 @@ mod tests {
     fn other_texts_are_not_ids() {
         let lock = LockId::from_bits(7);
         let upper = format!("lock_{:032X}", u128::MAX);
-        for text in ["", "lock_", "lock", "lock_zz", "grant_", &lock.as_str()[..36], &upper, &format!("{lock}0")] {
+        for text in [
+            "",
+            "lock_",
+            "lock",
+            "lock_zz",
+            "grant_",
+            &lock.as_str()[..36],
+            &upper,
+            &format!("{lock}0"),
+        ] {
             assert!(text.parse::<LockId>().is_err(), "{text}");
         }
         assert!(lock.as_str().parse::<GrantId>().is_err());

@@ -62,7 +62,10 @@ impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
-        Self::from_millis(self.0.saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millis(
+            self.0
+                .saturating_add(i64::try_from(later.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -70,7 +73,10 @@ impl std::ops::Sub<Duration> for Timestamp {
     type Output = Self;
 
     fn sub(self, earlier: Duration) -> Self {
-        Self::from_millis(self.0.saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)))
+        Self::from_millis(
+            self.0
+                .saturating_sub(i64::try_from(earlier.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 }
 
@@ -85,7 +91,11 @@ impl FromStr for Timestamp {
         }
         let instant: jiff::Timestamp = text.parse().map_err(|_| BadTimestamp)?;
         let ms = instant.as_millisecond();
-        if (Self::MIN.0..=Self::MAX.0).contains(&ms) { Ok(Self(ms)) } else { Err(BadTimestamp) }
+        if (Self::MIN.0..=Self::MAX.0).contains(&ms) {
+            Ok(Self(ms))
+        } else {
+            Err(BadTimestamp)
+        }
     }
 }
 
@@ -142,7 +152,11 @@ impl FromStr for TimeZone {
 
     fn from_str(text: &str) -> Result<Self, BadTimeZone> {
         let zone = jiff::tz::TimeZone::get(text).map_err(|_| BadTimeZone)?;
-        if zone.iana_name().is_some() { Ok(Self(zone)) } else { Err(BadTimeZone) }
+        if zone.iana_name().is_some() {
+            Ok(Self(zone))
+        } else {
+            Err(BadTimeZone)
+        }
     }
 }
 

@@ -1,1 +1,3 @@
 //! The database: diesel lives here and nowhere else.
+
+pub mod schema;

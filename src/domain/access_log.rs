@@ -1,0 +1,185 @@
+//! The access log: what is written down, in which words.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AttemptId, GrantId, LockId, PersonId, PropertyId, UnitId};
+use super::time::Timestamp;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
+        /// What an entry is about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Kind {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)+
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word for it in tables and answers.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Somebody asked for a door to be unlocked: granted (a token was issued) or refused.
+    UnlockRequested = "unlock-requested",
+    /// Somebody asked for a door to be locked: granted or refused.
+    LockRequested = "lock-requested",
+    /// A request that was granted ended without the lock's word.
+    RequestEnded = "request-ended",
+    /// The lock says that its bolt was drawn.
+    Unlocked = "unlocked",
+    /// The lock says that its bolt was thrown.
+    Locked = "locked",
+    /// The lock refused a token.
+    Denied = "denied",
+    /// The bolt did not reach its end.
+    Jammed = "jammed",
+    /// Something else that a lock reported; `detail` says what.
+    LockEvent = "lock-event",
+    /// Something that a landlord should look at; `reason` says what.
+    Alarm = "alarm",
+    /// Access was given.
+    GrantGiven = "grant-given",
+    /// Access was taken back.
+    GrantRevoked = "grant-revoked",
+    /// A tenancy began to stand in the books.
+    TenancyGiven = "tenancy-given",
+    /// A tenancy was ended.
+    TenancyEnded = "tenancy-ended",
+    /// A lock was added.
+    LockAdded = "lock-added",
+    /// A lock's name or unit was changed.
+    LockChanged = "lock-changed",
+    /// A new claim code was made for a lock.
+    LockClaimed = "lock-claim-made",
+    /// A controller claimed a lock.
+    LockEnrolled = "lock-enrolled",
+    /// A lock was taken out of service.
+    LockRetired = "lock-retired",
+    /// Somebody was invited.
+    PersonInvited = "person-invited",
+    /// Somebody accepted an invitation.
+    PersonJoined = "person-joined",
+    /// A membership was ended.
+    PersonRemoved = "person-removed",
+    /// The access log was exported.
+    LogExported = "log-exported",
+}
+
+/// A text is not the kind of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the kind of a log entry, such as unlocked")]
+pub struct BadKind;
+
+impl std::str::FromStr for Kind {
+    type Err = BadKind;
+
+    fn from_str(word: &str) -> Result<Self, BadKind> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|kind| kind.as_str() == word)
+            .ok_or(BadKind)
+    }
+}
+
+/// How what an entry is about came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was allowed, or it happened.
+    Ok,
+    /// It was refused; the entry's reason says why.
+    Refused,
+    /// It was allowed and did not happen; the entry's reason says why.
+    Failed,
+}
+
+impl Outcome {
+    /// The word for it in tables and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An entry before it has its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// What it is about.
+    pub kind: Kind,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Why, as a stable word.
+    pub reason: Option<String>,
+    /// When it happened; a lock's report may be recorded much later.
+    pub occurred_at: Timestamp,
+    /// The property concerned.
+    pub property: Option<PropertyId>,
+    /// The unit concerned.
+    pub unit: Option<UnitId>,
+    /// The lock concerned.
+    pub lock: Option<LockId>,
+    /// The person concerned: who asked at the door, who got or lost access.
+    pub person: Option<PersonId>,
+    /// Who did it, where that is somebody else than `person`.
+    pub actor: Option<PersonId>,
+    /// The grant concerned.
+    pub grant: Option<GrantId>,
+    /// The attempt concerned.
+    pub attempt: Option<AttemptId>,
+    /// More, as a JSON object.
+    pub detail: Option<serde_json::Value>,
+}
+
+impl NewEntry {
+    /// An entry that says that `kind` happened at `occurred_at`; the rest is filled in with `..`.
+    #[must_use]
+    pub fn new(kind: Kind, occurred_at: Timestamp) -> Self {
+        Self {
+            kind,
+            outcome: Outcome::Ok,
+            reason: None,
+            occurred_at,
+            property: None,
+            unit: None,
+            lock: None,
+            person: None,
+            actor: None,
+            grant: None,
+            attempt: None,
+            detail: None,
+        }
+    }
+
+    /// The same entry about `lock`, its unit and its property.
+    #[must_use]
+    pub fn about(mut self, lock: &super::lock::Lock) -> Self {
+        self.property = Some(lock.property.clone());
+        self.unit.clone_from(&lock.unit);
+        self.lock = Some(lock.id.clone());
+        self
+    }
+}
+
+/// An entry as it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number within the organization, from 1, without gaps.
+    pub seq: i64,
+    /// When it was written down; never earlier than that of a lower number.
+    pub recorded_at: Timestamp,
+    /// What it says.
+    pub what: NewEntry,
+}

@@ -1,0 +1,206 @@
+//! Who people are: names, e-mail addresses, roles.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{OrganizationId, PersonId};
+use super::text::{self, BadText};
+
+/// A person's name as others see it: 1 to 100 characters, no control characters, no white space at its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PersonName(String);
+
+text::line_type!(PersonName, 100);
+
+/// An organization's name: 1 to 100 characters, no control characters, no white space at its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrganizationName(String);
+
+text::line_type!(OrganizationName, 100);
+
+/// An e-mail address, held in lower case so that one mailbox is one account; at most 254 characters (RFC 5321).
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Email(String);
+
+/// A text is not an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an e-mail address, such as ana@example.org")]
+pub struct BadEmail;
+
+impl Email {
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Email {
+    type Err = BadEmail;
+
+    fn from_str(given: &str) -> Result<Self, BadEmail> {
+        let given = given.trim();
+        // Only the bare address: no display name, no comment, no literal domain.
+        let bare = given.len() <= 254
+            && !given
+                .chars()
+                .any(|c| c.is_control() || c.is_whitespace() || "<>()[]\"".contains(c));
+        if bare && email_address::EmailAddress::is_valid(given) {
+            Ok(Self(given.to_lowercase()))
+        } else {
+            Err(BadEmail)
+        }
+    }
+}
+
+impl TryFrom<String> for Email {
+    type Error = BadEmail;
+
+    fn try_from(given: String) -> Result<Self, BadEmail> {
+        given.parse()
+    }
+}
+
+impl From<Email> for String {
+    fn from(email: Email) -> Self {
+        email.0
+    }
+}
+
+/// Log lines must not carry addresses, so `Debug` does not.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(…)")
+    }
+}
+
+/// What a person is in an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The landlord: everything a manager may, and naming other owners and managers.
+    Owner,
+    /// Runs places, locks and grants, and reads the access log.
+    Manager,
+    /// Lives in a unit.
+    Tenant,
+    /// Has been given access for a while.
+    Guest,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Owner, Self::Manager, Self::Tenant, Self::Guest];
+
+    /// The word for it in tables and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Manager => "manager",
+            Self::Tenant => "tenant",
+            Self::Guest => "guest",
+        }
+    }
+
+    /// Whether the role runs the organization's places, locks and grants.
+    #[must_use]
+    pub const fn manages(self) -> bool {
+        matches!(self, Self::Owner | Self::Manager)
+    }
+
+    /// Whether somebody of this role may bring `other` in or put them out: managers may not make managers.
+    #[must_use]
+    pub const fn may_appoint(self, other: Self) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Manager => !other.manages(),
+            Self::Tenant | Self::Guest => false,
+        }
+    }
+}
+
+/// A text is not a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of owner, manager, tenant, guest")]
+pub struct BadRole;
+
+impl FromStr for Role {
+    type Err = BadRole;
+
+    fn from_str(word: &str) -> Result<Self, BadRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word).ok_or(BadRole)
+    }
+}
+
+/// A person with an account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Who.
+    pub id: PersonId,
+    /// The address they sign in with.
+    pub email: Email,
+    /// The name others see.
+    pub name: PersonName,
+}
+
+/// A person's place in an organization, while it lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Where.
+    pub organization: OrganizationId,
+    /// As what.
+    pub role: Role,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_bare_and_lower_case() {
+        assert_eq!(
+            " Ana@Example.org ".parse::<Email>().unwrap().as_str(),
+            "ana@example.org"
+        );
+        let long = format!("{}@example.org", "a".repeat(250));
+        for text in [
+            "",
+            "ana",
+            "@",
+            "ana@",
+            "Ana <ana@example.org>",
+            "ana@example.org\n",
+            "a b@example.org",
+            &long,
+        ] {
+            let email: Result<Email, _> = text.parse();
+            assert_eq!(email.is_ok(), text.trim() == "ana@example.org", "{text}");
+        }
+    }
+
+    #[test]
+    fn only_owners_appoint_managers() {
+        for (appointer, appointed, may) in [
+            (Role::Owner, Role::Owner, true),
+            (Role::Owner, Role::Guest, true),
+            (Role::Manager, Role::Owner, false),
+            (Role::Manager, Role::Manager, false),
+            (Role::Manager, Role::Tenant, true),
+            (Role::Tenant, Role::Guest, false),
+            (Role::Guest, Role::Guest, false),
+        ] {
+            assert_eq!(appointer.may_appoint(appointed), may, "{appointer:?} {appointed:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_does_not_reach_the_log() {
+        assert!(!format!("{:?}", "ana@example.org".parse::<Email>().unwrap()).contains("ana"));
+    }
+}

@@ -1,0 +1,149 @@
+//! A door's lock: what its landlord says of it, and what it last said of itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{LockId, OrganizationId, PropertyId, UnitId};
+use super::place::PlaceName;
+use super::text::{self, BadText};
+use super::time::Timestamp;
+
+/// What a landlord or a lock calls a product: 1 to 64 characters on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ProductName(String);
+
+text::line_type!(ProductName, 64);
+
+/// How a lock came to verify tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockKind {
+    /// A controller that speaks Doorward's protocol itself.
+    Controller,
+}
+
+impl LockKind {
+    /// The word for it in tables and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Controller => "controller",
+        }
+    }
+}
+
+/// Where a lock is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockState {
+    /// Added by the landlord; no controller has claimed it yet.
+    Unclaimed,
+    /// A controller holds its keys.
+    Enrolled,
+    /// Taken out of service; its log stays.
+    Retired,
+}
+
+impl LockState {
+    /// The word for it in tables and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unclaimed => "unclaimed",
+            Self::Enrolled => "enrolled",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A value with the time at which it was observed: an old one means unknown, and only the reader knows how old is old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed<T> {
+    /// What was observed.
+    pub value: T,
+    /// When it was.
+    pub at: Timestamp,
+}
+
+/// Where the bolt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bolt {
+    /// Thrown.
+    Locked,
+    /// Drawn.
+    Unlocked,
+    /// Neither end, or the lock does not know.
+    Unknown,
+}
+
+/// Whether the door leaf is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Door {
+    /// Not closed.
+    Open,
+    /// Closed.
+    Closed,
+    /// The lock has no sensor, or it does not tell.
+    Unknown,
+}
+
+/// The lock's trust in its own clock (`docs/PROTOCOL.md`, "Trusted time").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockClock {
+    /// Set from signed time within the last 24 hours.
+    Fresh,
+    /// Set once, too long ago.
+    Stale,
+    /// Never set since the lock started.
+    None,
+}
+
+/// A lock as its landlord knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// Which.
+    pub id: LockId,
+    /// Whose.
+    pub organization: OrganizationId,
+    /// In which property.
+    pub property: PropertyId,
+    /// The unit whose own door it is; a shared door of the property if `None`.
+    pub unit: Option<UnitId>,
+    /// The door's name.
+    pub name: PlaceName,
+    /// How it verifies tokens.
+    pub kind: LockKind,
+    /// Where it is in its life.
+    pub state: LockState,
+    /// Since when it is known here.
+    pub created_at: Timestamp,
+    /// Maker's name of the product, from the enrolment.
+    pub model: Option<String>,
+    /// Version of its firmware, as last reported.
+    pub firmware: Option<String>,
+    /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); it then issues nothing until released.
+    pub quarantined: bool,
+    /// Whether it is connected.
+    pub online: Option<Observed<bool>>,
+    /// Where its bolt is.
+    pub bolt: Option<Observed<Bolt>>,
+    /// Whether its door is closed.
+    pub door: Option<Observed<Door>>,
+    /// What is left in its battery, in per cent.
+    pub battery: Option<Observed<u8>>,
+}
+
+/// After how long without a word from a lock it counts as away: two and a half heartbeats of 60 s.
+pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(150);
+
+impl Lock {
+    /// Whether the lock can be asked now: connected when last heard of, and heard of within [`SILENCE`].
+    #[must_use]
+    pub fn is_online(&self, now: Timestamp) -> bool {
+        self.online
+            .is_some_and(|seen| seen.value && now.since(seen.at) <= SILENCE)
+    }
+}

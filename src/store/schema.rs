@@ -1,0 +1,285 @@
+//! The tables as diesel sees them: the same as `migrations/`, which is the truth.
+
+#![allow(missing_docs)] // The columns are described in the migrations.
+
+diesel::table! {
+    organizations (id) {
+        id -> Text,
+        name -> Text,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    access_log_heads (organization_id) {
+        organization_id -> Text,
+        last_seq -> BigInt,
+        last_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    persons (id) {
+        id -> Text,
+        email -> Text,
+        name -> Text,
+        password_hash -> Text,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    memberships (organization_id, person_id) {
+        organization_id -> Text,
+        person_id -> Text,
+        role -> Text,
+        created_at_ms -> BigInt,
+        ended_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        person_id -> Text,
+        access_digest -> Text,
+        access_ends_at_ms -> BigInt,
+        refresh_digest -> Text,
+        refresh_ends_at_ms -> BigInt,
+        created_at_ms -> BigInt,
+        ended_at_ms -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    spent_refresh_tokens (digest) {
+        digest -> Text,
+        session_id -> Text,
+    }
+}
+
+diesel::table! {
+    sign_in_failures (subject) {
+        subject -> Text,
+        failures -> BigInt,
+        last_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    properties (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        address -> Text,
+        time_zone -> Text,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    units (id) {
+        id -> Text,
+        organization_id -> Text,
+        property_id -> Text,
+        name -> Text,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    tenancies (id) {
+        id -> Text,
+        organization_id -> Text,
+        unit_id -> Text,
+        person_id -> Text,
+        starts_at_ms -> BigInt,
+        ends_at_ms -> Nullable<BigInt>,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    invitations (id) {
+        id -> Text,
+        organization_id -> Text,
+        email -> Text,
+        role -> Text,
+        unit_id -> Nullable<Text>,
+        tenancy_starts_at_ms -> Nullable<BigInt>,
+        tenancy_ends_at_ms -> Nullable<BigInt>,
+        secret_digest -> Text,
+        invited_by -> Nullable<Text>,
+        created_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        accepted_at_ms -> Nullable<BigInt>,
+        accepted_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    locks (id) {
+        id -> Text,
+        organization_id -> Text,
+        property_id -> Text,
+        unit_id -> Nullable<Text>,
+        name -> Text,
+        kind -> Text,
+        state -> Text,
+        created_at_ms -> BigInt,
+        retired_at_ms -> Nullable<BigInt>,
+        claim_digest -> Nullable<Text>,
+        claim_ends_at_ms -> Nullable<BigInt>,
+        enrolled_at_ms -> Nullable<BigInt>,
+        public_key -> Nullable<Text>,
+        broker_digest -> Nullable<Text>,
+        model -> Nullable<Text>,
+        firmware -> Nullable<Text>,
+        counter -> BigInt,
+        last_issued_at_ms -> BigInt,
+        chain -> Nullable<Text>,
+        chain_seq -> BigInt,
+        chain_head -> Nullable<Text>,
+        quarantined_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    lock_reports (lock_id) {
+        lock_id -> Text,
+        hello_at_ms -> Nullable<BigInt>,
+        boot -> Nullable<BigInt>,
+        mono -> Nullable<BigInt>,
+        clock -> Nullable<Text>,
+        online -> Nullable<Bool>,
+        online_at_ms -> Nullable<BigInt>,
+        bolt -> Nullable<Text>,
+        bolt_at_ms -> Nullable<BigInt>,
+        door -> Nullable<Text>,
+        door_at_ms -> Nullable<BigInt>,
+        battery -> Nullable<BigInt>,
+        battery_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    grants (id) {
+        id -> Text,
+        organization_id -> Text,
+        person_id -> Nullable<Text>,
+        invitation_id -> Nullable<Text>,
+        given_by -> Text,
+        created_at_ms -> BigInt,
+        starts_at_ms -> BigInt,
+        ends_at_ms -> Nullable<BigInt>,
+        schedule -> Nullable<Text>,
+        uses_limit -> Nullable<BigInt>,
+        uses_taken -> BigInt,
+        revoked_at_ms -> Nullable<BigInt>,
+        revoked_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    grant_locks (grant_id, lock_id) {
+        grant_id -> Text,
+        lock_id -> Text,
+    }
+}
+
+diesel::table! {
+    attempts (id) {
+        id -> Text,
+        organization_id -> Text,
+        lock_id -> Text,
+        person_id -> Text,
+        action -> Text,
+        status -> Text,
+        reason -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        tenancy_id -> Nullable<Text>,
+        jti -> Nullable<Text>,
+        counter -> Nullable<BigInt>,
+        deadline_at_ms -> Nullable<BigInt>,
+        requested_at_ms -> BigInt,
+        relayed_at_ms -> Nullable<BigInt>,
+        confirmed_at_ms -> Nullable<BigInt>,
+        takes_use -> Bool,
+    }
+}
+
+diesel::table! {
+    lock_events (lock_id, chain, seq) {
+        lock_id -> Text,
+        chain -> Text,
+        seq -> BigInt,
+        hash -> Text,
+        kind -> Text,
+        token -> Text,
+        received_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    access_log (organization_id, seq) {
+        organization_id -> Text,
+        seq -> BigInt,
+        recorded_at_ms -> BigInt,
+        occurred_at_ms -> BigInt,
+        kind -> Text,
+        result -> Text,
+        reason -> Nullable<Text>,
+        property_id -> Nullable<Text>,
+        unit_id -> Nullable<Text>,
+        lock_id -> Nullable<Text>,
+        person_id -> Nullable<Text>,
+        actor_id -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        attempt_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    idempotent_requests (subject) {
+        subject -> Text,
+        request_digest -> Text,
+        answer -> Nullable<Text>,
+        created_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    installation (name) {
+        name -> Text,
+        value -> Text,
+    }
+}
+
+diesel::joinable!(grant_locks -> grants (grant_id));
+diesel::joinable!(lock_reports -> locks (lock_id));
+diesel::joinable!(memberships -> persons (person_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    organizations,
+    access_log_heads,
+    persons,
+    memberships,
+    sessions,
+    spent_refresh_tokens,
+    sign_in_failures,
+    properties,
+    units,
+    tenancies,
+    invitations,
+    locks,
+    lock_reports,
+    grants,
+    grant_locks,
+    attempts,
+    lock_events,
+    access_log,
+    idempotent_requests,
+    installation,
+);
