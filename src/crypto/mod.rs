@@ -1,1 +1,8 @@
-//! Passwords, signing keys, tokens, certificates and random secrets.
+//! Randomness, digests, passwords, secrets and sealed texts. Nothing here knows a database or a network.
+
+pub mod claim_code;
+pub mod digest;
+pub mod password;
+pub mod random;
+pub mod sealed;
+pub mod secret;

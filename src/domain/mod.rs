@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod account;
 pub mod ids;
 pub mod lock;
+pub mod password;
 pub mod place;
 pub mod relay;
 pub mod text;

@@ -1,0 +1,149 @@
+//! The code by which a new lock proves that a manager added it: shown once, typed by hand or read from a QR picture.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use crate::crypto::digest::digest;
+
+/// Crockford's base32: no I, L, O, U, which look or read like something else.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// Where the groups of the shown text end.
+const GROUP_ENDS: [usize; 4] = [5, 10, 15, 20];
+
+/// A text is not a claim code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a claim code of {} letters and digits", ClaimCode::CHARS)]
+pub struct BadClaimCode;
+
+/// 128 random bits in Crockford's base32, shown in groups: `0A1B2-C3D4E-…`. Reading forgives case, spaces, hyphens,
+/// and the letters that are taken for digits (`O` is `0`, `I` and `L` are `1`). What is stored is its [`Self::digest`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClaimCode(Zeroizing<String>);
+
+impl ClaimCode {
+    /// How many letters and digits a code has, without hyphens.
+    pub const CHARS: usize = 26;
+
+    /// The code of these random bits; see [`crate::crypto::random::Random::claim_code`].
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
+        let chars = (0..Self::CHARS)
+            .rev()
+            .map(|at| char::from(ALPHABET[(bits >> (5 * at)) as usize & 31]));
+        Self(Zeroizing::new(chars.collect()))
+    }
+
+    /// The code in groups, for the one answer that shows it.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(Self::CHARS + GROUP_ENDS.len()));
+        for (at, letter) in self.0.chars().enumerate() {
+            if GROUP_ENDS.contains(&at) {
+                text.push('-');
+            }
+            text.push(letter);
+        }
+        text
+    }
+
+    /// SHA-256 of the code's canonical text (26 upper-case characters, no hyphens): what the database keeps, and what a
+    /// lock's proof of enrolment is made over (`docs/PROTOCOL.md`, "Enrolment").
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        digest(self.0.as_bytes())
+    }
+}
+
+impl FromStr for ClaimCode {
+    type Err = BadClaimCode;
+
+    fn from_str(text: &str) -> Result<Self, BadClaimCode> {
+        let mut code = Zeroizing::new(String::with_capacity(Self::CHARS));
+        for typed in text.chars().filter(|typed| !matches!(typed, '-' | ' ')) {
+            let meant = match typed.to_ascii_uppercase() {
+                'O' => '0',
+                'I' | 'L' => '1',
+                letter => letter,
+            };
+            let known = u8::try_from(meant).is_ok_and(|letter| ALPHABET.contains(&letter));
+            if !known || code.len() == Self::CHARS {
+                return Err(BadClaimCode);
+            }
+            code.push(meant);
+        }
+        // 26 characters hold 130 bits; the first one may only use its lower three.
+        let fits = code.len() == Self::CHARS && matches!(code.as_bytes()[0], b'0'..=b'7');
+        if fits { Ok(Self(code)) } else { Err(BadClaimCode) }
+    }
+}
+
+impl<'de> Deserialize<'de> for ClaimCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Debug for ClaimCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClaimCode(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::random::{OsRandom, Random as _};
+
+    #[test]
+    fn a_code_survives_its_text() {
+        for bits in [0, 1, u128::MAX, OsRandom.bits()] {
+            let code = ClaimCode::from_bits(bits);
+            assert_eq!(code.expose().parse::<ClaimCode>(), Ok(code));
+        }
+    }
+
+    #[test]
+    fn a_code_reads_well() {
+        assert_eq!(
+            ClaimCode::from_bits(0).expose().as_str(),
+            "00000-00000-00000-00000-000000"
+        );
+        assert_eq!(
+            ClaimCode::from_bits(u128::MAX).expose().as_str(),
+            "7ZZZZ-ZZZZZ-ZZZZZ-ZZZZZ-ZZZZZZ"
+        );
+        assert_eq!(format!("{:?}", ClaimCode::from_bits(0)), "ClaimCode(…)");
+    }
+
+    #[test]
+    fn a_code_typed_carelessly_is_the_same_code() {
+        let code = ClaimCode::from_bits(1 << 5 | 1);
+        for typed in [
+            "00000000000000000000000011",
+            " oooo0 00000 00000 00000 0000iL ",
+            "0-000000000000000000000001-1",
+        ] {
+            assert_eq!(typed.parse::<ClaimCode>(), Ok(code.clone()), "{typed}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_codes() {
+        let long = "0".repeat(27);
+        for text in [
+            "",
+            "0000",
+            &long,
+            "80000000000000000000000000",
+            "U0000000000000000000000000",
+            "0000000000000ä0000000000000",
+        ] {
+            assert!(text.parse::<ClaimCode>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The one place that randomness comes from.
+
+use crate::crypto::claim_code::ClaimCode;
+use crate::crypto::secret::Secret;
+use crate::domain::time::Timestamp;
+
+/// Where random bytes come from: the operating system in production, whatever they need in tests. Shared as `Arc<dyn Random>`.
+pub trait Random: Send + Sync + 'static {
+    /// Fills `bytes` with unguessable bytes.
+    fn fill(&self, bytes: &mut [u8]);
+
+    /// 128 bits for an identifier: a UUID version 7 of `now`, so that identifiers sort by age (RFC 9562).
+    fn id_bits(&self, now: Timestamp) -> u128 {
+        let mut tail = [0; 10];
+        self.fill(&mut tail);
+        let ms = u64::try_from(now.as_millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(ms, &tail)
+            .into_uuid()
+            .as_u128()
+    }
+
+    /// 128 random bits: a token's `jti`, a salt.
+    fn bits(&self) -> u128 {
+        let mut bytes = [0; 16];
+        self.fill(&mut bytes);
+        u128::from_be_bytes(bytes)
+    }
+
+    /// A new secret of 256 bits.
+    fn secret(&self) -> Secret {
+        let mut bytes = zeroize::Zeroizing::new([0; Secret::BYTES]);
+        self.fill(bytes.as_mut());
+        Secret::from_bytes(&bytes)
+    }
+
+    /// A new claim code of 128 bits.
+    fn claim_code(&self) -> ClaimCode {
+        ClaimCode::from_bits(self.bits())
+    }
+}
+
+/// The operating system's randomness.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn fill(&self, bytes: &mut [u8]) {
+        if aws_lc_rs::rand::fill(bytes).is_err() {
+            // Going on would hand out secrets that can be guessed; unwinding would do so in whoever catches it.
+            tracing::error!("the operating system gives no randomness");
+            std::process::abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::LockId;
+
+    #[test]
+    fn ids_sort_by_age_and_differ_within_one_instant() {
+        let at = Timestamp::from_millis;
+        let [first, second, later] = [1_000, 1_000, 1_001].map(|ms| LockId::from_bits(OsRandom.id_bits(at(ms))));
+        assert_ne!(first, second);
+        assert!(first < later && second < later);
+    }
+
+    #[test]
+    fn an_id_is_a_uuid_version_7_of_its_instant() {
+        let id = uuid::Uuid::from_u128(OsRandom.id_bits(Timestamp::from_millis(1_772_441_999_999)));
+        assert_eq!(id.get_version_num(), 7);
+        assert_eq!(id.as_u128() >> 80, 1_772_441_999_999);
+    }
+
+    #[test]
+    fn nothing_is_drawn_twice() {
+        let drawn: std::collections::HashSet<u128> = (0..1000).map(|_| OsRandom.bits()).collect();
+        assert_eq!(drawn.len(), 1000);
+        assert_ne!(OsRandom.secret(), OsRandom.secret());
+    }
+}
