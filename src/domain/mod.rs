@@ -2,10 +2,15 @@
 
 pub mod access_log;
 pub mod account;
+pub mod attempt;
+pub mod grant;
 pub mod ids;
 pub mod lock;
 pub mod password;
 pub mod place;
 pub mod relay;
+pub mod schedule;
+pub mod signin;
 pub mod text;
 pub mod time;
+pub mod unlock;

@@ -1,0 +1,275 @@
+//! Grants: who may open which locks, from when to when, on what schedule, how often and how.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
+use super::schedule::Schedule;
+use super::time::Timestamp;
+
+/// Who holds a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A person with an account.
+    Person(PersonId),
+    /// Whoever accepts this invitation; until then the grant opens nothing.
+    Invited(InvitationId),
+}
+
+/// A way in that a grant may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// The backend decides and the lock is told: the only way that this release gives.
+    App,
+    /// A pass on the phone, shown to the lock while the backend is away.
+    Offline,
+    /// A code typed at the lock.
+    Pin,
+}
+
+/// The number of openings that a grant allows, and how many of them are taken. Locking takes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uses {
+    limit: u32,
+    taken: u32,
+}
+
+impl Uses {
+    /// The most openings that can be asked for; whoever needs more needs no limit.
+    pub const MAX: u32 = 1000;
+
+    /// `limit` openings, none of them taken yet.
+    ///
+    /// # Errors
+    /// [`BadGrant::Uses`] where `limit` is not 1 to [`Self::MAX`].
+    pub fn new(limit: u32) -> Result<Self, BadGrant> {
+        Self::with_taken(limit, 0)
+    }
+
+    /// `limit` openings of which `taken` are taken, as the store kept them; more taken than there are means all.
+    ///
+    /// # Errors
+    /// [`BadGrant::Uses`] where `limit` is not 1 to [`Self::MAX`].
+    pub fn with_taken(limit: u32, taken: u32) -> Result<Self, BadGrant> {
+        if (1..=Self::MAX).contains(&limit) {
+            Ok(Self {
+                limit,
+                taken: taken.min(limit),
+            })
+        } else {
+            Err(BadGrant::Uses)
+        }
+    }
+
+    /// How many openings there are in all.
+    #[must_use]
+    pub fn limit(self) -> u32 {
+        self.limit
+    }
+
+    /// How many openings are taken.
+    #[must_use]
+    pub fn taken(self) -> u32 {
+        self.taken
+    }
+
+    /// Whether none is left.
+    #[must_use]
+    pub fn is_exhausted(self) -> bool {
+        self.taken >= self.limit
+    }
+
+    /// The same with one more opening taken; `None` where none is left.
+    #[must_use]
+    pub fn take(self) -> Option<Self> {
+        (!self.is_exhausted()).then_some(Self {
+            taken: self.taken + 1,
+            ..self
+        })
+    }
+}
+
+/// Whether a grant stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GrantState {
+    /// It stands; its times and its schedule say the rest.
+    Active,
+    /// It was taken back, for good.
+    Revoked {
+        /// When.
+        at: Timestamp,
+        /// By whom.
+        by: PersonId,
+    },
+}
+
+/// Somebody's access to some locks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Its identifier.
+    pub id: GrantId,
+    /// The organization whose locks these are.
+    pub organization: OrganizationId,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Who gave it.
+    pub given_by: PersonId,
+    /// When it was given.
+    pub created_at: Timestamp,
+    /// What it gives.
+    pub terms: Terms,
+    /// Whether it stands.
+    pub state: GrantState,
+}
+
+impl Grant {
+    /// Takes the grant back; `false`, and nothing changes, where somebody did before.
+    pub fn revoke(&mut self, at: Timestamp, by: PersonId) -> bool {
+        let stands = self.state == GrantState::Active;
+        if stands {
+            self.state = GrantState::Revoked { at, by };
+        }
+        stands
+    }
+}
+
+/// What a grant gives: which locks, when, how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The locks, each once.
+    pub locks: Vec<LockId>,
+    /// The first instant.
+    pub starts_at: Timestamp,
+    /// The end, exclusive; `None` for one without an end.
+    pub ends_at: Option<Timestamp>,
+    /// When within that, by the clock of the lock's property; `None` for always.
+    pub schedule: Option<Schedule>,
+    /// How many openings; `None` for any number.
+    pub uses: Option<Uses>,
+}
+
+/// What somebody asks a grant to give, not checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGrant {
+    /// The locks.
+    pub locks: Vec<LockId>,
+    /// The first instant; may lie in the past.
+    pub starts_at: Timestamp,
+    /// The end, exclusive; `None` for one without an end.
+    pub ends_at: Option<Timestamp>,
+    /// When within that; `None` for always.
+    pub schedule: Option<Schedule>,
+    /// How many openings; `None` for any number.
+    pub uses: Option<u32>,
+    /// The ways in; `None` for those that this release gives.
+    pub ways: Option<Vec<Way>>,
+    /// Whether the holder may give grants of their own under this one; `None` for no.
+    pub delegable: Option<bool>,
+}
+
+impl NewGrant {
+    /// The most locks that one grant may name.
+    pub const MAX_LOCKS: usize = 50;
+
+    /// The terms, if a grant of them makes sense at `now`. Whether the locks exist, and whether the giver may give
+    /// them, is for the caller to know.
+    ///
+    /// # Errors
+    /// The first rule that is broken, in the order of [`BadGrant`].
+    pub fn check(self, now: Timestamp) -> Result<Terms, BadGrant> {
+        if self.locks.is_empty() || self.locks.len() > Self::MAX_LOCKS {
+            return Err(BadGrant::Locks);
+        }
+        if self
+            .locks
+            .iter()
+            .enumerate()
+            .any(|(i, lock)| self.locks[..i].contains(lock))
+        {
+            return Err(BadGrant::DoubledLock);
+        }
+        if self.ends_at.is_some_and(|end| end <= self.starts_at) {
+            return Err(BadGrant::EndsBeforeStart);
+        }
+        if self.ends_at.is_some_and(|end| end <= now) {
+            return Err(BadGrant::EndsInPast);
+        }
+        let uses = self.uses.map(Uses::new).transpose()?;
+        match self.ways.as_deref() {
+            None | Some([Way::App]) => {}
+            Some(ways) if ways.iter().any(|way| *way != Way::App) => return Err(BadGrant::WayNotAvailable),
+            Some(_) => return Err(BadGrant::Ways),
+        }
+        if self.delegable == Some(true) {
+            return Err(BadGrant::DelegationNotAvailable);
+        }
+        Ok(Terms {
+            locks: self.locks,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            schedule: self.schedule,
+            uses,
+        })
+    }
+}
+
+/// Why a grant cannot be given like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadGrant {
+    /// No lock, or more than [`NewGrant::MAX_LOCKS`].
+    #[error("a grant names 1 to {} locks", NewGrant::MAX_LOCKS)]
+    Locks,
+    /// A lock twice.
+    #[error("a grant names each lock once")]
+    DoubledLock,
+    /// It would end before it starts, or as it starts.
+    #[error("a grant ends after it starts")]
+    EndsBeforeStart,
+    /// It would have ended already.
+    #[error("a grant ends in the future")]
+    EndsInPast,
+    /// The number of uses is out of range.
+    #[error("a grant allows 1 to {} uses; leave the field out for any number", Uses::MAX)]
+    Uses,
+    /// A way in that this release does not give.
+    #[error("the only way in that can be given yet is `app`")]
+    WayNotAvailable,
+    /// No way in, or one twice.
+    #[error("name each way in once, or leave the field out")]
+    Ways,
+    /// Grants under grants are not in this release.
+    #[error("a grant that its holder may pass on cannot be given yet")]
+    DelegationNotAvailable,
+}
+
+impl BadGrant {
+    /// The stable word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Locks => "bad-locks",
+            Self::DoubledLock => "doubled-lock",
+            Self::EndsBeforeStart => "ends-before-start",
+            Self::EndsInPast => "ends-in-past",
+            Self::Uses => "bad-uses",
+            Self::WayNotAvailable => "way-not-available",
+            Self::Ways => "bad-ways",
+            Self::DelegationNotAvailable => "delegation-not-available",
+        }
+    }
+
+    /// The field of the request that it is about (`docs/API.md`, grants).
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Locks | Self::DoubledLock => "lock_ids",
+            Self::EndsBeforeStart | Self::EndsInPast => "ends_at",
+            Self::Uses => "uses",
+            Self::WayNotAvailable | Self::Ways => "ways",
+            Self::DelegationNotAvailable => "delegable",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! The decision on an ask to move a bolt: who may, by which right, and if not, why not and when.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use super::attempt::{Action, Reason};
+use super::grant::{Grant, GrantState, Uses};
+use super::ids::{BadId, GrantId, LockId, TenancyId};
+use super::schedule::Schedule;
+use super::time::{TimeZone, Timestamp};
+
+/// What a right comes from; as text the identifier, whose prefix tells which of the two it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RightSource {
+    /// A grant.
+    Grant(GrantId),
+    /// A tenancy: a tenant opens the doors of their unit without anybody's grant.
+    Tenancy(TenancyId),
+}
+
+impl fmt::Display for RightSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grant(id) => id.fmt(f),
+            Self::Tenancy(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for RightSource {
+    type Err = BadId;
+
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        text.parse()
+            .map(Self::Tenancy)
+            .or_else(|_| text.parse().map(Self::Grant))
+    }
+}
+
+/// What a grant or a tenancy says about one lock and the person who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// What it comes from.
+    pub source: RightSource,
+    /// The lock that it is about; it says nothing about any other.
+    pub lock: LockId,
+    /// The first instant.
+    pub starts_at: Timestamp,
+    /// The end, exclusive; `None` for one without an end.
+    pub ends_at: Option<Timestamp>,
+    /// When within that, by the clock of the lock's property; `None` for always.
+    pub schedule: Option<Schedule>,
+    /// How many openings; `None` for any number.
+    pub uses: Option<Uses>,
+    /// Whether it was taken back.
+    pub revoked: bool,
+}
+
+impl Right {
+    /// What `grant` says about `lock`; `None` where it does not name the lock.
+    #[must_use]
+    pub fn of_grant(grant: &Grant, lock: &LockId) -> Option<Self> {
+        grant.terms.locks.contains(lock).then(|| Self {
+            source: RightSource::Grant(grant.id.clone()),
+            lock: lock.clone(),
+            starts_at: grant.terms.starts_at,
+            ends_at: grant.terms.ends_at,
+            schedule: grant.terms.schedule.clone(),
+            uses: grant.terms.uses,
+            revoked: grant.state != GrantState::Active,
+        })
+    }
+
+    /// What a tenancy says about a lock of its unit: always, from its start to its end.
+    #[must_use]
+    pub fn of_tenancy(id: TenancyId, lock: LockId, starts_at: Timestamp, ends_at: Option<Timestamp>) -> Self {
+        let source = RightSource::Tenancy(id);
+        Self {
+            source,
+            lock,
+            starts_at,
+            ends_at,
+            schedule: None,
+            uses: None,
+            revoked: false,
+        }
+    }
+
+    /// Why this right does not allow `action` at `now`; `None` where it does.
+    fn refusal(&self, action: Action, zone: &TimeZone, now: Timestamp) -> Option<Refusal> {
+        if self.revoked {
+            return Some(Refusal::GrantRevoked);
+        }
+        if self.ends_at.is_some_and(|end| end <= now) {
+            return Some(Refusal::GrantExpired);
+        }
+        if action == Action::Unlock && self.uses.is_some_and(Uses::is_exhausted) {
+            return Some(Refusal::UsesExhausted);
+        }
+        let begins = now.max(self.starts_at);
+        let opens_at = match &self.schedule {
+            Some(schedule) => schedule.next_opening(zone, begins),
+            None => Some(begins),
+        };
+        match opens_at.filter(|opens| self.ends_at.is_none_or(|end| *opens < end)) {
+            Some(opens) if opens == now => None,
+            Some(opens_at) if now < self.starts_at => Some(Refusal::NotYet { opens_at }),
+            opens_at => Some(Refusal::OutsideSchedule { opens_at }),
+        }
+    }
+
+    /// Whether an `action` by this right takes one of its uses: an unlock does, locking never.
+    fn takes_use(&self, action: Action) -> bool {
+        self.uses.is_some() && action == Action::Unlock
+    }
+}
+
+/// What is asked of which lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The lock.
+    pub lock: LockId,
+    /// The movement.
+    pub action: Action,
+}
+
+/// The answer to an ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The bolt may move.
+    Open {
+        /// The right that allows it.
+        by: RightSource,
+        /// Whether one of that right's uses is taken with it, in the same transaction.
+        takes_use: bool,
+    },
+    /// It may not.
+    Refuse {
+        /// Why not: for the log as it is, for the person through [`Refusal::for_person`].
+        refusal: Refusal,
+        /// The right that came nearest to opening, for the log alone; `None` where there is no right at all.
+        nearest: Option<RightSource>,
+    },
+}
+
+/// Decides by the rights of the person who asks.
+///
+/// It opens by the first right that allows it; one whose uses are counted is taken only where no other opens, so that
+/// nobody loses a use that they did not need. Otherwise it refuses for the reason that is nearest to opening:
+///
+/// 1. what opens by itself, the soonest first ([`Refusal::NotYet`], [`Refusal::OutsideSchedule`] with a time; at the
+///    same time the right that is running already),
+/// 2. what runs and does not open any more ([`Refusal::OutsideSchedule`] without a time),
+/// 3. what is used up ([`Refusal::UsesExhausted`]),
+/// 4. what has ended ([`Refusal::GrantExpired`]), 5. what was taken back ([`Refusal::GrantRevoked`]),
+/// 6. nothing at all ([`Refusal::NoAccess`]).
+///
+/// Among equals the first right counts. A right for another lock is no right. Locking needs a right at that time like
+/// opening does, but no use: whoever let themselves in with their last one may lock the door behind them.
+#[must_use]
+pub fn decide(ask: &Ask, rights: &[Right], zone: &TimeZone, now: Timestamp) -> Decision {
+    let mut open: Option<&Right> = None;
+    let mut nearest: Option<(Refusal, &Right)> = None;
+    for right in rights.iter().filter(|right| right.lock == ask.lock) {
+        match right.refusal(ask.action, zone, now) {
+            None if !right.takes_use(ask.action) => {
+                return Decision::Open {
+                    by: right.source.clone(),
+                    takes_use: false,
+                };
+            }
+            None => open = open.or(Some(right)),
+            Some(refusal) => {
+                if nearest
+                    .as_ref()
+                    .is_none_or(|(known, _)| refusal.nearness(known) == Ordering::Less)
+                {
+                    nearest = Some((refusal, right));
+                }
+            }
+        }
+    }
+    match (open, nearest) {
+        (Some(right), _) => Decision::Open {
+            by: right.source.clone(),
+            takes_use: true,
+        },
+        (None, Some((refusal, right))) => Decision::Refuse {
+            refusal,
+            nearest: Some(right.source.clone()),
+        },
+        (None, None) => Decision::Refuse {
+            refusal: Refusal::NoAccess,
+            nearest: None,
+        },
+    }
+}
+
+/// The first instant from `now` on, `now` included, at which [`decide`] opens by these rights as they stand; `None`
+/// where none is in sight ([`Schedule::LOOK_AHEAD_DAYS`]).
+#[must_use]
+pub fn next_opening(ask: &Ask, rights: &[Right], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
+    match decide(ask, rights, zone, now) {
+        Decision::Open { .. } => Some(now),
+        Decision::Refuse { refusal, .. } => refusal.opens_at(),
+    }
+}
+
+/// Why a bolt does not move, by the backend's own decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The person has no right to this lock and never had one.
+    NoAccess,
+    /// A right begins later.
+    NotYet {
+        /// When it first opens: its start, or the first opening of its schedule after that.
+        opens_at: Timestamp,
+    },
+    /// A right runs, and its schedule is closed.
+    OutsideSchedule {
+        /// When it opens next; `None` where that is after the right's end or not in sight.
+        opens_at: Option<Timestamp>,
+    },
+    /// The right has ended: the grant, or the tenancy.
+    GrantExpired,
+    /// The grant was taken back.
+    GrantRevoked,
+    /// All uses of the grant are taken.
+    UsesExhausted,
+    /// The lock was added and has not been claimed yet. Said by the caller, to who has a right.
+    LockNotEnrolled,
+    /// The lock was retired. Said by the caller, to who has a right.
+    LockRetired,
+}
+
+impl Refusal {
+    /// The stable word for it, as the log keeps it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NoAccess => "no-access",
+            Self::NotYet { .. } => "not-yet",
+            Self::OutsideSchedule { .. } => "outside-schedule",
+            Self::GrantExpired => "grant-expired",
+            Self::GrantRevoked => "grant-revoked",
+            Self::UsesExhausted => "uses-exhausted",
+            Self::LockNotEnrolled => "lock-not-enrolled",
+            Self::LockRetired => "lock-retired",
+        }
+    }
+
+    /// When it opens by itself, where that is known.
+    #[must_use]
+    pub fn opens_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::NotYet { opens_at } => Some(*opens_at),
+            Self::OutsideSchedule { opens_at } => *opens_at,
+            _ => None,
+        }
+    }
+
+    /// What the person who asked may know: all that concerns their own right, with when it opens next. Of the lock
+    /// itself only that it cannot be opened now: whether it waits for a fitter or was taken off the door is the
+    /// landlord's to tell. Which right came nearest, who took it back and when stay in the log.
+    #[must_use]
+    pub fn for_person(&self) -> ToldRefusal {
+        let reason = match self {
+            Self::LockNotEnrolled | Self::LockRetired => "lock-not-in-service",
+            told => told.word(),
+        };
+        ToldRefusal {
+            reason,
+            opens_at: self.opens_at(),
+        }
+    }
+
+    /// `Less` where this one is nearer to opening than `other`, by the order of [`decide`].
+    fn nearness(&self, other: &Self) -> Ordering {
+        let rank = |refusal: &Self| match refusal {
+            Self::OutsideSchedule {
+                opens_at: Some(opens_at),
+            } => (0, *opens_at, 0),
+            Self::NotYet { opens_at } => (0, *opens_at, 1),
+            Self::OutsideSchedule { opens_at: None } => (1, Timestamp::MIN, 0),
+            Self::UsesExhausted => (2, Timestamp::MIN, 0),
+            Self::GrantExpired => (3, Timestamp::MIN, 0),
+            Self::GrantRevoked => (4, Timestamp::MIN, 0),
+            Self::NoAccess | Self::LockNotEnrolled | Self::LockRetired => (5, Timestamp::MIN, 0),
+        };
+        rank(self).cmp(&rank(other))
+    }
+}
+
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.word())
+    }
+}
+
+/// A refusal as it is told to the person who asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ToldRefusal {
+    /// The stable word.
+    pub reason: &'static str,
+    /// When it opens by itself, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opens_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests;
