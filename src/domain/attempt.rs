@@ -245,6 +245,8 @@ impl AttemptState {
 pub struct Command {
     /// The right that allowed it.
     pub by: RightSource,
+    /// Whether one of that right's counted uses is taken with it.
+    pub takes_use: bool,
     /// The token's `jti`: comes back as the cause of the lock's event.
     pub jti: String,
     /// The token's `ctr`: grows with every command for a lock.

@@ -17,7 +17,7 @@ use super::time::{TimeZone, Timestamp};
 pub enum RightSource {
     /// A grant.
     Grant(GrantId),
-    /// A tenancy: a tenant opens the doors of their unit without anybody's grant.
+    /// A tenancy: it alone opens the unit's own doors and the property's shared ones.
     Tenancy(TenancyId),
 }
 
@@ -74,7 +74,7 @@ impl Right {
         })
     }
 
-    /// What a tenancy says about a lock of its unit: always, from its start to its end.
+    /// What a tenancy says about a lock that belongs to it: always, from its start to its end.
     #[must_use]
     pub fn of_tenancy(id: TenancyId, lock: LockId, starts_at: Timestamp, ends_at: Option<Timestamp>) -> Self {
         let source = RightSource::Tenancy(id);
