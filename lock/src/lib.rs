@@ -2,16 +2,21 @@
 //! then. Written for a small controller: no operating system, no allocator; time, randomness, storage, the radio and
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
-//! Files stand in the order in which they import: each only from those above it.
+//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `jws`, `keys` (proof), `clock`, `verify` (belief),
+//! `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those before it.
 #![no_std]
 
 #[cfg(test)]
 extern crate std;
 
-pub mod wire;
-
 pub mod base64url;
-pub mod refusal;
-
+pub mod chain;
+pub mod clock;
+pub mod controller;
+pub mod journal;
 pub mod jws;
 pub mod keys;
+pub mod refusal;
+pub mod shell;
+pub mod verify;
+pub mod wire;

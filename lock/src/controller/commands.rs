@@ -1,0 +1,161 @@
+//! Moving the bolt.
+
+use super::{ANY_NODE, Controller, End, Hand, MOVE_MS, Moving, Outcome, happening};
+use crate::journal::{Command, Error};
+use crate::jws::Message;
+use crate::refusal::Refusal;
+use crate::shell::{Shell, Storage};
+use crate::wire::{Action, Bolt, Cause, Kind, RESULT_JAMMED, RESULT_OK, Unlock};
+
+impl<S: Storage> Controller<S> {
+    /// An unlock token: begins its movement, lets it wait for the one under way, or refuses it.
+    pub(super) fn command(&mut self, message: &Message<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let accepted = self.known(shell).accept(message).and_then(|claims| {
+            let command = Command::of(&claims).ok_or(Refusal::Malformed)?;
+            if self.journal.state().leaving {
+                Err(Refusal::LeftOrganization)
+            } else {
+                Ok((command, claims.ctr))
+            }
+        });
+        match accepted {
+            Ok((command, ctr)) if self.is_busy() => self.wait(command, ctr, shell),
+            Ok((command, ctr)) => self.begin(command, ctr, shell),
+            Err(refusal) => self.refuse_command(message, refusal, shell),
+        }
+    }
+
+    /// Whether another command comes first.
+    fn is_busy(&self) -> bool {
+        self.moving.is_some() || self.journal.state().waiting.is_some()
+    }
+
+    /// Says why in an event, which names the token where it can be read, and goes to the node that the token names
+    /// where the token is the backend's.
+    pub(super) fn refuse_command(
+        &mut self,
+        message: &Message<'_>,
+        refusal: Refusal,
+        shell: &mut impl Shell,
+    ) -> Result<(), Error<S::Error>> {
+        let claims = message.claims::<Unlock<'_>>().ok();
+        let jti = claims.as_ref().map(|claims| claims.jti);
+        let cause = jti
+            .filter(|jti| crate::base64url::decode::<16>(jti).is_some())
+            .map_or(Cause::Auto, Cause::Jti);
+        let signed = refusal > Refusal::BadSignature;
+        let node = claims
+            .map(|claims| claims.node)
+            .filter(|node| signed && crate::verify::is_node(node));
+        self.refuse(refusal, cause, node.unwrap_or(ANY_NODE), shell)
+    }
+
+    /// Keeps a command until the movement under way has ended. The one that waited before it never begins.
+    fn wait(&mut self, command: Command, ctr: u64, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let older = self.journal.state().waiting.clone();
+        let keep = |state: &mut crate::journal::State| {
+            state.ctr = ctr;
+            state.waiting = Some(command);
+        };
+        match older {
+            None => self.journal.change(keep),
+            Some(older) => {
+                let superseded = happening(Kind::Denied, Cause::Jti(&older.jti), Refusal::Superseded.as_str());
+                self.note(superseded, &older.node, shell, keep)
+            }
+        }
+    }
+
+    /// Stores counter and attempt, then moves.
+    fn begin(&mut self, command: Command, ctr: u64, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let attempt = happening(Kind::Attempt, Cause::Jti(&command.jti), RESULT_OK);
+        let stored = self.record(attempt, shell, |state| {
+            state.ctr = ctr;
+            state.waiting = None;
+            state.underway = Some(command.clone());
+        })?;
+        // Storage may have been slow: the deadline counts when the bolt begins to move.
+        let late = command.deadline().check(&self.moment(shell)).err();
+        self.moving = Some(Moving {
+            begun_ms: shell.mono_ms(),
+            end: late.map(End::TooLate),
+        });
+        if late.is_some() {
+            self.send(&command.node, &stored, shell);
+            return self.watch_movement(shell);
+        }
+        self.sensors.bolt = Bolt::Unknown;
+        shell.begin_move(command.act);
+        self.send(&command.node, &stored, shell);
+        Ok(())
+    }
+
+    /// The movement under way has ended.
+    pub(super) fn moved(&mut self, outcome: Outcome, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let Some(moving) = &mut self.moving else { return Ok(()) };
+        moving.end.get_or_insert(End::Moved(outcome));
+        self.watch_movement(shell)
+    }
+
+    /// Writes down how a movement ended, once it has, or has taken too long; then begins the one that waits.
+    pub(super) fn watch_movement(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        if let Some(moving) = self.moving {
+            let late = shell.mono_ms().saturating_sub(moving.begun_ms) > MOVE_MS;
+            let Some(end) = moving.end.or(late.then_some(End::Moved(Outcome::Jammed))) else {
+                return Ok(());
+            };
+            if let Some(command) = self.journal.state().underway.clone() {
+                let (kind, result, bolt) = match (end, command.act) {
+                    (End::TooLate(refusal), _) => (Kind::Denied, refusal.as_str(), self.sensors.bolt),
+                    (End::Moved(Outcome::Jammed), _) => (Kind::Jammed, RESULT_JAMMED, Bolt::Unknown),
+                    (End::Moved(Outcome::Arrived), Action::Unlock) => (Kind::Unlocked, RESULT_OK, Bolt::Unlocked),
+                    (End::Moved(Outcome::Arrived), Action::Lock) => (Kind::Locked, RESULT_OK, Bolt::Locked),
+                };
+                self.sensors.bolt = bolt;
+                let what = happening(kind, Cause::Jti(&command.jti), result);
+                self.note(what, &command.node, shell, |state| state.underway = None)?;
+            }
+            self.moving = None;
+        }
+        self.begin_waiting(shell)
+    }
+
+    /// Begins the command that waits, if its deadline still holds.
+    fn begin_waiting(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let Some(command) = self.journal.state().waiting.clone() else {
+            return Ok(());
+        };
+        let in_time = command.deadline().check(&self.moment(shell));
+        let leaving = if self.journal.state().leaving {
+            Err(Refusal::LeftOrganization)
+        } else {
+            Ok(())
+        };
+        match in_time.and(leaving) {
+            Ok(()) => {
+                let ctr = self.journal.state().ctr;
+                self.begin(command, ctr, shell)
+            }
+            Err(refusal) => {
+                let late = happening(Kind::Denied, Cause::Jti(&command.jti), refusal.as_str());
+                self.note(late, &command.node, shell, |state| state.waiting = None)
+            }
+        }
+    }
+
+    /// The bolt was moved by hand.
+    pub(super) fn turned(&mut self, bolt: Bolt, hand: Hand, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let cause = match hand {
+            Hand::Manual => Cause::Manual,
+            Hand::Key => Cause::Key,
+            Hand::Auto => Cause::Auto,
+        };
+        let (kind, result) = match bolt {
+            Bolt::Unlocked => (Kind::Unlocked, RESULT_OK),
+            Bolt::Locked => (Kind::Locked, RESULT_OK),
+            Bolt::Unknown => (Kind::Jammed, RESULT_JAMMED),
+        };
+        self.sensors.bolt = bolt;
+        self.note(happening(kind, cause, result), ANY_NODE, shell, |_| ())
+    }
+}

@@ -1,0 +1,399 @@
+//! The lock's deeds: what it does about messages, its bolt, its sensors and the passing of time.
+//!
+//! What it promises, whatever comes in and whenever the power goes: a bolt moves only after its counter and an event
+//! are stored; never after its deadline; at most once a token; and every refusal is an event.
+
+use core::ops::Range;
+
+use heapless::String;
+use p256::ecdsa::SigningKey;
+
+use crate::base64url;
+use crate::chain::{Chain, Happening, Sensors, Signer};
+use crate::clock::Clock;
+use crate::journal::{Error, Journal, State};
+use crate::jws::{Compact, SignError};
+use crate::keys::{Keyset, PublicKey};
+use crate::refusal::Refusal;
+use crate::shell::{Record, Shell, Storage};
+use crate::verify::{Known, Moment};
+use crate::wire::{Address, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ};
+
+mod commands;
+mod documents;
+mod reports;
+
+/// The longest lock or organization id.
+pub const MAX_ID: usize = 64;
+
+/// The longest name of a backend (`iss`).
+pub const MAX_ISSUER: usize = 128;
+
+/// The longest model or firmware version.
+pub const MAX_MODEL: usize = 64;
+
+/// The node that stands for whichever is there.
+pub const ANY_NODE: &str = "any";
+
+/// How long a movement may take, in milliseconds, before the bolt counts as jammed.
+pub const MOVE_MS: u64 = 30_000;
+
+/// How long a lock that was let go waits for the acknowledgement of its last event, in milliseconds.
+pub const FORGET_MS: u64 = 60_000;
+
+/// How many refusals a minute are written down one by one; past that one event says `too-many`. A broker that repeats
+/// messages cannot push other events out of storage.
+pub const REFUSALS_A_MINUTE: u32 = 60;
+
+/// How many stored events are sent at once.
+const BACKLOG_STEP: usize = 16;
+
+/// What a lock got at its enrolment, and what it is.
+#[derive(Debug, Clone)]
+pub struct Enrolment {
+    /// Its id.
+    pub lock: String<MAX_ID>,
+    /// Its backend.
+    pub iss: String<MAX_ISSUER>,
+    /// Its organization.
+    pub org: String<MAX_ID>,
+    /// The backend's root key, which signs keysets.
+    pub root: PublicKey,
+    /// Its own private key.
+    pub key: SigningKey,
+    /// What it is.
+    pub model: String<MAX_MODEL>,
+    /// Version of its program.
+    pub firmware: String<MAX_MODEL>,
+}
+
+impl Enrolment {
+    fn address(&self) -> Address<'_> {
+        Address {
+            iss: &self.iss,
+            org: &self.org,
+            aud: &self.lock,
+        }
+    }
+
+    fn signer(&self) -> Signer<'_> {
+        Signer {
+            lock: &self.lock,
+            key: &self.key,
+        }
+    }
+}
+
+/// What only the very first start needs of the enrolment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct First<'a> {
+    /// The keyset.
+    pub keyset: &'a str,
+    /// The time, in seconds: the first floor.
+    pub time: u64,
+}
+
+/// How a movement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The bolt is where it was to be.
+    Arrived,
+    /// It is not.
+    Jammed,
+}
+
+/// Something that the lock noticed by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alarm {
+    /// The door has stood open for too long.
+    Ajar,
+    /// The housing was opened.
+    Tamper,
+    /// Too many wrong codes.
+    WrongCodeLimit,
+}
+
+/// Who moved the bolt without a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hand {
+    /// Somebody at the thumb-turn or the button inside.
+    Manual,
+    /// Somebody with the mechanical key.
+    Key,
+    /// The lock by itself.
+    Auto,
+}
+
+/// What the controller is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input<'a> {
+    /// The broker has acknowledged the subscription to `down`.
+    Connected,
+    /// The connection is gone.
+    Disconnected,
+    /// A message came on `down`.
+    Message(&'a [u8]),
+    /// A movement begun by [`Shell::begin_move`] has ended.
+    Moved(Outcome),
+    /// The bolt was moved without a message, and is there now.
+    Bolt(Bolt, Hand),
+    /// The door's sensor has changed.
+    Door(Door),
+    /// The battery in percent, whenever it was measured.
+    Battery(u8),
+    /// Something else that was noticed.
+    Alarm(Alarm),
+    /// Somebody reset the lock at the lock.
+    FactoryReset,
+    /// Time has passed; to be told every second, at the latest.
+    Tick,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The bolt moved, or tried to.
+    Moved(Outcome),
+    /// It never began: storing the attempt took so long that the deadline passed.
+    TooLate(Refusal),
+}
+
+/// A command whose attempt is stored and whose end is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Moving {
+    begun_ms: u64,
+    end: Option<End>,
+}
+
+/// What is known of the revocations that the lock holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct HeldRevocations {
+    epoch: u64,
+    min_rev: u64,
+}
+
+/// The lock.
+#[derive(Debug)]
+pub struct Controller<S> {
+    enrolment: Enrolment,
+    journal: Journal<S>,
+    keyset: Keyset,
+    revocations: HeldRevocations,
+    clock: Clock,
+    sensors: Sensors,
+    moving: Option<Moving>,
+    is_connected: bool,
+    backlog: Range<u64>,
+    hello_at_ms: u64,
+    forget_at_ms: Option<u64>,
+    /// The minute, and the refusals in it.
+    refused: (u64, u32),
+}
+
+impl<S: Storage> Controller<S> {
+    /// Starts the lock: for the first time after its enrolment, where `storage` is empty, or once more. The bolt is not
+    /// moved; a command that a loss of power cut short is reported and dropped.
+    ///
+    /// # Errors
+    /// [`Error`] where the start cannot be written down; the lock must not run then.
+    pub fn start(
+        enrolment: Enrolment,
+        first: &First<'_>,
+        storage: S,
+        sensors: Sensors,
+        shell: &mut impl Shell,
+    ) -> Result<Self, Error<S::Error>> {
+        let mut id = [0; 16];
+        shell.random(&mut id);
+        let fresh = || State {
+            boot: 0,
+            ctr: 0,
+            floor: first.time,
+            min_rev: 0,
+            chain: Chain::begin(&id),
+            overflowed: false,
+            underway: None,
+            waiting: None,
+            leaving: false,
+        };
+        let (journal, is_first) = Journal::open(storage, fresh)?;
+        let clock = Clock::new(journal.state().floor);
+        let mut lock = Self {
+            enrolment,
+            journal,
+            keyset: Keyset::default(),
+            revocations: HeldRevocations::default(),
+            clock,
+            sensors,
+            moving: None,
+            is_connected: false,
+            backlog: 0..0,
+            hello_at_ms: 0,
+            forget_at_ms: None,
+            refused: (0, 0),
+        };
+        if is_first {
+            lock.claim(first, shell)?;
+        } else {
+            lock.wake(shell)?;
+        }
+        Ok(lock)
+    }
+
+    /// The first start of all: keyset, then the event that begins the chain.
+    fn claim(&mut self, first: &First<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let keyset = Keyset::read(first.keyset, &self.enrolment.root, &self.enrolment.address());
+        self.keyset = keyset.map_err(Error::Keyset)?;
+        self.journal.keep(Record::Keyset, first.keyset)?;
+        let min_rev = self.keyset.min_rev;
+        self.note(
+            happening(Kind::Claimed, Cause::Auto, RESULT_OK),
+            ANY_NODE,
+            shell,
+            |state| {
+                state.boot = 1;
+                state.min_rev = min_rev;
+            },
+        )
+    }
+
+    /// Every later start.
+    fn wake(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        if let Some(kept) = self.journal.kept(Record::Keyset)? {
+            // A keyset that storage has spoilt is no keyset: the lock says so in its hello, and gets the newest.
+            let keyset = Keyset::read(&kept, &self.enrolment.root, &self.enrolment.address());
+            self.keyset = keyset.unwrap_or_default();
+        }
+        self.revocations = self.kept_revocations()?;
+        let boot = self.journal.state().boot.saturating_add(1);
+        self.note(
+            happening(Kind::Boot, Cause::Auto, RESULT_OK),
+            ANY_NODE,
+            shell,
+            |state| state.boot = boot,
+        )?;
+        if let Some(command) = self.journal.state().underway.clone() {
+            let cut_short = happening(Kind::Jammed, Cause::Jti(&command.jti), RESULT_INTERRUPTED);
+            self.note(cut_short, ANY_NODE, shell, |state| state.underway = None)?;
+        }
+        if let Some(command) = self.journal.state().waiting.clone() {
+            let cut_short = happening(Kind::Denied, Cause::Jti(&command.jti), RESULT_INTERRUPTED);
+            self.note(cut_short, ANY_NODE, shell, |state| state.waiting = None)?;
+        }
+        if self.journal.state().leaving {
+            self.forget_at_ms = Some(shell.mono_ms().saturating_add(FORGET_MS));
+        }
+        Ok(())
+    }
+
+    /// Takes one input in, and does what follows from it.
+    ///
+    /// # Errors
+    /// [`Error`] where something could not be written down. Nothing has moved for it then; the lock may go on, and
+    /// takes up on the next [`Input::Tick`] what still has to be written.
+    pub fn handle(&mut self, input: Input<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        match input {
+            Input::Connected => self.connected(shell),
+            Input::Disconnected => {
+                self.is_connected = false;
+                Ok(())
+            }
+            Input::Message(bytes) => self.message(bytes, shell),
+            Input::Moved(outcome) => self.moved(outcome, shell),
+            Input::Bolt(bolt, hand) => self.turned(bolt, hand, shell),
+            Input::Door(door) => self.door(door, shell),
+            Input::Battery(percent) => self.battery(percent, shell),
+            Input::Alarm(alarm) => {
+                let kind = match alarm {
+                    Alarm::Ajar => Kind::Ajar,
+                    Alarm::Tamper => Kind::Tamper,
+                    Alarm::WrongCodeLimit => Kind::WrongCodeLimit,
+                };
+                self.note(happening(kind, Cause::Auto, RESULT_OK), ANY_NODE, shell, |_| ())
+            }
+            Input::FactoryReset => self.leave(Kind::Reset, Cause::Manual, shell),
+            Input::Tick => self.tick(shell),
+        }
+    }
+
+    /// What the sensors said last.
+    #[must_use]
+    pub fn sensors(&self) -> Sensors {
+        self.sensors
+    }
+
+    /// The state that is stored.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.journal.state()
+    }
+
+    /// The trusted time.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Whether a movement is under way.
+    #[must_use]
+    pub fn is_moving(&self) -> bool {
+        self.moving.is_some()
+    }
+
+    fn tick(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let now_ms = shell.mono_ms();
+        self.watch_movement(shell)?;
+        if self.is_connected && now_ms >= self.hello_at_ms {
+            self.hello(shell)?;
+        }
+        self.send_backlog(shell)?;
+        if self.forget_at_ms.is_some_and(|at_ms| now_ms >= at_ms) {
+            self.forget_at_ms = None;
+            shell.forget();
+        }
+        Ok(())
+    }
+
+    /// What messages are held against, now.
+    fn known(&self, shell: &impl Shell) -> Known<'_> {
+        let state = self.journal.state();
+        Known {
+            address: self.enrolment.address(),
+            keyset: &self.keyset,
+            ctr: state.ctr,
+            // A loss of power may have kept a document's own number out of the state.
+            min_rev: state.min_rev.max(self.keyset.min_rev).max(self.revocations.min_rev),
+            moment: self.moment(shell),
+        }
+    }
+
+    fn moment(&self, shell: &impl Shell) -> Moment {
+        let mono_ms = shell.mono_ms();
+        let (boot, now) = (self.journal.state().boot, self.clock.fresh(mono_ms));
+        Moment {
+            boot,
+            mono: mono_ms / 1_000,
+            now,
+            floor: self.clock.floor(),
+        }
+    }
+}
+
+/// The proof of an enrolment: `key` and `claim_code` are in the same hands (`docs/PROTOCOL.md`, "Enrolment").
+///
+/// # Errors
+/// [`SignError`] where model or firmware are not plain printable ASCII.
+pub fn enrolment_proof(key: &SigningKey, claim_code: &str, model: &str, firmware: &str) -> Result<Compact, SignError> {
+    let public = PublicKey::from_key(*key.verifying_key());
+    let claims = Enrol {
+        code_hash: &base64url::hash(claim_code),
+        jkt: &public.kid,
+        model,
+        firmware,
+    };
+    crate::jws::sign(Typ::Enrol, &public.kid, &claims, key)
+}
+
+fn happening<'a>(kind: Kind, cause: Cause<'a>, result: &'a str) -> Happening<'a> {
+    Happening { kind, cause, result }
+}

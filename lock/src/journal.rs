@@ -1,0 +1,217 @@
+//! What a lock must not forget: its counters, the command under way, and its events until the backend has them.
+//!
+//! An event is written first, then the state that knows of it, and only then is anybody told. Power lost between the
+//! two leaves an event that nobody has seen; the next one takes its place.
+
+use core::fmt;
+
+use heapless::String;
+use serde::{Deserialize, Serialize};
+
+use crate::base64url::Text16;
+use crate::chain::{Chain, Happening, Sensors, Signer, Stamp};
+use crate::jws::{Compact, Message, SignError};
+use crate::shell::{Record, Storage};
+use crate::verify::{Deadline, MAX_NODE};
+use crate::wire::{Action, Event, LockTime, MAX_MESSAGE};
+
+/// The longest state in bytes.
+pub const MAX_STATE: usize = 1_024;
+
+/// A command that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// What to do.
+    pub act: Action,
+    /// The token's name.
+    pub jti: Text16,
+    /// Where to answer.
+    pub node: String<MAX_NODE>,
+    exp: u64,
+    lt: Option<LockTime>,
+}
+
+impl Command {
+    /// The command of an accepted token; `None` where its texts are longer than any accepted token's.
+    pub(crate) fn of(claims: &crate::wire::Unlock<'_>) -> Option<Self> {
+        let (jti, node) = (String::try_from(claims.jti).ok()?, String::try_from(claims.node).ok()?);
+        Some(Self {
+            act: claims.act,
+            jti,
+            node,
+            exp: claims.exp,
+            lt: claims.lt,
+        })
+    }
+
+    /// Until when the bolt may begin to move.
+    #[must_use]
+    pub fn deadline(&self) -> Deadline {
+        Deadline {
+            exp: self.exp,
+            lt: self.lt,
+        }
+    }
+}
+
+/// The state that is stored as one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// How often the lock has started.
+    pub boot: u32,
+    /// The counter of the last accepted token.
+    pub ctr: u64,
+    /// The greatest time ever trusted.
+    pub floor: u64,
+    /// Tokens with a `rev` below this are void.
+    pub min_rev: u64,
+    /// How far the events have come.
+    pub chain: Chain,
+    /// Whether events may have been lost since the last acknowledgement, and an event says so.
+    pub overflowed: bool,
+    /// The command whose movement has begun, or was about to.
+    pub underway: Option<Command>,
+    /// The command that waits for it to end.
+    pub waiting: Option<Command>,
+    /// Whether the lock is leaving its organization.
+    pub leaving: bool,
+}
+
+/// Something could not be written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Error<E> {
+    /// Storage failed.
+    Storage(E),
+    /// An event could not be signed: the lock's id or texts are unfit.
+    Sign(SignError),
+    /// The stored state is not one, or does not fit.
+    State,
+    /// The keyset that came with the enrolment is refused.
+    Keyset(crate::refusal::Refusal),
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Storage(error) => write!(f, "the lock's storage failed: {error}"),
+            Self::Sign(error) => write!(f, "an event could not be signed: {error}"),
+            Self::State => f.write_str("the lock's stored state cannot be read"),
+            Self::Keyset(refusal) => write!(f, "the keyset of the enrolment is refused: {refusal}"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> core::error::Error for Error<E> {}
+
+/// State and events in storage.
+#[derive(Debug)]
+pub(crate) struct Journal<S> {
+    storage: S,
+    state: State,
+}
+
+impl<S: Storage> Journal<S> {
+    /// The journal in `storage`, or a new one that begins with `fresh`.
+    pub(crate) fn open(mut storage: S, fresh: impl FnOnce() -> State) -> Result<(Self, bool), Error<S::Error>> {
+        let mut bytes = [0; MAX_STATE];
+        match storage.read(Record::State, &mut bytes).map_err(Error::Storage)? {
+            None => Ok((
+                Self {
+                    storage,
+                    state: fresh(),
+                },
+                true,
+            )),
+            Some(length) => {
+                let stored = bytes.get(..length).ok_or(Error::State)?;
+                let (state, _) = serde_json_core::from_slice(stored).map_err(|_| Error::State)?;
+                Ok((Self { storage, state }, false))
+            }
+        }
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Changes the state, durably or not at all.
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut State)) -> Result<(), Error<S::Error>> {
+        let mut state = self.state.clone();
+        change(&mut state);
+        let mut bytes = [0; MAX_STATE];
+        let length = serde_json_core::to_slice(&state, &mut bytes).map_err(|_| Error::State)?;
+        self.storage
+            .write(Record::State, bytes.get(..length).ok_or(Error::State)?)
+            .map_err(Error::Storage)?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Appends an event, together with a change of the state: both durably, or neither.
+    pub(crate) fn append(
+        &mut self,
+        signer: Signer<'_>,
+        happening: &Happening<'_>,
+        (stamp, sensors, salt): (&Stamp, &Sensors, &[u8; 16]),
+        change: impl FnOnce(&mut State),
+    ) -> Result<Compact, Error<S::Error>> {
+        let (compact, chain) = self
+            .state
+            .chain
+            .link(signer, happening, stamp, sensors, salt)
+            .map_err(Error::Sign)?;
+        let slot = Record::Event(self.slot(self.state.chain.next()));
+        self.storage.write(slot, compact.as_bytes()).map_err(Error::Storage)?;
+        self.change(|state| {
+            change(state);
+            state.chain = chain;
+        })?;
+        Ok(compact)
+    }
+
+    /// Whether the next event takes the place of one that is not acknowledged.
+    pub(crate) fn is_full(&self) -> bool {
+        let chain = &self.state.chain;
+        chain.next() - chain.unacked() >= u64::from(self.storage.event_slots())
+    }
+
+    /// The event `seq`, where it is still there.
+    pub(crate) fn event(&mut self, seq: u64) -> Result<Option<Compact>, Error<S::Error>> {
+        if seq >= self.state.chain.next() {
+            return Ok(None);
+        }
+        let mut bytes = [0; MAX_MESSAGE];
+        let slot = Record::Event(self.slot(seq));
+        let length = self.storage.read(slot, &mut bytes).map_err(Error::Storage)?;
+        let text = length.and_then(|length| core::str::from_utf8(bytes.get(..length)?).ok());
+        let Some(compact) = text.and_then(|text| Compact::try_from(text).ok()) else {
+            return Ok(None);
+        };
+        // The slot may hold a later event, or one that a loss of power kept out of the chain.
+        let is_it = Message::parse(&compact).is_ok_and(|message| {
+            message
+                .claims()
+                .is_ok_and(|event: Event<'_>| event.seq == seq && event.chain == self.state.chain.id())
+        });
+        Ok(is_it.then_some(compact))
+    }
+
+    /// Writes a document as it came.
+    pub(crate) fn keep(&mut self, record: Record, compact: &str) -> Result<(), Error<S::Error>> {
+        self.storage.write(record, compact.as_bytes()).map_err(Error::Storage)
+    }
+
+    /// A document as it came.
+    pub(crate) fn kept(&mut self, record: Record) -> Result<Option<Compact>, Error<S::Error>> {
+        let mut bytes = [0; MAX_MESSAGE];
+        let length = self.storage.read(record, &mut bytes).map_err(Error::Storage)?;
+        let text = length.and_then(|length| core::str::from_utf8(bytes.get(..length)?).ok());
+        Ok(text.and_then(|text| Compact::try_from(text).ok()))
+    }
+
+    fn slot(&self, seq: u64) -> u32 {
+        u32::try_from(seq % u64::from(self.storage.event_slots().max(1))).unwrap_or(0)
+    }
+}

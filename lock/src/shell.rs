@@ -1,0 +1,57 @@
+//! What a lock's program must bring along: storage that outlives a loss of power, and hands.
+
+use crate::wire::Action;
+
+/// A place in storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Record {
+    /// Counters, chain, and the command under way: at most [`crate::journal::MAX_STATE`] bytes.
+    State,
+    /// The keyset that is held, as it came.
+    Keyset,
+    /// The revocations that are held, as they came.
+    Revocations,
+    /// An event as it was signed: slot 0 to [`Storage::event_slots`] - 1, written round and round.
+    Event(u32),
+}
+
+/// Storage that outlives a loss of power.
+pub trait Storage {
+    /// Why a record could not be written or read.
+    type Error;
+
+    /// Replaces a record. When this returns, the bytes are there to stay; power lost meanwhile leaves the old bytes or
+    /// the new ones, never a mixture.
+    ///
+    /// # Errors
+    /// Where the bytes may not be there to stay.
+    fn write(&mut self, record: Record, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// Reads a record to the front of `into` and says how long it is; `None` where it was never written.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is longer than `into`.
+    fn read(&mut self, record: Record, into: &mut [u8]) -> Result<Option<usize>, Self::Error>;
+
+    /// How many events fit: at least 16. It stays the same for the life of the storage.
+    fn event_slots(&self) -> u32;
+}
+
+/// The hands of a lock: what the controller tells its surroundings to do, and asks of them.
+pub trait Shell {
+    /// Milliseconds since the start of the lock, by a counter that never goes back and that nobody can set.
+    fn mono_ms(&self) -> u64;
+
+    /// Fills `bytes` with random ones from a source fit for keys.
+    fn random(&mut self, bytes: &mut [u8]);
+
+    /// Publishes `message` to the lock's `up/{node}`, QoS 1, not retained. What cannot be sent may be dropped: events
+    /// are sent again until they are acknowledged.
+    fn publish(&mut self, node: &str, message: &str);
+
+    /// Begins to move the bolt, and returns at once; [`crate::controller::Input::Moved`] tells the end.
+    fn begin_move(&mut self, action: Action);
+
+    /// Ends the connection and erases storage, keys and enrolment: the lock belongs to nobody now.
+    fn forget(&mut self);
+}

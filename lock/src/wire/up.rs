@@ -1,0 +1,266 @@
+//! Claims of the messages from a lock to the backend.
+
+use serde::{Deserialize, Serialize};
+
+use super::present;
+
+/// How far a lock's clock can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockState {
+    /// The backend's time came back within the last 24 hours.
+    Fresh,
+    /// It came back since the start, but longer ago.
+    Stale,
+    /// It has not come back since the start.
+    None,
+}
+
+/// Where the bolt is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bolt {
+    /// Thrown.
+    Locked,
+    /// Withdrawn.
+    Unlocked,
+    /// Moving, stuck, or the lock cannot tell.
+    Unknown,
+}
+
+/// Where the door leaf is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Door {
+    /// Open.
+    Open,
+    /// Closed.
+    Closed,
+    /// There is no sensor, or it cannot tell.
+    Unknown,
+}
+
+/// What made something happen: `{"jti":"…"}`, `{"pass":"…"}`, `{"pin":3}`, `"manual"`, `"key"` or `"auto"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause<'a> {
+    /// An unlock token, by its `jti`.
+    Jti(&'a str),
+    /// An offline pass, by the grant that it carries.
+    Pass(&'a str),
+    /// A PIN, by its slot; never the digits.
+    Pin(u16),
+    /// The thumb-turn or a button inside.
+    Manual,
+    /// The mechanical key.
+    Key,
+    /// The lock by itself.
+    Auto,
+}
+
+/// What happened: the `kind` of an event that this crate makes. A reader keeps kinds that it does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The lock was enrolled; `seq` 0.
+    Claimed,
+    /// The lock started.
+    Boot,
+    /// A token was accepted, and the bolt is about to move.
+    Attempt,
+    /// The bolt is withdrawn.
+    Unlocked,
+    /// The bolt is thrown.
+    Locked,
+    /// Something was refused; `result` says why.
+    Denied,
+    /// The bolt did not arrive.
+    Jammed,
+    /// The door was opened.
+    DoorOpen,
+    /// The door was closed.
+    DoorClosed,
+    /// The door has stood open for too long.
+    Ajar,
+    /// The door was opened with the bolt thrown.
+    Forced,
+    /// The housing was opened.
+    Tamper,
+    /// Too many wrong codes.
+    WrongCodeLimit,
+    /// The battery crossed a threshold.
+    Battery,
+    /// A keyset was taken over.
+    Keyset,
+    /// Revocations were taken over.
+    Revocations,
+    /// PINs were taken over.
+    Pins,
+    /// There was no room: events before this one may be lost.
+    Overflow,
+    /// The lock was reset by hand and forgets its organization.
+    Reset,
+    /// The backend let the lock go, and it forgets its organization.
+    Released,
+}
+
+impl Kind {
+    /// As it stands in the event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Boot => "boot",
+            Self::Attempt => "attempt",
+            Self::Unlocked => "unlocked",
+            Self::Locked => "locked",
+            Self::Denied => "denied",
+            Self::Jammed => "jammed",
+            Self::DoorOpen => "door_open",
+            Self::DoorClosed => "door_closed",
+            Self::Ajar => "ajar",
+            Self::Forced => "forced",
+            Self::Tamper => "tamper",
+            Self::WrongCodeLimit => "wrong_code_limit",
+            Self::Battery => "battery",
+            Self::Keyset => "keyset",
+            Self::Revocations => "revocations",
+            Self::Pins => "pins",
+            Self::Overflow => "overflow",
+            Self::Reset => "reset",
+            Self::Released => "released",
+        }
+    }
+
+    /// The alarm code of Matter's door lock cluster (0x0101, `AlarmCodeEnum`), where it has one.
+    #[must_use]
+    pub const fn matter(self) -> Option<u32> {
+        match self {
+            Self::Jammed => Some(0),
+            Self::Reset => Some(1),
+            Self::Boot => Some(3),
+            Self::WrongCodeLimit => Some(4),
+            Self::Tamper => Some(5),
+            Self::Forced => Some(6),
+            Self::Ajar => Some(7),
+            _ => None,
+        }
+    }
+}
+
+/// The `result` of an event about something that worked.
+pub const RESULT_OK: &str = "ok";
+
+/// The `result` of `jammed`: the bolt did not arrive.
+pub const RESULT_JAMMED: &str = "jammed";
+
+/// The `result` of `jammed` or `denied` for a command that a loss of power cut short; it is never taken up again.
+pub const RESULT_INTERRUPTED: &str = "interrupted";
+
+/// Claims of `event+jwt`: one link of the lock's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event<'a> {
+    /// The lock; the same as `kid` of the header.
+    pub lock: &'a str,
+    /// The chain: 128 random bits as 22 characters of base64url, new after every enrolment.
+    pub chain: &'a str,
+    /// The place in the chain, from 0, without gaps.
+    pub seq: u64,
+    /// SHA-256 of the compact JWS of the event before, as base64url; [`super::NO_PREVIOUS`] at `seq` 0.
+    pub prev: &'a str,
+    /// 128 random bits as 22 characters of base64url.
+    pub salt: &'a str,
+    /// How often the lock has started; from 1.
+    pub boot: u32,
+    /// Seconds since that start.
+    pub mono: u64,
+    /// The time by the lock's clock; `null` where it has none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub wall: Option<u64>,
+    /// How far `wall` can be believed.
+    pub clock: ClockState,
+    /// What happened: a [`Kind`], or one that a later lock knows.
+    pub kind: &'a str,
+    /// What made it happen.
+    #[serde(borrow)]
+    pub cause: Cause<'a>,
+    /// [`RESULT_OK`], or the word of the refusal or failure.
+    pub result: &'a str,
+    /// Where the bolt is now.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub bolt: Option<Bolt>,
+    /// Where the door is now.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub door: Option<Door>,
+    /// The battery in percent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub battery: Option<u8>,
+    /// Matter's number for it ([`Kind::matter`]).
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub matter: Option<u32>,
+}
+
+/// The newest link of a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head<'a> {
+    /// The chain.
+    pub chain: &'a str,
+    /// Its newest event.
+    pub seq: u64,
+    /// SHA-256 of that event's compact JWS as base64url.
+    pub hash: &'a str,
+}
+
+/// Claims of `hello+jwt`: the lock is there, and holds this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello<'a> {
+    /// The lock; the same as `kid` of the header.
+    pub lock: &'a str,
+    /// How often the lock has started; from 1.
+    pub boot: u32,
+    /// Seconds since that start.
+    pub mono: u64,
+    /// How far the lock's clock can be believed.
+    pub clock: ClockState,
+    /// Version of the keyset held; 0 for none.
+    pub keyset: u64,
+    /// Epoch of the revocations held; 0 for none.
+    pub revocations: u64,
+    /// Version of the PINs held; 0 for none.
+    pub pins: u64,
+    /// The counter of the last accepted token; 0 for none.
+    pub ctr: u64,
+    /// The newest event; `null` before the first.
+    #[serde(borrow, deserialize_with = "Option::deserialize")]
+    pub head: Option<Head<'a>>,
+    /// The battery in percent; `null` where there is none or it is not known.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub battery: Option<u8>,
+    /// Where the bolt is.
+    pub bolt: Bolt,
+    /// Where the door is.
+    pub door: Door,
+    /// Version of the lock's program.
+    pub firmware: &'a str,
+    /// What the lock is.
+    pub model: &'a str,
+    /// 128 random bits as 22 characters of base64url, where the lock wants the time.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<&'a str>,
+}
+
+/// Claims of `enrol+jwt`, by the lock's new key, with the key's thumbprint as `kid`: the caller holds key and code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Enrol<'a> {
+    /// SHA-256 of the claim code's ASCII characters as base64url.
+    pub code_hash: &'a str,
+    /// Thumbprint of the lock's public key (RFC 7638); the same as `kid` of the header.
+    pub jkt: &'a str,
+    /// What the lock is.
+    pub model: &'a str,
+    /// Version of the lock's program.
+    pub firmware: &'a str,
+}
