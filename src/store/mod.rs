@@ -1,3 +1,31 @@
 //! The database: diesel lives here and nowhere else.
+//!
+//! [`Db`] runs pieces of work on SQLite or Postgres, chosen by [`DatabaseUrl`]: [`Db::read`] on a snapshot,
+//! [`Db::write`] in a transaction that is durable before the answer comes. On SQLite one writer takes everything that
+//! waits into one commit; callers see nothing of that but its speed.
+//!
+//! Rules for a piece of work, the same on both databases:
+//! - An error that the database gave must be returned: what ran before it is undone. Postgres refuses everything after
+//!   an error, SQLite may have undone the whole transaction.
+//! - Rows are numbered by updating a head row first, with `RETURNING`; then no two writers ever wait in a circle.
+//! - No `transaction` of diesel inside: the piece is one already.
 
+mod connection;
+mod db;
+mod error;
+mod file;
+mod group_commit;
+mod lane;
+mod migrations;
+mod piece;
+mod queue;
 pub mod schema;
+mod statistics;
+mod url;
+
+pub use connection::{Conn, MultiBackend};
+pub use db::{Db, Options};
+pub use error::{Cause, StoreError};
+pub use migrations::MIGRATIONS;
+pub use statistics::{COMMIT_SIZES, Statistics};
+pub use url::{BadUrl, DatabaseUrl};

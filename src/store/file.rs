@@ -1,0 +1,64 @@
+//! The file of a SQLite database: private to its owner, open in one process at a time.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::error::StoreError;
+
+/// A database file that belongs to this process until the value is dropped.
+pub(super) struct DatabaseFile {
+    path: PathBuf,
+    /// Holds the lock of the operating system: it ends with the process, however that ends.
+    _lock: File,
+}
+
+impl DatabaseFile {
+    /// Takes the file for this process; creates it, empty and with mode 0600, if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] where somebody has it; [`StoreError::File`] where it cannot be created or locked.
+    pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
+        let cannot = |file: &Path| {
+            let file = file.to_owned();
+            move |source: io::Error| StoreError::File {
+                file,
+                source: Arc::new(source),
+            }
+        };
+        let file = private(path).map_err(cannot(path))?;
+        // A file that was restored from a backup may have come back readable by everybody.
+        if file.metadata().map_err(cannot(path))?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))
+                .map_err(cannot(path))?;
+        }
+        // By its real path, so that a link to the folder is not a second door.
+        let path = fs::canonicalize(path).map_err(cannot(path))?;
+        let mut lock_path = path.clone().into_os_string();
+        lock_path.push(".lock");
+        let lock_path = PathBuf::from(lock_path);
+        let lock = private(&lock_path).map_err(cannot(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { file: path }),
+            Err(TryLockError::Error(source)) => Err(cannot(&lock_path)(source)),
+        }
+    }
+
+    /// The absolute path of the database.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
