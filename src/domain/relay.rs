@@ -16,10 +16,11 @@ pub struct RelayAway;
 #[async_trait]
 pub trait Relay: Send + Sync + 'static {
     /// Publishes `message` (a compact JWS) to the lock's `down` topic, at once or not at all: it is never queued
-    /// beyond `within`, never retained. `Ok` says that the broker has it, nothing about the lock.
+    /// beyond `within`, never retained. `Ok` says that the broker has acknowledged it, nothing about the lock.
     ///
     /// # Errors
-    /// [`RelayAway`] where the broker is not connected or did not take the message within `within`.
+    /// [`RelayAway`] where the broker is not connected or did not acknowledge the message within `within`; in the
+    /// second case the lock may have it all the same.
     async fn send(&self, lock: &LockId, message: String, within: Duration) -> Result<(), RelayAway>;
 
     /// Whether the broker is connected and the backend's subscriptions stand.
@@ -89,4 +90,12 @@ pub trait Credentials: Send + Sync + 'static {
     /// # Errors
     /// [`Unavailable`] where the answer is not known; the caller refuses.
     async fn authenticate(&self, user: &str, password: &[u8]) -> Result<Option<Principal>, Unavailable>;
+}
+
+/// The sessions of a broker that is ours to ask: the embedded one.
+#[async_trait]
+pub trait Sessions: Send + Sync + 'static {
+    /// Closes the lock's connection at once and forgets what waits for it. A connection that was let in before this
+    /// call does not outlive it, even where it was not quite established yet.
+    async fn end(&self, lock: &LockId);
 }

@@ -1,0 +1,260 @@
+//! Who is in the broker and what they may do there: the answers to `mqtt5`'s questions.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use mqtt5::QoS;
+use mqtt5::Result;
+use mqtt5::broker::auth::{AuthProvider, AuthResult};
+use mqtt5::broker::events::{BrokerEventHandler, ClientPublishEvent, PublishAction};
+use mqtt5::broker::router::MessageRouter;
+use mqtt5::broker::sys_topics::BrokerStats;
+use mqtt5::packet::connect::ConnectPacket;
+use mqtt5::packet::publish::PublishPacket;
+use mqtt5::types::ReasonCode;
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
+
+use crate::domain::ids::LockId;
+use crate::domain::relay::{Credentials, Principal};
+use crate::mqtt::rights;
+use crate::mqtt::topics::{NodeName, Topics};
+
+/// Longest wait for an ended connection to be gone.
+const SHOWING_OUT: Duration = Duration::from_secs(5);
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// All guests together.
+pub(super) struct House {
+    topics: Topics,
+    credentials: Arc<dyn Credentials>,
+    router: Arc<MessageRouter>,
+    stats: Arc<BrokerStats>,
+    present: Mutex<Present>,
+    departed: Notify,
+}
+
+#[derive(Default)]
+struct Present {
+    /// Goes up by one with every session that is ended.
+    round: u64,
+    /// In which round a lock's sessions were last ended.
+    ended: HashMap<LockId, u64>,
+    /// Signed-in connections of locks; two of one lock while one takes over from the other.
+    locks: HashMap<LockId, Vec<Arc<Guest>>>,
+}
+
+impl House {
+    pub(super) fn new(topics: Topics, credentials: Arc<dyn Credentials>, router: Arc<MessageRouter>) -> Self {
+        Self {
+            topics,
+            credentials,
+            router,
+            stats: Arc::new(BrokerStats::new()),
+            present: Mutex::default(),
+            departed: Notify::new(),
+        }
+    }
+
+    pub(super) fn router(&self) -> &Arc<MessageRouter> {
+        &self.router
+    }
+
+    pub(super) fn stats(&self) -> &Arc<BrokerStats> {
+        &self.stats
+    }
+
+    /// Shows every connection of `lock` out, waits until they are gone, and forgets what is left of their session. One
+    /// whose password was looked up before this call does not get in any more.
+    pub(super) async fn end(&self, lock: &LockId) {
+        {
+            let mut present = self.present();
+            present.round += 1;
+            let round = present.round;
+            present.ended.insert(lock.clone(), round);
+            present
+                .locks
+                .get(lock)
+                .into_iter()
+                .flatten()
+                .for_each(|guest| guest.out.notify_one());
+        }
+        let gone = async {
+            loop {
+                let departed = self.departed.notified();
+                if !self.present().locks.contains_key(lock) {
+                    break;
+                }
+                departed.await;
+            }
+        };
+        if tokio::time::timeout(SHOWING_OUT, gone).await.is_err() {
+            tracing::error!(lock.id = %lock, "a connection of lock {lock} did not end in time");
+        }
+        self.router.unregister_client(lock.as_str()).await;
+    }
+
+    /// Takes `guest` in as `who`, unless their sessions were ended since `round`.
+    fn take_in(&self, guest: &Arc<Guest>, who: &Principal, round: u64) -> bool {
+        let Principal::Lock(lock) = who else { return true };
+        let mut present = self.present();
+        if present.ended.get(lock).is_some_and(|ended| *ended > round) {
+            return false;
+        }
+        present.locks.entry(lock.clone()).or_default().push(Arc::clone(guest));
+        true
+    }
+
+    fn let_go(&self, guest: &Guest) {
+        let Some(Principal::Lock(lock)) = guest.who.get() else {
+            return;
+        };
+        let mut present = self.present();
+        if let Some(guests) = present.locks.get_mut(lock) {
+            guests.retain(|other| !std::ptr::eq(&raw const **other, guest));
+            if guests.is_empty() {
+                present.locks.remove(lock);
+            }
+        }
+        drop(present);
+        self.departed.notify_waiters();
+    }
+
+    fn present(&self) -> MutexGuard<'_, Present> {
+        // No code that holds it can panic half-way through a change.
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One connection's answers. It learns who it speaks for at CONNECT.
+pub(super) struct Guest {
+    house: Arc<House>,
+    me: std::sync::Weak<Guest>,
+    who: OnceLock<Principal>,
+    /// Given back at sign-in.
+    arrival: Mutex<Option<(OwnedSemaphorePermit, oneshot::Sender<()>)>>,
+    out: Notify,
+}
+
+impl Guest {
+    /// A connection that has not signed in; the receiver hears when it has.
+    pub(super) fn arrive(house: Arc<House>, place: OwnedSemaphorePermit) -> (Arc<Self>, oneshot::Receiver<()>) {
+        let (signed_in, heard) = oneshot::channel();
+        let guest = Arc::new_cyclic(|me| Self {
+            house,
+            me: me.clone(),
+            who: OnceLock::new(),
+            arrival: Mutex::new(Some((place, signed_in))),
+            out: Notify::new(),
+        });
+        (guest, heard)
+    }
+
+    /// Returns when this connection is to end.
+    pub(super) async fn shown_out(&self) {
+        self.out.notified().await;
+    }
+
+    /// The connection's task is at its end.
+    pub(super) fn leave(&self) {
+        self.house.let_go(self);
+    }
+
+    async fn sign_in(&self, connect: &ConnectPacket) -> ReasonCode {
+        let (Some(user), Some(password)) = (&connect.username, &connect.password) else {
+            return ReasonCode::BadUsernameOrPassword;
+        };
+        let round = self.house.present().round;
+        let who = match self.house.credentials.authenticate(user, password).await {
+            Ok(Some(who)) => who,
+            Ok(None) => return ReasonCode::BadUsernameOrPassword,
+            Err(_) => return ReasonCode::ServerUnavailable,
+        };
+        // A node that had a lock's id for its name would pass for that lock below.
+        let named = matches!(&who, Principal::Backend { node } if node.parse::<NodeName>().is_err());
+        if named || connect.client_id != rights::client_id(&who) {
+            return ReasonCode::ClientIdentifierNotValid;
+        }
+        if let Some(will) = &connect.will {
+            let delayed = will.properties.will_delay_interval.is_some_and(|seconds| seconds > 0);
+            if !rights::may_leave_will(&self.house.topics, &who, &will.topic, will.retain, delayed) {
+                return ReasonCode::NotAuthorized;
+            }
+        }
+        let Some(me) = self.me.upgrade() else {
+            return ReasonCode::ServerUnavailable;
+        };
+        // Set before it can be found, so that it can also be let go.
+        if self.who.set(who.clone()).is_err() || !self.house.take_in(&me, &who, round) {
+            return ReasonCode::NotAuthorized;
+        }
+        if let Some((place, signed_in)) = self.arrival.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(place);
+            // The task that listens is the one that asks.
+            let _ = signed_in.send(());
+        }
+        ReasonCode::Success
+    }
+}
+
+impl AuthProvider for Guest {
+    fn authenticate<'a>(&'a self, connect: &'a ConnectPacket, peer: SocketAddr) -> Answer<'a, Result<AuthResult>> {
+        Box::pin(async move {
+            let code = self.sign_in(connect).await;
+            if code == ReasonCode::Success {
+                return Ok(AuthResult::success());
+            }
+            tracing::debug!(%peer, ?code, "a sign-in to the broker was refused");
+            Ok(AuthResult::fail(code))
+        })
+    }
+
+    /// Always: `mqtt5` would answer a 3.1.1 client's forbidden publish with a malformed PUBACK. It is dropped in
+    /// [`House::on_client_publish`] instead; a will was looked at when it was left.
+    fn authorize_publish<'a>(&'a self, _: &str, _: Option<&'a str>, _: &'a str) -> Answer<'a, bool> {
+        Box::pin(std::future::ready(true))
+    }
+
+    fn authorize_subscribe<'a>(&'a self, _: &str, _: Option<&'a str>, filter: &'a str) -> Answer<'a, bool> {
+        let may = self
+            .who
+            .get()
+            .is_some_and(|who| rights::may_subscribe(&self.house.topics, who, filter));
+        Box::pin(std::future::ready(may))
+    }
+}
+
+impl BrokerEventHandler for House {
+    /// A forbidden message is acknowledged and dropped: 3.1.1 has no other refusal than closing the connection, which
+    /// would make an honest lock with one wrong topic useless and does not stop another.
+    fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Answer<'a, PublishAction> {
+        Box::pin(async move {
+            // The client id is the principal's, checked at CONNECT, and a node's name is never a lock's id.
+            let who = match event.client_id.parse::<LockId>() {
+                Ok(lock) => Principal::Lock(lock),
+                Err(_) => Principal::Backend {
+                    node: event.client_id.to_string(),
+                },
+            };
+            if event.qos == QoS::ExactlyOnce || !rights::may_publish(&self.topics, &who, &event.topic, event.retain) {
+                tracing::warn!(client = %event.client_id, "{} published what it may not", event.client_id);
+                return PublishAction::Handled;
+            }
+            if let Principal::Lock(_) = who {
+                // A lock that says more than the backend takes waits for it.
+                return PublishAction::Continue;
+            }
+            // A lock that does not read must not make the backend wait for it, and all other locks with it.
+            let message = PublishPacket::new(&*event.topic, event.payload, event.qos);
+            self.router
+                .route_message_with_deadline(&message, Some(&event.client_id), Instant::now())
+                .await;
+            PublishAction::Handled
+        })
+    }
+}
