@@ -1,5 +1,6 @@
-//! Randomness, digests, passwords, signing keys, tokens, sealed texts. Nothing here knows a database or a network.
+//! Randomness, digests, passwords, signing keys, tokens, certificates, sealed texts. Knows no database and no network.
 
+pub mod authority;
 pub mod claim_code;
 pub mod digest;
 pub mod keys;
@@ -9,4 +10,5 @@ pub mod public_key;
 pub mod random;
 pub mod sealed;
 pub mod secret;
+pub mod tls;
 pub mod tokens;
