@@ -21,8 +21,13 @@ pub struct BadClaimCode;
 
 /// 128 random bits in Crockford's base32, shown in groups: `0A1B2-C3D4E-…`. Reading forgives case, spaces, hyphens,
 /// and the letters that are taken for digits (`O` is `0`, `I` and `L` are `1`). What is stored is its [`Self::digest`].
-#[derive(Clone, PartialEq, Eq)]
-pub struct ClaimCode(Zeroizing<String>);
+#[derive(Clone)]
+pub struct ClaimCode {
+    /// 26 characters of the alphabet.
+    letters: Zeroizing<String>,
+    /// The text that the code was read from.
+    typed: Zeroizing<String>,
+}
 
 impl ClaimCode {
     /// How many letters and digits a code has, without hyphens.
@@ -34,29 +39,49 @@ impl ClaimCode {
         let chars = (0..Self::CHARS)
             .rev()
             .map(|at| char::from(ALPHABET[(bits >> (5 * at)) as usize & 31]));
-        Self(Zeroizing::new(chars.collect()))
+        let letters = Zeroizing::new(chars.collect::<String>());
+        let typed = in_groups(&letters);
+        Self { letters, typed }
     }
 
     /// The code in groups, for the one answer that shows it.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(Self::CHARS + GROUP_ENDS.len()));
-        for (at, letter) in self.0.chars().enumerate() {
-            if GROUP_ENDS.contains(&at) {
-                text.push('-');
-            }
-            text.push(letter);
-        }
-        text
+        in_groups(&self.letters)
     }
 
-    /// SHA-256 of the code's canonical text (26 upper-case characters, no hyphens): what the database keeps, and what a
-    /// lock's proof of enrolment is made over (`docs/PROTOCOL.md`, "Enrolment").
+    /// SHA-256 of the 26 characters without hyphens: what the database keeps and looks the code up by, however it was typed.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        digest(self.0.as_bytes())
+        digest(self.letters.as_bytes())
+    }
+
+    /// SHA-256 of the text that the code was read from: what a lock, which need not know how codes are typed, makes its
+    /// proof of enrolment over (`docs/PROTOCOL.md`, "Enrolment").
+    #[must_use]
+    pub fn typed_digest(&self) -> [u8; 32] {
+        digest(self.typed.as_bytes())
     }
 }
+
+fn in_groups(letters: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(letters.len() + GROUP_ENDS.len()));
+    for (at, letter) in letters.chars().enumerate() {
+        if GROUP_ENDS.contains(&at) {
+            text.push('-');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+impl PartialEq for ClaimCode {
+    fn eq(&self, other: &Self) -> bool {
+        self.letters == other.letters
+    }
+}
+
+impl Eq for ClaimCode {}
 
 impl FromStr for ClaimCode {
     type Err = BadClaimCode;
@@ -77,7 +102,14 @@ impl FromStr for ClaimCode {
         }
         // 26 characters hold 130 bits; the first one may only use its lower three.
         let fits = code.len() == Self::CHARS && matches!(code.as_bytes()[0], b'0'..=b'7');
-        if fits { Ok(Self(code)) } else { Err(BadClaimCode) }
+        if fits {
+            Ok(Self {
+                letters: code,
+                typed: Zeroizing::new(text.to_owned()),
+            })
+        } else {
+            Err(BadClaimCode)
+        }
     }
 }
 
@@ -103,7 +135,8 @@ mod tests {
     fn a_code_survives_its_text() {
         for bits in [0, 1, u128::MAX, OsRandom.bits()] {
             let code = ClaimCode::from_bits(bits);
-            assert_eq!(code.expose().parse::<ClaimCode>(), Ok(code));
+            let read: ClaimCode = code.expose().parse().unwrap();
+            assert_eq!((&read, read.typed_digest()), (&code, code.typed_digest()));
         }
     }
 
@@ -128,7 +161,12 @@ mod tests {
             " oooo0 00000 00000 00000 0000iL ",
             "0-000000000000000000000001-1",
         ] {
-            assert_eq!(typed.parse::<ClaimCode>(), Ok(code.clone()), "{typed}");
+            let read: ClaimCode = typed.parse().unwrap();
+            assert_eq!(
+                (read.digest(), read.typed_digest()),
+                (code.digest(), digest(typed.as_bytes())),
+                "{typed}"
+            );
         }
     }
 

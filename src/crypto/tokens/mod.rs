@@ -9,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::jws::{ALG, Header, Message};
 use doorward_lock::refusal::Refusal;
-use doorward_lock::wire::{self, MAX_MESSAGE, NUMBER_LIMIT, Typ};
+use doorward_lock::wire::{self, Address, MAX_MESSAGE, NUMBER_LIMIT, Typ};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 
+use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::digest::digest;
 use crate::crypto::keys::{KeyStore, SigningKey};
 use crate::crypto::public_key::{BadPublicKey, PublicKey};
@@ -41,21 +42,6 @@ pub enum SignError {
     /// The library did not sign.
     #[error("the message could not be signed")]
     Library(#[from] jsonwebtoken::errors::Error),
-}
-
-/// What a keyset says besides the keys.
-#[derive(Debug, Clone, Copy)]
-pub struct KeysetFor<'a> {
-    /// The name of this backend.
-    pub iss: &'a str,
-    /// The organization that the lock belongs to.
-    pub org: &'a str,
-    /// The lock.
-    pub aud: &'a str,
-    /// Grows with every change; from 1.
-    pub version: u64,
-    /// Tokens with a `rev` below this are void.
-    pub min_rev: u64,
 }
 
 impl KeyStore {
@@ -99,18 +85,13 @@ impl KeyStore {
         sign(&self.doc, Typ::Release, claims)
     }
 
-    /// Signs, by the root key, which keys a lock is to believe.
+    /// Signs, by the root key, which keys a lock is to believe. `version` grows with every change, from 1; tokens with a
+    /// `rev` below `min_rev` are void.
     ///
     /// # Errors
     /// As [`Self::sign_unlock`].
-    pub fn sign_keyset(&self, keyset: KeysetFor<'_>) -> Result<String, SignError> {
-        let KeysetFor {
-            iss,
-            org,
-            aud,
-            version,
-            min_rev,
-        } = keyset;
+    pub fn sign_keyset(&self, address: Address<'_>, version: u64, min_rev: u64) -> Result<String, SignError> {
+        let Address { iss, org, aud } = address;
         let keys = self.keyset_keys().collect();
         sign(
             &self.root,
@@ -236,16 +217,15 @@ impl LockKey {
         self.verify(compact, &[Typ::Event, Typ::Hello])
     }
 
-    /// Verifies the proof of a lock that enrols: that it holds the key, and the claim code with this digest
-    /// ([`crate::crypto::claim_code::ClaimCode::digest`]).
+    /// Verifies the proof of a lock that enrols: that it holds the key, and the claim code that came with it.
     ///
     /// # Errors
     /// What is wrong with it; [`Refusal::Malformed`] where it was made for another key or code.
-    pub fn verify_enrolment(&self, compact: &str, code: &[u8; 32]) -> Result<(), Refusal> {
+    pub fn verify_enrolment(&self, compact: &str, code: &ClaimCode) -> Result<(), Refusal> {
         let signed = self.verify(compact.as_bytes(), &[Typ::Enrol])?;
         let claims: wire::Enrol<'_> = signed.message.claims()?;
         let fits = claims.jkt == self.kid
-            && claims.code_hash == URL_SAFE_NO_PAD.encode(code)
+            && claims.code_hash == URL_SAFE_NO_PAD.encode(code.typed_digest())
             && is_word(claims.model)
             && is_word(claims.firmware);
         if fits { Ok(()) } else { Err(Refusal::Malformed) }

@@ -110,59 +110,54 @@ fn an_event_of_a_kind_from_the_future_is_believed() {
 fn an_enrolment_is_proved_for_one_key_and_one_code() {
     let (lock, other) = (TestLock::new(), TestLock::new());
     let jkt = lock.public().thumbprint();
-    let code = digest(b"code");
+    let code: ClaimCode = "00000-00000-00000-00000-000011".parse().unwrap();
+    let other_code = ClaimCode::from_bits(2);
     let header = format!(r#"{{"alg":"ES256","typ":"enrol+jwt","kid":"{jkt}"}}"#);
     let claims = format!(
         r#"{{"code_hash":"{}","jkt":"{jkt}","model":"reference","firmware":"1.0"}}"#,
-        URL_SAFE_NO_PAD.encode(code)
+        URL_SAFE_NO_PAD.encode(digest(b"00000-00000-00000-00000-000011"))
     );
     let key = LockKey::of_newcomer(&lock.public()).unwrap();
     let proof = lock.sign(&header, &claims);
     assert_eq!(key.verify_enrolment(&proof, &code), Ok(()));
     for (what, key, proof, code, expected) in [
-        (
-            "another code",
-            &key,
-            proof.clone(),
-            digest(b"other"),
-            Refusal::Malformed,
-        ),
+        ("another code", &key, proof.clone(), &other_code, Refusal::Malformed),
         (
             "another key's name",
             &key,
             lock.sign(&header, &claims.replace(&jkt, HASH)),
-            code,
+            &code,
             Refusal::Malformed,
         ),
         (
             "another key",
             &LockKey::of_newcomer(&other.public()).unwrap(),
             proof.clone(),
-            code,
+            &code,
             Refusal::UnknownKey,
         ),
         (
             "a thief's signature",
             &key,
             other.sign(&header, &claims),
-            code,
+            &code,
             Refusal::BadSignature,
         ),
         (
             "an event",
             &key,
             lock.sign(&header.replace("enrol", "event"), &claims),
-            code,
+            &code,
             Refusal::BadTyp,
         ),
         (
             "an unknown claim",
             &key,
             lock.sign(&header, &claims.replace('{', "{\"x\":1,")),
-            code,
+            &code,
             Refusal::Malformed,
         ),
     ] {
-        assert_eq!(key.verify_enrolment(&proof, &code), Err(expected), "{what}");
+        assert_eq!(key.verify_enrolment(&proof, code), Err(expected), "{what}");
     }
 }

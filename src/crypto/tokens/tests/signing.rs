@@ -16,19 +16,23 @@ fn backend() -> (tempfile::TempDir, KeyStore) {
 fn a_lock_believes_the_keyset_and_what_its_keys_sign() {
     let (_state, keys) = backend();
     let root = doorward_lock::keys::PublicKey::from_jwk(&keys.root().public().jwk()).unwrap();
-    let signed = keys
-        .sign_keyset(KeysetFor {
-            iss: "https://door.example",
-            org: "org_1",
-            aud: "lock_1",
-            version: 3,
-            min_rev: 2,
-        })
-        .unwrap();
-    let keyset = Keyset::read(&signed, &root, "https://door.example", "org_1", "lock_1").unwrap();
+    let address = Address {
+        iss: "https://door.example",
+        org: "org_1",
+        aud: "lock_1",
+    };
+    let signed = keys.sign_keyset(address, 3, 2).unwrap();
+    let keyset = Keyset::read(&signed, &root, &address).unwrap();
     assert_eq!((keyset.version, keyset.min_rev), (3, 2));
     assert_eq!(
-        Keyset::read(&signed, &root, "https://door.example", "org_1", "lock_2"),
+        Keyset::read(
+            &signed,
+            &root,
+            &Address {
+                aud: "lock_2",
+                ..address
+            }
+        ),
         Err(Refusal::WrongLock)
     );
 
@@ -125,13 +129,7 @@ fn every_purpose_signs_with_its_own_key() {
             &keys.doc,
         ),
         (
-            keys.sign_keyset(KeysetFor {
-                iss,
-                org,
-                aud,
-                version: 1,
-                min_rev: 0,
-            }),
+            keys.sign_keyset(Address { iss, org, aud }, 1, 0),
             "keyset+jwt",
             &keys.root,
         ),
