@@ -1,1 +1,171 @@
-//! Use cases: one sentence, one transaction each.
+//! Use cases: one sentence, one transaction each, authorized on the first line.
+//!
+//! A refusal at the door is `Ok`, because its log entry must commit; everything that stops a use case is an [`Error`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::crypto::keys::KeyStore;
+use crate::crypto::password::Passwords;
+use crate::crypto::random::Random;
+use crate::domain::account::{Membership, Scope};
+use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::relay::Relay;
+use crate::domain::time::{Clock, Timestamp};
+use crate::store::{Conn, Db, accounts};
+
+pub mod bootstrap;
+mod error;
+pub mod invitations;
+pub mod members;
+pub mod metrics;
+pub mod places;
+pub mod sessions;
+mod waiters;
+
+pub use error::{Error, What};
+pub use metrics::Metrics;
+
+/// What the use cases need to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where people reach this service: the beginning of links that are handed out, without a slash at its end.
+    pub public_url: String,
+    /// The name that stands in every token as `iss`; locks pin it when they enrol.
+    pub issuer: String,
+    /// Upper 16 bits of every counter: a restored backup goes up one, so that no lock takes an old counter for new.
+    pub generation: u16,
+    /// The name of this node: where locks answer.
+    pub node: String,
+    /// How long an unlock token lives, in whole seconds: 1 to 30 (`docs/PROTOCOL.md`, "Unlock token").
+    pub token_seconds: u8,
+    /// How long an access token lives.
+    pub access_life: Duration,
+    /// How long a refresh token lives.
+    pub refresh_life: Duration,
+    /// What locks are told about the broker.
+    pub broker: BrokerAddress,
+}
+
+/// Where a lock finds the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerAddress {
+    /// Host name or address that its certificate names.
+    pub host: String,
+    /// Port, TLS.
+    pub port: u16,
+    /// The certificate authority to trust, PEM.
+    pub ca_certificate: String,
+    /// What every topic begins with.
+    pub topic_root: String,
+}
+
+/// The parts that the use cases work with.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The thread that hashes passwords.
+    pub passwords: Passwords,
+    /// The keys that sign.
+    pub keys: Arc<KeyStore>,
+    /// The way out to the locks.
+    pub relay: Arc<dyn Relay>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The use cases.
+pub struct App {
+    db: Db,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    passwords: Passwords,
+    keys: Arc<KeyStore>,
+    relay: Arc<dyn Relay>,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    waiters: waiters::Waiters,
+}
+
+/// Who calls: a signed-in person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who.
+    pub person: PersonId,
+    /// By which session.
+    pub session: SessionId,
+    /// Where they belonged, and as what, when they were let in. Use cases read it again where they decide.
+    pub memberships: Vec<Membership>,
+}
+
+impl App {
+    /// The use cases over these parts.
+    #[must_use]
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let Parts {
+            db,
+            clock,
+            random,
+            passwords,
+            keys,
+            relay,
+            metrics,
+        } = parts;
+        Self {
+            db,
+            clock,
+            random,
+            passwords,
+            keys,
+            relay,
+            metrics,
+            settings,
+            waiters: waiters::Waiters::default(),
+        }
+    }
+
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The public keys that this backend signs with.
+    #[must_use]
+    pub fn jwks(&self) -> crate::crypto::keys::Jwks {
+        self.keys.jwks()
+    }
+
+    /// A new identifier's bits.
+    fn id_bits(&self, now: Timestamp) -> u128 {
+        self.random.id_bits(now)
+    }
+}
+
+/// The organizations that the person manages, read where it counts: in the transaction that acts on it.
+///
+/// # Errors
+/// [`Error::Forbidden`] where there is none.
+fn managed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    let scope = Scope::of(&accounts::memberships(conn, &who.person)?, |role| role.manages());
+    if scope.is_empty() {
+        Err(Error::Forbidden)
+    } else {
+        Ok(scope)
+    }
+}
+
+/// The organizations that the person belongs to, in any role.
+fn joined_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    Ok(Scope::of(&accounts::memberships(conn, &who.person)?, |_| true))
+}

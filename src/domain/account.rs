@@ -108,6 +108,17 @@ impl Role {
         }
     }
 
+    /// How much the role may, to compare with others: a person who is offered less than they have keeps what they have.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Guest => 0,
+            Self::Tenant => 1,
+            Self::Manager => 2,
+            Self::Owner => 3,
+        }
+    }
+
     /// Whether the role runs the organization's places, locks and grants.
     #[must_use]
     pub const fn manages(self) -> bool {
@@ -156,6 +167,42 @@ pub struct Membership {
     pub organization: OrganizationId,
     /// As what.
     pub role: Role,
+}
+
+/// The organizations within which somebody may do something: what queries about things by id are bounded by, so that
+/// another organization's things do not exist for them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Vec<OrganizationId>);
+
+impl Scope {
+    /// The organizations in which `memberships` satisfy `may`.
+    #[must_use]
+    pub fn of(memberships: &[Membership], may: impl Fn(Role) -> bool) -> Self {
+        Self(
+            memberships
+                .iter()
+                .filter(|m| may(m.role))
+                .map(|m| m.organization.clone())
+                .collect(),
+        )
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `organization` is one of them.
+    #[must_use]
+    pub fn contains(&self, organization: &OrganizationId) -> bool {
+        self.0.contains(organization)
+    }
+
+    /// Their identifiers.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(OrganizationId::as_str)
+    }
 }
 
 #[cfg(test)]

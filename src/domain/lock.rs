@@ -22,16 +22,6 @@ pub enum LockKind {
     Controller,
 }
 
-impl LockKind {
-    /// The word for it in tables and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Controller => "controller",
-        }
-    }
-}
-
 /// Where a lock is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,16 +34,24 @@ pub enum LockState {
     Retired,
 }
 
-impl LockState {
-    /// The word for it in tables and answers.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unclaimed => "unclaimed",
-            Self::Enrolled => "enrolled",
-            Self::Retired => "retired",
+macro_rules! words {
+    ($($name:ident: $($variant:ident = $word:literal),+;)+) => {$(
+        impl $name {
+            /// The word for it in tables, messages and answers.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
         }
-    }
+    )+};
+}
+
+words! {
+    LockKind: Controller = "controller";
+    LockState: Unclaimed = "unclaimed", Enrolled = "enrolled", Retired = "retired";
+    Bolt: Locked = "locked", Unlocked = "unlocked", Unknown = "unknown";
+    Door: Open = "open", Closed = "closed", Unknown = "unknown";
+    LockClock: Fresh = "fresh", Stale = "stale", None = "none";
 }
 
 /// A value with the time at which it was observed: an old one means unknown, and only the reader knows how old is old.

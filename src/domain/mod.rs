@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod grant;
 pub mod ids;
 pub mod lock;
+pub mod page;
 pub mod password;
 pub mod place;
 pub mod relay;

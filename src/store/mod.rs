@@ -10,16 +10,28 @@
 //! - Rows are numbered by updating a head row first, with `RETURNING`; then no two writers ever wait in a circle.
 //! - No `transaction` of diesel inside: the piece is one already.
 
+pub mod access_log;
+pub mod accounts;
+pub mod attempts;
+mod columns;
 mod connection;
 mod db;
 mod error;
 mod file;
+pub mod grants;
 mod group_commit;
+pub mod idempotency;
+pub mod installation;
+pub mod invitations;
 mod lane;
+pub mod lock_events;
+pub mod locks;
 mod migrations;
 mod piece;
+pub mod places;
 mod queue;
-pub mod schema;
+mod schema;
+pub mod sessions;
 mod statistics;
 mod url;
 

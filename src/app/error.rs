@@ -1,0 +1,149 @@
+//! What stops a use case.
+
+use std::time::Duration;
+
+use crate::crypto::password::Overloaded;
+use crate::crypto::sealed::{NotOpened, NotSealed};
+use crate::crypto::tokens::SignError;
+use crate::store::StoreError;
+
+/// The kind of a thing that does not exist, as far as the caller may know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// An organization.
+    Organization,
+    /// A member of an organization.
+    Person,
+    /// An invitation.
+    Invitation,
+    /// A property.
+    Property,
+    /// A unit.
+    Unit,
+    /// A tenancy.
+    Tenancy,
+    /// A lock.
+    Lock,
+    /// A grant.
+    Grant,
+    /// An attempt.
+    Attempt,
+}
+
+impl What {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization",
+            Self::Person => "person",
+            Self::Invitation => "invitation",
+            Self::Property => "property",
+            Self::Unit => "unit",
+            Self::Tenancy => "tenancy",
+            Self::Lock => "lock",
+            Self::Grant => "grant",
+            Self::Attempt => "attempt",
+        }
+    }
+}
+
+/// A use case did not take place, and nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such thing, or none that the caller may know of.
+    #[error("there is no such {}", .0.as_str())]
+    NotFound(What),
+    /// Nobody is signed in by these credentials.
+    #[error("not signed in")]
+    Unauthenticated,
+    /// E-mail address and password do not belong together.
+    #[error("the e-mail address or the password is wrong")]
+    WrongCredentials,
+    /// The caller's role does not reach that far.
+    #[error("this role may not do that")]
+    Forbidden,
+    /// A value is well formed and still not acceptable.
+    #[error("{field}: {why}")]
+    Invalid {
+        /// The field of the request.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The present state of things does not allow it.
+    #[error("{why}")]
+    Conflict {
+        /// A stable word for the kind of conflict.
+        word: &'static str,
+        /// What stands against it.
+        why: &'static str,
+    },
+    /// Too many tries.
+    #[error("too many tries")]
+    Throttled {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Too much is waiting.
+    #[error("too busy")]
+    Busy,
+    /// The broker is away: nothing can reach a lock now.
+    #[error("the broker is away")]
+    RelayAway,
+    /// This machine's clock is behind what is already on record: nothing is issued until it has caught up.
+    #[error("the clock is {behind:?} behind the last stored time")]
+    ClockBehind {
+        /// How far.
+        behind: Duration,
+    },
+    /// The database did not do what it was asked.
+    #[error("the database failed")]
+    Store(#[source] StoreError),
+    /// Something that should not fail did.
+    #[error("{0} failed")]
+    Internal(&'static str, #[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// [`Error::Invalid`] in `field`, for what `why` displays.
+    pub(super) fn invalid(field: &'static str, why: impl std::fmt::Display) -> Self {
+        Self::Invalid {
+            field,
+            why: why.to_string(),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy => Self::Busy,
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<Overloaded> for Error {
+    fn from(_: Overloaded) -> Self {
+        Self::Busy
+    }
+}
+
+impl From<SignError> for Error {
+    fn from(error: SignError) -> Self {
+        Self::Internal("signing", error.into())
+    }
+}
+
+impl From<NotSealed> for Error {
+    fn from(error: NotSealed) -> Self {
+        Self::Internal("sealing", error.into())
+    }
+}
+
+impl From<NotOpened> for Error {
+    fn from(error: NotOpened) -> Self {
+        Self::Internal("unsealing", error.into())
+    }
+}

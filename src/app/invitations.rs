@@ -1,0 +1,238 @@
+//! Bringing people into an organization.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::sessions::Tokens;
+use super::{Actor, App, Error, What, managed_by};
+use crate::crypto::secret::Secret;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::{Email, Person, PersonName, Role};
+use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, UnitId};
+use crate::domain::password::Password;
+use crate::domain::place::Tenancy;
+use crate::domain::time::Timestamp;
+use crate::store::invitations::{self, Invitation, InvitedTenancy};
+use crate::store::{Conn, access_log, accounts, places};
+
+/// How long an invitation can be accepted.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What somebody is invited to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Offer {
+    /// A role.
+    Role(Role),
+    /// To live in a unit, as a tenant.
+    Tenancy {
+        /// The unit.
+        unit: UnitId,
+        /// From when.
+        starts_at: Timestamp,
+        /// Until when.
+        ends_at: Option<Timestamp>,
+    },
+}
+
+/// An invitation and the link that accepts it, shown once.
+#[derive(Debug)]
+pub struct SecretLink {
+    /// The invitation.
+    pub id: InvitationId,
+    /// The link: its secret is in the fragment, which browsers do not send, so that a preview uses nothing.
+    pub url: String,
+    /// Until when it works.
+    pub ends_at: Timestamp,
+}
+
+impl App {
+    /// Invites somebody into an organization.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the caller may not give that role; [`Error::NotFound`] of organization or unit.
+    pub async fn invite(
+        &self,
+        who: &Actor,
+        organization: OrganizationId,
+        email: Email,
+        offer: Offer,
+    ) -> Result<SecretLink, Error> {
+        let (now, who) = (self.now(), who.clone());
+        let (draft, secret) = self.draft_invitation(organization, email, now);
+        let link = self.link_of(&draft, &secret);
+        self.db
+            .write(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                if !scope.contains(&draft.organization) {
+                    return Err(Error::NotFound(What::Organization));
+                }
+                let own = accounts::role(conn, &draft.organization, &who.person)?.ok_or(Error::Forbidden)?;
+                let invitation = match offer {
+                    Offer::Role(role) if own.may_appoint(role) => Invitation { role, ..draft },
+                    Offer::Role(_) => return Err(Error::Forbidden),
+                    Offer::Tenancy {
+                        unit,
+                        starts_at,
+                        ends_at,
+                    } => {
+                        if ends_at.is_some_and(|ends_at| ends_at <= starts_at) {
+                            return Err(Error::invalid("tenancy.ends_at", "a tenancy ends after it starts"));
+                        }
+                        let unit = places::find_unit(conn, &unit, &scope)?
+                            .filter(|unit| unit.organization == draft.organization)
+                            .ok_or(Error::NotFound(What::Unit))?;
+                        let tenancy = InvitedTenancy {
+                            unit: unit.id,
+                            starts_at,
+                            ends_at,
+                        };
+                        Invitation {
+                            role: Role::Tenant,
+                            tenancy: Some(tenancy),
+                            ..draft
+                        }
+                    }
+                };
+                add_invitation(conn, &invitation, &secret, Some(&who.person), now)
+            })
+            .await?;
+        Ok(link)
+    }
+
+    /// An invitation as a guest, not stored yet, and the secret of its link.
+    pub(super) fn draft_invitation(
+        &self,
+        organization: OrganizationId,
+        email: Email,
+        now: Timestamp,
+    ) -> (Invitation, Secret) {
+        let invitation = Invitation {
+            id: InvitationId::from_bits(self.id_bits(now)),
+            organization,
+            email,
+            role: Role::Guest,
+            tenancy: None,
+            ends_at: now + INVITATION_LIFE,
+        };
+        (invitation, self.random.secret())
+    }
+
+    /// The link that accepts the invitation.
+    pub(super) fn link_of(&self, invitation: &Invitation, secret: &Secret) -> SecretLink {
+        SecretLink {
+            id: invitation.id.clone(),
+            url: format!("{}/invitation#{}", self.settings.public_url, secret.expose()),
+            ends_at: invitation.ends_at,
+        }
+    }
+
+    /// Accepts an invitation: makes the account, or adds to the one that has this address if the password is its own,
+    /// and signs the person in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the secret is unknown, used or too old; [`Error::WrongCredentials`] where the address
+    /// has an account with another password; [`Error::Throttled`] and [`Error::Busy`] as in [`Self::sign_in`].
+    pub async fn accept_invitation(
+        &self,
+        secret: Secret,
+        name: PersonName,
+        password: Password,
+        from: IpAddr,
+    ) -> Result<Tokens, Error> {
+        let now = self.now();
+        let digest = secret.digest();
+        let (invitation, existing) = self
+            .db
+            .read(move |conn| {
+                let invitation =
+                    invitations::find_open(conn, &digest, now)?.ok_or(Error::NotFound(What::Invitation))?;
+                let existing = accounts::find_by_email(conn, &invitation.email)?;
+                Ok::<_, Error>((invitation, existing))
+            })
+            .await?;
+        let (person, hash) = if existing.is_some() {
+            (
+                self.check_password(invitation.email.clone(), password, from).await?,
+                None,
+            )
+        } else {
+            let id = PersonId::from_bits(self.id_bits(now));
+            (id, Some(self.passwords.hash(password).await?))
+        };
+        let tenancy_id = TenancyId::from_bits(self.id_bits(now));
+        let joining = person.clone();
+        self.begin_session(person, move |conn| {
+            // Two acceptances at once: the first makes the account, the second finds the invitation used.
+            if invitations::find_open(conn, &digest, now)?.is_none() {
+                return Err(Error::NotFound(What::Invitation));
+            }
+            if let Some(hash) = hash {
+                let person = Person {
+                    id: joining.clone(),
+                    email: invitation.email.clone(),
+                    name,
+                };
+                accounts::add_person(conn, &person, hash.as_str(), now)?;
+            }
+            join(conn, &invitation, &joining, tenancy_id, now)
+        })
+        .await
+    }
+}
+
+/// Stores the invitation and writes it down.
+pub(super) fn add_invitation(
+    conn: &mut Conn,
+    invitation: &Invitation,
+    secret: &Secret,
+    invited_by: Option<&PersonId>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    invitations::add(conn, invitation, &secret.digest(), invited_by, now)?;
+    let entry = NewEntry {
+        unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
+        actor: invited_by.cloned(),
+        detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": invitation.role })),
+        ..NewEntry::new(Kind::PersonInvited, now)
+    };
+    access_log::append(conn, &invitation.organization, &entry, now)?;
+    Ok(())
+}
+
+/// Makes the person what the invitation says.
+fn join(
+    conn: &mut Conn,
+    invitation: &Invitation,
+    person: &PersonId,
+    tenancy_id: TenancyId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if !invitations::accept(conn, &invitation.id, person, now)? {
+        return Err(Error::NotFound(What::Invitation));
+    }
+    let present = accounts::role(conn, &invitation.organization, person)?;
+    // A manager who accepts to be a guest somewhere in the house stays a manager.
+    let role = match present {
+        Some(present) if present.rank() >= invitation.role.rank() => present,
+        _ => invitation.role,
+    };
+    accounts::set_membership(conn, &invitation.organization, person, role, now)?;
+    let mut entry = NewEntry {
+        person: Some(person.clone()),
+        detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),
+        ..NewEntry::new(Kind::PersonJoined, now)
+    };
+    if let Some(offered) = &invitation.tenancy {
+        let tenancy = Tenancy {
+            id: tenancy_id,
+            unit: offered.unit.clone(),
+            person: person.clone(),
+            starts_at: offered.starts_at,
+            ends_at: offered.ends_at,
+        };
+        places::add_tenancy(conn, &invitation.organization, &tenancy, now)?;
+        entry.unit = Some(tenancy.unit);
+    }
+    access_log::append(conn, &invitation.organization, &entry, now)?;
+    Ok(())
+}

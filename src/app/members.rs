@@ -1,0 +1,110 @@
+//! Who belongs to an organization, and putting them out.
+
+use super::{Actor, App, Error, What, managed_by};
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::{Membership, OrganizationName, Person, Role};
+use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::page::{Page, PageRequest};
+use crate::store::accounts::{self, Member};
+use crate::store::{access_log, grants, places, sessions};
+
+/// The caller, as they are told of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Who they are.
+    pub person: Person,
+    /// Where they belong, and what the organization is called.
+    pub memberships: Vec<(Membership, OrganizationName)>,
+}
+
+impl App {
+    /// Who the caller is.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn me(&self, who: &Actor) -> Result<Me, Error> {
+        let id = who.person.clone();
+        self.db
+            .read(move |conn| {
+                let person = accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated)?;
+                let mut memberships = Vec::new();
+                for membership in accounts::memberships(conn, &id)? {
+                    let name = accounts::organization_name(conn, &membership.organization)?
+                        .ok_or(Error::NotFound(What::Organization))?;
+                    memberships.push((membership, name));
+                }
+                Ok(Me { person, memberships })
+            })
+            .await
+    }
+
+    /// The members of an organization that the caller manages.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the organization.
+    pub async fn members(
+        &self,
+        who: &Actor,
+        organization: OrganizationId,
+        page: PageRequest<PersonId>,
+    ) -> Result<Page<Member, PersonId>, Error> {
+        let who = who.clone();
+        self.db
+            .read(move |conn| {
+                if !managed_by(conn, &who)?.contains(&organization) {
+                    return Err(Error::NotFound(What::Organization));
+                }
+                let found = accounts::members(conn, &organization, page.after.as_ref(), i64::from(page.limit) + 1)?;
+                Ok(Page::cut(found, page.limit, |member| member.person.id.clone()))
+            })
+            .await
+    }
+
+    /// Puts a person out of an organization: their membership, grants and tenancies there end now. Where they belong
+    /// nowhere else, all their sessions end too; elsewhere they go on, and see nothing of this organization any more.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where the caller may not appoint somebody of that role; [`Error::NotFound`];
+    /// [`Error::Conflict`] for the last owner.
+    pub async fn remove_member(
+        &self,
+        who: &Actor,
+        organization: OrganizationId,
+        person: PersonId,
+    ) -> Result<(), Error> {
+        let (now, who) = (self.now(), who.clone());
+        self.db
+            .write(move |conn| {
+                if !managed_by(conn, &who)?.contains(&organization) {
+                    return Err(Error::NotFound(What::Organization));
+                }
+                let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
+                let role = accounts::role(conn, &organization, &person)?.ok_or(Error::NotFound(What::Person))?;
+                if !own.may_appoint(role) {
+                    return Err(Error::Forbidden);
+                }
+                if role == Role::Owner && accounts::count_owners(conn, &organization)? <= 1 {
+                    return Err(Error::Conflict {
+                        word: "last-owner",
+                        why: "an organization keeps one owner",
+                    });
+                }
+                // Grants before the log's head: the order in which an unlock takes them.
+                let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
+                places::end_tenancies_of(conn, &organization, &person, now)?;
+                accounts::end_membership(conn, &organization, &person, now)?;
+                if accounts::memberships(conn, &person)?.is_empty() {
+                    sessions::end_all(conn, &person, "membership-ended", now)?;
+                }
+                let entry = NewEntry {
+                    person: Some(person.clone()),
+                    actor: Some(who.person.clone()),
+                    detail: Some(serde_json::json!({ "role": role, "revoked_grants": ended })),
+                    ..NewEntry::new(Kind::PersonRemoved, now)
+                };
+                access_log::append(conn, &organization, &entry, now)?;
+                Ok(())
+            })
+            .await
+    }
+}

@@ -1,0 +1,193 @@
+//! What is counted, in the terms of Prometheus.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// How an attempt was asked for and how it came out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// `unlock` or `lock`.
+    pub action: &'static str,
+    /// `confirmed`, `refused`, `expired`, `failed`, or `pending` where the wait ended first.
+    pub result: &'static str,
+}
+
+/// Why a message from a lock's topics was worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusalLabels {
+    /// The verifier's word.
+    pub reason: &'static str,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The route as it is registered, never the path as it came.
+    pub route: String,
+    /// The method.
+    pub method: String,
+    /// The status.
+    pub status: u16,
+}
+
+/// What is counted. Cheap to share; rendered by [`Self::render`].
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Attempts by how they came out.
+    pub attempts: Family<AttemptLabels, Counter>,
+    /// Seconds from the request until the lock's verified word was committed, of confirmed attempts.
+    pub unlock_seconds: Histogram,
+    /// Seconds until a request was answered, over all routes.
+    pub request_seconds: Histogram,
+    /// Requests answered.
+    pub requests: Family<RequestLabels, Counter>,
+    /// Events of locks stored.
+    pub lock_events: Counter,
+    /// Messages on locks' topics that were not believed.
+    pub refused_messages: Family<RefusalLabels, Counter>,
+    /// Locks connected.
+    pub locks_online: Gauge,
+    /// Requests that wait for a lock's word.
+    pub waiting: Gauge,
+    /// Passwords that wait to be checked.
+    pub passwords_waiting: Gauge,
+    /// Reads that wait for the database.
+    pub reads_waiting: Gauge,
+    /// Writes that wait for the database.
+    pub writes_waiting: Gauge,
+    /// Commits of the database, in all.
+    pub commits: Gauge,
+    /// Pieces of work in those commits, in all.
+    pub committed_pieces: Gauge,
+    /// Whether the broker is connected.
+    pub relay_up: Gauge,
+    /// Tasks that panicked and were started again.
+    pub task_restarts: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds = || {
+            Histogram::new([
+                0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0,
+            ])
+        };
+        let mut metrics = Self {
+            registry: Registry::with_prefix("doorward"),
+            attempts: Family::default(),
+            unlock_seconds: seconds(),
+            request_seconds: seconds(),
+            requests: Family::default(),
+            lock_events: Counter::default(),
+            refused_messages: Family::default(),
+            locks_online: Gauge::default(),
+            waiting: Gauge::default(),
+            passwords_waiting: Gauge::default(),
+            reads_waiting: Gauge::default(),
+            writes_waiting: Gauge::default(),
+            commits: Gauge::default(),
+            committed_pieces: Gauge::default(),
+            relay_up: Gauge::default(),
+            task_restarts: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("attempts", "Attempts by how they came out", self.attempts.clone());
+        registry.register_with_unit(
+            "unlock",
+            "From the request until the lock's word was committed",
+            Unit::Seconds,
+            self.unlock_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "request",
+            "From a request until its answer",
+            Unit::Seconds,
+            self.request_seconds.clone(),
+        );
+        registry.register("requests", "Requests answered", self.requests.clone());
+        registry.register("lock_events", "Events of locks stored", self.lock_events.clone());
+        registry.register(
+            "refused_messages",
+            "Messages on locks' topics that were not believed",
+            self.refused_messages.clone(),
+        );
+        registry.register(
+            "task_restarts",
+            "Tasks that panicked and were started again",
+            self.task_restarts.clone(),
+        );
+        for (name, help, gauge) in [
+            ("locks_online", "Locks connected", &self.locks_online),
+            (
+                "waiting_requests",
+                "Requests that wait for a lock's word",
+                &self.waiting,
+            ),
+            (
+                "waiting_passwords",
+                "Passwords that wait to be checked",
+                &self.passwords_waiting,
+            ),
+            ("waiting_reads", "Reads that wait for the database", &self.reads_waiting),
+            (
+                "waiting_writes",
+                "Writes that wait for the database",
+                &self.writes_waiting,
+            ),
+            ("commits", "Commits of the database", &self.commits),
+            (
+                "committed_pieces",
+                "Pieces of work in those commits",
+                &self.committed_pieces,
+            ),
+            ("relay_up", "Whether the broker is connected", &self.relay_up),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    /// Everything in the text format of Prometheus (OpenMetrics 1.0).
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered() {
+        let metrics = Metrics::default();
+        metrics
+            .attempts
+            .get_or_create(&AttemptLabels {
+                action: "unlock",
+                result: "confirmed",
+            })
+            .inc();
+        metrics.locks_online.set(3);
+        let text = metrics.render();
+        assert!(
+            text.contains("doorward_attempts_total{action=\"unlock\",result=\"confirmed\"} 1"),
+            "{text}"
+        );
+        assert!(text.contains("doorward_locks_online 3"), "{text}");
+    }
+}

@@ -1,0 +1,280 @@
+//! Signing in, staying signed in, signing out.
+
+use std::net::IpAddr;
+
+use super::{Actor, App, Error};
+use crate::crypto::digest::digest;
+use crate::crypto::password::PasswordHash;
+use crate::crypto::secret::Secret;
+use crate::domain::account::{Email, Person};
+use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::password::Password;
+use crate::domain::signin::{self, Failures, Verdict};
+use crate::domain::time::Timestamp;
+use crate::store::sessions::{self, TokenPair};
+use crate::store::{Conn, StoreError, accounts};
+
+/// The tokens of a session, shown once.
+#[derive(Debug)]
+pub struct Tokens {
+    /// What every request carries.
+    pub access: Secret,
+    /// Until when.
+    pub access_ends_at: Timestamp,
+    /// What is exchanged for the next pair, once.
+    pub refresh: Secret,
+}
+
+/// Whose failures count together.
+struct Subjects {
+    /// The account; for an address at which it signed in before, the account at that address.
+    account: [u8; 32],
+    known: [u8; 32],
+    address: [u8; 32],
+}
+
+impl Subjects {
+    fn of(email: &Email, address: IpAddr) -> Self {
+        // One IPv6 customer has a whole /64 to try from.
+        let network = match address {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("{:x?}", &v6.segments()[..4]),
+        };
+        let email = email.as_str();
+        Self {
+            account: digest(format!("account {email}").as_bytes()),
+            known: digest(format!("account {email} at {network}").as_bytes()),
+            address: digest(format!("address {network}").as_bytes()),
+        }
+    }
+}
+
+/// The failures on record for the subject.
+fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<Failures>, StoreError> {
+    Ok(sessions::failures(conn, subject)?.map(|(count, last_at)| Failures { count, last_at }))
+}
+
+/// Puts a failure on record for the address, and for the account: at the known address where it is one.
+fn note_failure(
+    conn: &mut Conn,
+    [known, account]: &[[u8; 32]; 2],
+    address: &[u8; 32],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let subject = if failures(conn, known)?.is_some() {
+        known
+    } else {
+        account
+    };
+    let of_account = failures(conn, subject)?
+        .unwrap_or(Failures::NONE)
+        .after_failure_of_account(now);
+    sessions::set_failures(conn, subject, of_account.count, of_account.last_at)?;
+    let of_address = failures(conn, address)?
+        .unwrap_or(Failures::NONE)
+        .after_failure_of_address(now);
+    Ok(sessions::set_failures(
+        conn,
+        address,
+        of_address.count,
+        of_address.last_at,
+    )?)
+}
+
+impl App {
+    /// Signs a person in. An unknown address costs the same time as a wrong password and gets the same answer.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`]; [`Error::Throttled`] after too many failures of the account or from the address;
+    /// [`Error::Busy`] where too many passwords wait to be checked.
+    pub async fn sign_in(&self, email: Email, password: Password, from: IpAddr) -> Result<Tokens, Error> {
+        let person = self.check_password(email, password, from).await?;
+        self.begin_session(person, |_| Ok(())).await
+    }
+
+    /// The person who has this address and this password.
+    ///
+    /// # Errors
+    /// As [`Self::sign_in`].
+    pub(super) async fn check_password(
+        &self,
+        email: Email,
+        password: Password,
+        from: IpAddr,
+    ) -> Result<PersonId, Error> {
+        let Subjects {
+            account,
+            known,
+            address,
+        } = Subjects::of(&email, from);
+        let (found, of_account, of_address) = self
+            .db
+            .read(move |conn| {
+                // An address where this account signed in before answers for its own failures only: a stranger who
+                // guesses elsewhere does not lock the tenant out.
+                let of_account = match failures(conn, &known)? {
+                    Some(known) => Some(known),
+                    None => failures(conn, &account)?,
+                };
+                Ok::<_, Error>((
+                    accounts::find_by_email(conn, &email)?,
+                    of_account,
+                    failures(conn, &address)?,
+                ))
+            })
+            .await?;
+        let now = self.now();
+        let (of_account, of_address) = (
+            of_account.unwrap_or(Failures::NONE),
+            of_address.unwrap_or(Failures::NONE),
+        );
+        if let Verdict::Wait { until } = signin::verdict(of_account, of_address, now) {
+            return Err(Error::Throttled {
+                retry_after: until.since(now),
+            });
+        }
+        let stored: Option<(Person, PasswordHash)> = found
+            .map(|(person, hash)| Ok::<_, StoreError>((person, hash.parse().map_err(StoreError::corrupt)?)))
+            .transpose()?;
+        let hash = stored.as_ref().map(|(_, hash)| hash.clone());
+        let is_right = self.passwords.verify(password, hash).await?;
+        let Some((person, _)) = stored.filter(|_| is_right) else {
+            self.db
+                .write(move |conn| note_failure(conn, &[known, account], &address, now))
+                .await?;
+            return Err(Error::WrongCredentials);
+        };
+        self.db
+            .write(move |conn| {
+                sessions::clear_failures(conn, &account)?;
+                // Known from now on, with no failures.
+                Ok::<_, Error>(sessions::set_failures(conn, &known, 0, now)?)
+            })
+            .await?;
+        Ok(person.id)
+    }
+
+    /// Begins a session of the person, after `first` in the same transaction.
+    pub(super) async fn begin_session(
+        &self,
+        person: PersonId,
+        first: impl FnOnce(&mut Conn) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Tokens, Error> {
+        let now = self.now();
+        let session = SessionId::from_bits(self.id_bits(now));
+        let (tokens, pair) = self.new_tokens(now);
+        self.db
+            .write(move |conn| {
+                first(conn)?;
+                Ok::<_, Error>(sessions::add(conn, &session, &person, &pair, now)?)
+            })
+            .await?;
+        Ok(tokens)
+    }
+
+    fn new_tokens(&self, now: Timestamp) -> (Tokens, TokenPair) {
+        let tokens = Tokens {
+            access: self.random.secret(),
+            access_ends_at: now + self.settings.access_life,
+            refresh: self.random.secret(),
+        };
+        let pair = TokenPair {
+            access_digest: tokens.access.digest(),
+            access_ends_at: tokens.access_ends_at,
+            refresh_digest: tokens.refresh.digest(),
+            refresh_ends_at: now + self.settings.refresh_life,
+        };
+        (tokens, pair)
+    }
+
+    /// Exchanges a refresh token for the next pair. One that was exchanged before ends the session: of two holders, one
+    /// is a thief, and nobody can say which.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] where the token is unknown, ended or spent.
+    pub async fn refresh(&self, refresh: Secret) -> Result<Tokens, Error> {
+        let now = self.now();
+        let spent = refresh.digest();
+        let (tokens, pair) = self.new_tokens(now);
+        let rotated = self
+            .db
+            .write(move |conn| {
+                if let Some((session, _)) = sessions::find_by_refresh(conn, &spent, now)? {
+                    // Of two exchanges at once on two nodes, the second finds the token spent.
+                    if sessions::rotate(conn, &session, &spent, &pair)? {
+                        return Ok::<_, Error>(true);
+                    }
+                }
+                if let Some((session, person)) = sessions::find_by_spent_refresh(conn, &spent)? {
+                    sessions::end(conn, &session, "refresh-token-reused", now)?;
+                    tracing::warn!(session.id = %session, person.id = %person, "a spent refresh token of {session} came again; the session is ended");
+                }
+                Ok(false)
+            })
+            .await?;
+        if rotated {
+            Ok(tokens)
+        } else {
+            Err(Error::Unauthenticated)
+        }
+    }
+
+    /// The person whom this access token lets in.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] where it is unknown or ended.
+    pub async fn authenticate(&self, access: &Secret) -> Result<Actor, Error> {
+        let digest = access.digest();
+        let now = self.now();
+        self.db
+            .read(move |conn| {
+                let (session, person) = sessions::find_by_access(conn, &digest, now)?.ok_or(Error::Unauthenticated)?;
+                let memberships = accounts::memberships(conn, &person)?;
+                Ok(Actor {
+                    person,
+                    session,
+                    memberships,
+                })
+            })
+            .await
+    }
+
+    /// Ends the session that asks.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn sign_out(&self, who: &Actor) -> Result<(), Error> {
+        let (now, session) = (self.now(), who.session.clone());
+        self.db
+            .write(move |conn| Ok(sessions::end(conn, &session, "signed-out", now)?))
+            .await
+    }
+
+    /// Replaces the person's password and ends all their sessions; the new tokens are of a new one.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`] where the present password is not this one; [`Error::Throttled`] after too many
+    /// failures; [`Error::Busy`].
+    pub async fn change_password(
+        &self,
+        who: &Actor,
+        present: Password,
+        new: Password,
+        from: IpAddr,
+    ) -> Result<Tokens, Error> {
+        let id = who.person.clone();
+        let person = self
+            .db
+            .read(move |conn| accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated))
+            .await?;
+        // A stolen session must not be a way round the throttle, and a guess here is a guess at the sign-in.
+        self.check_password(person.email, present, from).await?;
+        let hash = self.passwords.hash(new).await?;
+        let (now, person) = (self.now(), who.person.clone());
+        self.begin_session(who.person.clone(), move |conn| {
+            accounts::set_password_hash(conn, &person, hash.as_str())?;
+            Ok(sessions::end_all(conn, &person, "password-changed", now)?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,239 @@
+//! Organizations, persons and their memberships.
+
+use diesel::prelude::*;
+
+use super::columns::{parsed, text};
+use super::schema::{access_log_heads, memberships, organizations, persons};
+use super::{Conn, StoreError};
+use crate::domain::account::{Email, Membership, OrganizationName, Person, PersonName, Role};
+use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::time::Timestamp;
+
+/// Adds an organization, with the head of its empty access log.
+pub fn add_organization(
+    conn: &mut Conn,
+    id: &OrganizationId,
+    name: &OrganizationName,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(organizations::table)
+        .values((
+            organizations::id.eq(id.as_str()),
+            organizations::name.eq(name.as_str()),
+            organizations::created_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    diesel::insert_into(access_log_heads::table)
+        .values((
+            access_log_heads::organization_id.eq(id.as_str()),
+            access_log_heads::last_seq.eq(0),
+            access_log_heads::last_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The organization's name, if there is one with this id.
+pub fn organization_name(conn: &mut Conn, id: &OrganizationId) -> Result<Option<OrganizationName>, StoreError> {
+    let name: Option<String> = organizations::table
+        .find(id.as_str())
+        .select(organizations::name)
+        .first(conn)
+        .optional()?;
+    name.map(text).transpose()
+}
+
+/// Whether there is any organization yet.
+pub fn has_organizations(conn: &mut Conn) -> Result<bool, StoreError> {
+    let first: Option<String> = organizations::table.select(organizations::id).first(conn).optional()?;
+    Ok(first.is_some())
+}
+
+/// Adds a person with the PHC string of their password.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where somebody has this address already.
+pub fn add_person(conn: &mut Conn, person: &Person, password_hash: &str, now: Timestamp) -> Result<(), StoreError> {
+    diesel::insert_into(persons::table)
+        .values((
+            persons::id.eq(person.id.as_str()),
+            persons::email.eq(person.email.as_str()),
+            persons::name.eq(person.name.as_str()),
+            persons::password_hash.eq(password_hash),
+            persons::created_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+type PersonRow = (String, String, String);
+const PERSON: (persons::id, persons::email, persons::name) = (persons::id, persons::email, persons::name);
+
+fn person((id, email, name): PersonRow) -> Result<Person, StoreError> {
+    Ok(Person {
+        id: parsed(&id)?,
+        email: parsed::<Email>(&email)?,
+        name: text::<PersonName>(name)?,
+    })
+}
+
+/// The person with this id.
+pub fn find_person(conn: &mut Conn, id: &PersonId) -> Result<Option<Person>, StoreError> {
+    let row: Option<PersonRow> = persons::table.find(id.as_str()).select(PERSON).first(conn).optional()?;
+    row.map(person).transpose()
+}
+
+/// The person with this address and the PHC string of their password.
+pub fn find_by_email(conn: &mut Conn, email: &Email) -> Result<Option<(Person, String)>, StoreError> {
+    let row: Option<(PersonRow, String)> = persons::table
+        .filter(persons::email.eq(email.as_str()))
+        .select((PERSON, persons::password_hash))
+        .first(conn)
+        .optional()?;
+    row.map(|(row, hash)| Ok((person(row)?, hash))).transpose()
+}
+
+/// The PHC string of the person's password.
+pub fn password_hash(conn: &mut Conn, id: &PersonId) -> Result<Option<String>, StoreError> {
+    Ok(persons::table
+        .find(id.as_str())
+        .select(persons::password_hash)
+        .first(conn)
+        .optional()?)
+}
+
+/// Replaces the PHC string of the person's password.
+pub fn set_password_hash(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Result<(), StoreError> {
+    diesel::update(persons::table.find(id.as_str()))
+        .set(persons::password_hash.eq(password_hash))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Where the person belongs now, and as what.
+pub fn memberships(conn: &mut Conn, id: &PersonId) -> Result<Vec<Membership>, StoreError> {
+    let rows: Vec<(String, String)> = memberships::table
+        .filter(memberships::person_id.eq(id.as_str()))
+        .filter(memberships::ended_at_ms.is_null())
+        .order(memberships::organization_id)
+        .select((memberships::organization_id, memberships::role))
+        .load(conn)?;
+    rows.iter()
+        .map(|(organization, role)| {
+            Ok(Membership {
+                organization: parsed(organization)?,
+                role: parsed(role)?,
+            })
+        })
+        .collect()
+}
+
+/// The person's role in the organization, while they belong to it.
+pub fn role(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<Option<Role>, StoreError> {
+    let role: Option<String> = memberships::table
+        .find((organization.as_str(), person.as_str()))
+        .filter(memberships::ended_at_ms.is_null())
+        .select(memberships::role)
+        .first(conn)
+        .optional()?;
+    role.as_deref().map(parsed).transpose()
+}
+
+/// Whether the person belongs to the organization, or did.
+pub fn was_ever_member(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<bool, StoreError> {
+    let found: Option<String> = memberships::table
+        .find((organization.as_str(), person.as_str()))
+        .select(memberships::role)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Makes the person a member in this role, again if they were one before.
+pub fn set_membership(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+    role: Role,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let renewed = diesel::update(memberships::table.find((organization.as_str(), person.as_str())))
+        .set((
+            memberships::role.eq(role.as_str()),
+            memberships::ended_at_ms.eq(None::<i64>),
+        ))
+        .execute(conn)?;
+    if renewed == 0 {
+        diesel::insert_into(memberships::table)
+            .values((
+                memberships::organization_id.eq(organization.as_str()),
+                memberships::person_id.eq(person.as_str()),
+                memberships::role.eq(role.as_str()),
+                memberships::created_at_ms.eq(now.as_millis()),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Ends the membership; says whether there was one.
+pub fn end_membership(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let ended = diesel::update(
+        memberships::table
+            .find((organization.as_str(), person.as_str()))
+            .filter(memberships::ended_at_ms.is_null()),
+    )
+    .set(memberships::ended_at_ms.eq(now.as_millis()))
+    .execute(conn)?;
+    Ok(ended > 0)
+}
+
+/// A member of an organization with their role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub person: Person,
+    /// As what.
+    pub role: Role,
+}
+
+/// The members of the organization, by id, those after `after`, at most `limit`.
+pub fn members(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    after: Option<&PersonId>,
+    limit: i64,
+) -> Result<Vec<Member>, StoreError> {
+    let rows: Vec<(PersonRow, String)> = memberships::table
+        .inner_join(persons::table)
+        .filter(memberships::organization_id.eq(organization.as_str()))
+        .filter(memberships::ended_at_ms.is_null())
+        .filter(persons::id.gt(after.map_or("", PersonId::as_str)))
+        .order(persons::id)
+        .limit(limit)
+        .select((PERSON, memberships::role))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(row, role)| {
+            Ok(Member {
+                person: person(row)?,
+                role: parsed(&role)?,
+            })
+        })
+        .collect()
+}
+
+/// How many owners the organization has.
+pub fn count_owners(conn: &mut Conn, organization: &OrganizationId) -> Result<i64, StoreError> {
+    Ok(memberships::table
+        .filter(memberships::organization_id.eq(organization.as_str()))
+        .filter(memberships::role.eq(Role::Owner.as_str()))
+        .filter(memberships::ended_at_ms.is_null())
+        .count()
+        .get_result(conn)?)
+}

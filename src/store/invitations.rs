@@ -1,0 +1,140 @@
+//! Invitations to join an organization.
+
+use diesel::prelude::*;
+
+use super::columns::{digest, instant, parsed, parsed_option};
+use super::schema::{grants, invitations};
+use super::{Conn, StoreError};
+use crate::domain::account::{Email, Role};
+use crate::domain::ids::{InvitationId, OrganizationId, PersonId, UnitId};
+use crate::domain::time::Timestamp;
+
+/// What an invitation gives to whom, and until when it can be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// Which.
+    pub id: InvitationId,
+    /// Into which organization.
+    pub organization: OrganizationId,
+    /// The address invited.
+    pub email: Email,
+    /// As what.
+    pub role: Role,
+    /// The unit to live in, from when, and until when.
+    pub tenancy: Option<InvitedTenancy>,
+    /// Until when it can be accepted, exclusive.
+    pub ends_at: Timestamp,
+}
+
+/// The stay that an invitation promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitedTenancy {
+    /// The unit.
+    pub unit: UnitId,
+    /// From when.
+    pub starts_at: Timestamp,
+    /// Until when.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// Adds an invitation whose link has the secret of this digest; `invited_by` is `None` for the first owner's.
+pub fn add(
+    conn: &mut Conn,
+    invitation: &Invitation,
+    secret_digest: &[u8; 32],
+    invited_by: Option<&PersonId>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let tenancy = invitation.tenancy.as_ref();
+    diesel::insert_into(invitations::table)
+        .values((
+            invitations::id.eq(invitation.id.as_str()),
+            invitations::organization_id.eq(invitation.organization.as_str()),
+            invitations::email.eq(invitation.email.as_str()),
+            invitations::role.eq(invitation.role.as_str()),
+            invitations::unit_id.eq(tenancy.map(|t| t.unit.as_str())),
+            invitations::tenancy_starts_at_ms.eq(tenancy.map(|t| t.starts_at.as_millis())),
+            invitations::tenancy_ends_at_ms.eq(tenancy.and_then(|t| t.ends_at).map(Timestamp::as_millis)),
+            invitations::secret_digest.eq(digest(secret_digest)),
+            invitations::invited_by.eq(invited_by.map(PersonId::as_str)),
+            invitations::created_at_ms.eq(now.as_millis()),
+            invitations::ends_at_ms.eq(invitation.ends_at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+type Row = (
+    String,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    i64,
+);
+
+/// The invitation whose link has the secret of this digest, if it can still be accepted at `now`.
+pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> Result<Option<Invitation>, StoreError> {
+    let row: Option<Row> = invitations::table
+        .filter(invitations::secret_digest.eq(digest(secret_digest)))
+        .filter(invitations::accepted_at_ms.is_null())
+        .filter(invitations::ends_at_ms.gt(now.as_millis()))
+        .select((
+            invitations::id,
+            invitations::organization_id,
+            invitations::email,
+            invitations::role,
+            invitations::unit_id,
+            invitations::tenancy_starts_at_ms,
+            invitations::tenancy_ends_at_ms,
+            invitations::ends_at_ms,
+        ))
+        .first(conn)
+        .optional()?;
+    let Some((id, organization, email, role, unit, starts_at, ends_at, open_until)) = row else {
+        return Ok(None);
+    };
+    let tenancy = match (parsed_option(unit.as_deref())?, instant(starts_at)) {
+        (Some(unit), Some(starts_at)) => Some(InvitedTenancy {
+            unit,
+            starts_at,
+            ends_at: instant(ends_at),
+        }),
+        _ => None,
+    };
+    Ok(Some(Invitation {
+        id: parsed(&id)?,
+        organization: parsed(&organization)?,
+        email: parsed(&email)?,
+        role: parsed(&role)?,
+        tenancy,
+        ends_at: Timestamp::from_millis(open_until),
+    }))
+}
+
+/// Marks the invitation as accepted by `person` and gives them the grants that waited for it. Says whether it was
+/// still open, so that of two acceptances at once one succeeds.
+pub fn accept(conn: &mut Conn, id: &InvitationId, person: &PersonId, now: Timestamp) -> Result<bool, StoreError> {
+    let accepted = diesel::update(
+        invitations::table
+            .find(id.as_str())
+            .filter(invitations::accepted_at_ms.is_null()),
+    )
+    .set((
+        invitations::accepted_at_ms.eq(now.as_millis()),
+        invitations::accepted_by.eq(person.as_str()),
+    ))
+    .execute(conn)?;
+    if accepted == 0 {
+        return Ok(false);
+    }
+    diesel::update(grants::table.filter(grants::invitation_id.eq(id.as_str())))
+        .set((
+            grants::person_id.eq(person.as_str()),
+            grants::invitation_id.eq(None::<String>),
+        ))
+        .execute(conn)?;
+    Ok(true)
+}

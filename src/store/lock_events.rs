@@ -1,0 +1,246 @@
+//! What locks say of themselves: their event chains and their last reports.
+
+use diesel::prelude::*;
+
+use super::schema::{lock_events, lock_reports, locks};
+use super::{Conn, StoreError};
+use crate::domain::ids::LockId;
+use crate::domain::lock::{Bolt, Door, LockClock};
+use crate::domain::time::Timestamp;
+
+/// The end of a lock's event chain as far as it is stored without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainEnd {
+    /// Which chain: a factory reset begins a new one. `None` before the first event.
+    pub chain: Option<String>,
+    /// Number of the last event before the first gap; -1 before the first event.
+    pub seq: i64,
+    /// SHA-256 of that event's token, base64url.
+    pub head: Option<String>,
+}
+
+/// The end of the lock's chain. Taken for update: on Postgres the lock's row is held until the transaction ends, so
+/// that two nodes that receive events of one lock take turns.
+pub fn chain_end(conn: &mut Conn, id: &LockId) -> Result<Option<ChainEnd>, StoreError> {
+    let row: Option<(Option<String>, i64, Option<String>)> = diesel::update(locks::table.find(id.as_str()))
+        .set(locks::chain_seq.eq(locks::chain_seq))
+        .returning((locks::chain, locks::chain_seq, locks::chain_head))
+        .get_result(conn)
+        .optional()?;
+    Ok(row.map(|(chain, seq, head)| ChainEnd { chain, seq, head }))
+}
+
+/// Moves the end of the lock's chain.
+pub fn set_chain_end(conn: &mut Conn, id: &LockId, end: &ChainEnd) -> Result<(), StoreError> {
+    diesel::update(locks::table.find(id.as_str()))
+        .set((
+            locks::chain.eq(&end.chain),
+            locks::chain_seq.eq(end.seq),
+            locks::chain_head.eq(&end.head),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Sets the lock apart because two histories of it were seen; says whether it was not so before.
+pub fn quarantine(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<bool, StoreError> {
+    let changed = diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::quarantined_at_ms.is_null()),
+    )
+    .set(locks::quarantined_at_ms.eq(now.as_millis()))
+    .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// SHA-256 of its token, base64url.
+    pub hash: String,
+    /// The event as the lock signed it.
+    pub token: String,
+}
+
+/// The event of this number, if it is stored.
+pub fn find(conn: &mut Conn, id: &LockId, chain: &str, seq: i64) -> Result<Option<StoredEvent>, StoreError> {
+    let row: Option<(String, String)> = lock_events::table
+        .find((id.as_str(), chain, seq))
+        .select((lock_events::hash, lock_events::token))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(hash, token)| StoredEvent { hash, token }))
+}
+
+/// The lowest number above `beyond` of which an event is stored.
+pub fn next_stored(conn: &mut Conn, id: &LockId, chain: &str, beyond: i64) -> Result<Option<i64>, StoreError> {
+    Ok(lock_events::table
+        .filter(lock_events::lock_id.eq(id.as_str()))
+        .filter(lock_events::chain.eq(chain))
+        .filter(lock_events::seq.gt(beyond))
+        .order(lock_events::seq)
+        .select(lock_events::seq)
+        .first(conn)
+        .optional()?)
+}
+
+/// Stores an event that is not stored yet.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where one of this number is stored already.
+pub fn add(
+    conn: &mut Conn,
+    id: &LockId,
+    (chain, seq): (&str, i64),
+    kind: &str,
+    event: &StoredEvent,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(lock_events::table)
+        .values((
+            lock_events::lock_id.eq(id.as_str()),
+            lock_events::chain.eq(chain),
+            lock_events::seq.eq(seq),
+            lock_events::hash.eq(&event.hash),
+            lock_events::kind.eq(kind),
+            lock_events::token.eq(&event.token),
+            lock_events::received_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Records that the lock was seen connected, or away, at `at`.
+pub fn report_online(conn: &mut Conn, id: &LockId, online: bool, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(lock_reports::table.find(id.as_str()))
+        .set((
+            lock_reports::online.eq(online),
+            lock_reports::online_at_ms.eq(at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// What was observed of the lock's mechanics at `at`; what is `None` was not observed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Observation {
+    /// Where the bolt is.
+    pub bolt: Option<Bolt>,
+    /// Whether the door is closed.
+    pub door: Option<Door>,
+    /// What is left in the battery, in per cent.
+    pub battery: Option<u8>,
+}
+
+/// Records what was observed, unless something newer is known: a late report never turns the clock back.
+pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) -> Result<(), StoreError> {
+    let at_ms = at.as_millis();
+    if let Some(bolt) = seen.bolt {
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .filter(
+                lock_reports::bolt_at_ms
+                    .is_null()
+                    .or(lock_reports::bolt_at_ms.le(at_ms)),
+            )
+            .set((lock_reports::bolt.eq(bolt.as_str()), lock_reports::bolt_at_ms.eq(at_ms)))
+            .execute(conn)?;
+    }
+    if let Some(door) = seen.door {
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .filter(
+                lock_reports::door_at_ms
+                    .is_null()
+                    .or(lock_reports::door_at_ms.le(at_ms)),
+            )
+            .set((lock_reports::door.eq(door.as_str()), lock_reports::door_at_ms.eq(at_ms)))
+            .execute(conn)?;
+    }
+    if let Some(battery) = seen.battery {
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .filter(
+                lock_reports::battery_at_ms
+                    .is_null()
+                    .or(lock_reports::battery_at_ms.le(at_ms)),
+            )
+            .set((
+                lock_reports::battery.eq(i64::from(battery)),
+                lock_reports::battery_at_ms.eq(at_ms),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Where the lock's clocks stood when it said hello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// When the hello was received.
+    pub at: Timestamp,
+    /// Number of the lock's present start.
+    pub boot: u32,
+    /// Seconds since that start.
+    pub mono: u64,
+    /// The lock's trust in its own clock.
+    pub clock: LockClock,
+}
+
+/// Records the lock's clocks and firmware. Says whether the hello was news: one whose boot and seconds are not beyond
+/// the last one's is a repetition, and an observer of the broker could replay it to make an absent lock look present.
+pub fn report_hello(conn: &mut Conn, id: &LockId, clocks: &Clocks, firmware: &str) -> Result<bool, StoreError> {
+    let boot = i64::from(clocks.boot);
+    let mono = i64::try_from(clocks.mono).unwrap_or(i64::MAX);
+    let is_news = lock_reports::boot
+        .is_null()
+        .or(lock_reports::boot.lt(boot))
+        .or(lock_reports::boot.eq(boot).and(lock_reports::mono.lt(mono)));
+    let changed = diesel::update(lock_reports::table.find(id.as_str()))
+        .filter(is_news)
+        .set((
+            lock_reports::hello_at_ms.eq(clocks.at.as_millis()),
+            lock_reports::boot.eq(boot),
+            lock_reports::mono.eq(mono),
+            lock_reports::clock.eq(clocks.clock.as_str()),
+            lock_reports::online.eq(true),
+            lock_reports::online_at_ms.eq(clocks.at.as_millis()),
+        ))
+        .execute(conn)?;
+    if changed > 0 {
+        diesel::update(locks::table.find(id.as_str()))
+            .set(locks::firmware.eq(firmware))
+            .execute(conn)?;
+    }
+    Ok(changed > 0)
+}
+
+/// Forgets where the lock's clocks stood: after a factory reset its boots count from the beginning again.
+pub fn forget_clocks(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
+    diesel::update(lock_reports::table.find(id.as_str()))
+        .set((lock_reports::boot.eq(None::<i64>), lock_reports::mono.eq(None::<i64>)))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Where the lock's clocks stood when it last said hello.
+pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError> {
+    type Row = (Option<i64>, Option<i64>, Option<i64>, Option<String>);
+    let row: Option<Row> = lock_reports::table
+        .find(id.as_str())
+        .select((
+            lock_reports::hello_at_ms,
+            lock_reports::boot,
+            lock_reports::mono,
+            lock_reports::clock,
+        ))
+        .first(conn)
+        .optional()?;
+    let Some((Some(at_ms), Some(boot), Some(mono), Some(clock))) = row else {
+        return Ok(None);
+    };
+    Ok(Some(Clocks {
+        at: Timestamp::from_millis(at_ms),
+        boot: u32::try_from(boot).map_err(StoreError::corrupt)?,
+        mono: u64::try_from(mono).map_err(StoreError::corrupt)?,
+        clock: super::columns::word(clock)?,
+    }))
+}

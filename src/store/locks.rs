@@ -1,0 +1,288 @@
+//! Locks: what landlords say of them, and their enrolment.
+
+use diesel::prelude::*;
+
+use super::columns::{digest, instant, parsed, parsed_option, text, word};
+use super::schema::{lock_reports, locks};
+use super::{Conn, StoreError};
+use crate::domain::account::Scope;
+use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId};
+use crate::domain::lock::{Lock, LockState, Observed};
+use crate::domain::time::Timestamp;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = locks)]
+struct Row {
+    id: String,
+    organization_id: String,
+    property_id: String,
+    unit_id: Option<String>,
+    name: String,
+    kind: String,
+    state: String,
+    created_at_ms: i64,
+    model: Option<String>,
+    firmware: Option<String>,
+    quarantined_at_ms: Option<i64>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = lock_reports)]
+struct ReportRow {
+    online: Option<bool>,
+    online_at_ms: Option<i64>,
+    bolt: Option<String>,
+    bolt_at_ms: Option<i64>,
+    door: Option<String>,
+    door_at_ms: Option<i64>,
+    battery: Option<i64>,
+    battery_at_ms: Option<i64>,
+}
+
+/// The value with its time, where the lock has reported it.
+fn observed<T>(value: Option<T>, at_ms: Option<i64>) -> Option<Observed<T>> {
+    value.zip(instant(at_ms)).map(|(value, at)| Observed { value, at })
+}
+
+fn lock((row, report): (Row, ReportRow)) -> Result<Lock, StoreError> {
+    Ok(Lock {
+        id: parsed(&row.id)?,
+        organization: parsed(&row.organization_id)?,
+        property: parsed(&row.property_id)?,
+        unit: parsed_option(row.unit_id.as_deref())?,
+        name: text(row.name)?,
+        kind: word(row.kind)?,
+        state: word(row.state)?,
+        created_at: Timestamp::from_millis(row.created_at_ms),
+        model: row.model,
+        firmware: row.firmware,
+        quarantined: row.quarantined_at_ms.is_some(),
+        online: observed(report.online, report.online_at_ms),
+        bolt: observed(report.bolt.map(word).transpose()?, report.bolt_at_ms),
+        door: observed(report.door.map(word).transpose()?, report.door_at_ms),
+        battery: observed(
+            report.battery.and_then(|percent| u8::try_from(percent).ok()),
+            report.battery_at_ms,
+        ),
+    })
+}
+
+/// Adds an unclaimed lock, and the digest of the code that claims it until `claim_ends_at`.
+pub fn add(conn: &mut Conn, lock: &Lock, claim_digest: &[u8; 32], claim_ends_at: Timestamp) -> Result<(), StoreError> {
+    diesel::insert_into(locks::table)
+        .values((
+            locks::id.eq(lock.id.as_str()),
+            locks::organization_id.eq(lock.organization.as_str()),
+            locks::property_id.eq(lock.property.as_str()),
+            locks::unit_id.eq(lock.unit.as_ref().map(UnitId::as_str)),
+            locks::name.eq(lock.name.as_str()),
+            locks::kind.eq(lock.kind.as_str()),
+            locks::state.eq(lock.state.as_str()),
+            locks::created_at_ms.eq(lock.created_at.as_millis()),
+            locks::claim_digest.eq(digest(claim_digest)),
+            locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
+            locks::counter.eq(0),
+            locks::last_issued_at_ms.eq(0),
+            locks::chain_seq.eq(-1),
+        ))
+        .execute(conn)?;
+    diesel::insert_into(lock_reports::table)
+        .values(lock_reports::lock_id.eq(lock.id.as_str()))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The lock, if it exists within `scope`.
+pub fn find(conn: &mut Conn, id: &LockId, scope: &Scope) -> Result<Option<Lock>, StoreError> {
+    let row: Option<(Row, ReportRow)> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::id.eq(id.as_str()))
+        .filter(locks::organization_id.eq_any(scope.ids()))
+        .select((Row::as_select(), ReportRow::as_select()))
+        .first(conn)
+        .optional()?;
+    row.map(lock).transpose()
+}
+
+/// The locks within `scope`, of one property if asked for, by id, those after `after`, at most `limit`.
+pub fn list(
+    conn: &mut Conn,
+    scope: &Scope,
+    property: Option<&PropertyId>,
+    after: Option<&LockId>,
+    limit: i64,
+) -> Result<Vec<Lock>, StoreError> {
+    let mut query = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::organization_id.eq_any(scope.ids()))
+        .filter(locks::id.gt(after.map_or("", LockId::as_str)))
+        .into_boxed();
+    if let Some(property) = property {
+        query = query.filter(locks::property_id.eq(property.as_str()));
+    }
+    let rows: Vec<(Row, ReportRow)> = query
+        .order(locks::id)
+        .limit(limit)
+        .select((Row::as_select(), ReportRow::as_select()))
+        .load(conn)?;
+    rows.into_iter().map(lock).collect()
+}
+
+/// The locks with these ids, by id.
+pub fn with_ids(conn: &mut Conn, ids: &[LockId]) -> Result<Vec<Lock>, StoreError> {
+    let rows: Vec<(Row, ReportRow)> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::id.eq_any(ids.iter().map(LockId::as_str)))
+        .order(locks::id)
+        .select((Row::as_select(), ReportRow::as_select()))
+        .load(conn)?;
+    rows.into_iter().map(lock).collect()
+}
+
+/// Writes the lock's name and unit.
+pub fn update(conn: &mut Conn, lock: &Lock) -> Result<(), StoreError> {
+    diesel::update(locks::table.find(lock.id.as_str()))
+        .set((
+            locks::name.eq(lock.name.as_str()),
+            locks::unit_id.eq(lock.unit.as_ref().map(UnitId::as_str)),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Replaces the digest of the code that claims the lock.
+pub fn set_claim(
+    conn: &mut Conn,
+    id: &LockId,
+    claim_digest: &[u8; 32],
+    claim_ends_at: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::update(locks::table.find(id.as_str()))
+        .set((
+            locks::claim_digest.eq(digest(claim_digest)),
+            locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The unclaimed lock that the code of this digest claims at `now`, and its organization.
+pub fn find_by_claim(conn: &mut Conn, claim_digest: &[u8; 32], now: Timestamp) -> Result<Option<Lock>, StoreError> {
+    let row: Option<(Row, ReportRow)> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::claim_digest.eq(digest(claim_digest)))
+        .filter(locks::claim_ends_at_ms.gt(now.as_millis()))
+        .filter(locks::state.eq(LockState::Unclaimed.as_str()))
+        .select((Row::as_select(), ReportRow::as_select()))
+        .first(conn)
+        .optional()?;
+    row.map(lock).transpose()
+}
+
+/// What a controller brings when it claims a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Its public key, as a JWK.
+    pub public_key: String,
+    /// SHA-256 of the broker password it is given.
+    pub broker_digest: [u8; 32],
+    /// Maker's name of the product.
+    pub model: String,
+    /// Version of its firmware.
+    pub firmware: String,
+}
+
+/// Makes the unclaimed lock an enrolled one and voids its claim code. Says whether it was still unclaimed, so that of
+/// two claims at once one succeeds.
+pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp) -> Result<bool, StoreError> {
+    let enrolled = diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::state.eq(LockState::Unclaimed.as_str())),
+    )
+    .set((
+        locks::state.eq(LockState::Enrolled.as_str()),
+        locks::enrolled_at_ms.eq(now.as_millis()),
+        locks::claim_digest.eq(None::<String>),
+        locks::claim_ends_at_ms.eq(None::<i64>),
+        locks::public_key.eq(&enrolment.public_key),
+        locks::broker_digest.eq(digest(&enrolment.broker_digest)),
+        locks::model.eq(&enrolment.model),
+        locks::firmware.eq(&enrolment.firmware),
+    ))
+    .execute(conn)?;
+    Ok(enrolled > 0)
+}
+
+/// Takes the lock out of service: its claim code and its broker password are void.
+pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(locks::table.find(id.as_str()))
+        .set((
+            locks::state.eq(LockState::Retired.as_str()),
+            locks::retired_at_ms.eq(now.as_millis()),
+            locks::claim_digest.eq(None::<String>),
+            locks::claim_ends_at_ms.eq(None::<i64>),
+            locks::broker_digest.eq(None::<String>),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Whether the enrolled lock's broker password has this digest.
+pub fn has_broker_digest(conn: &mut Conn, id: &LockId, broker_digest: &[u8; 32]) -> Result<bool, StoreError> {
+    let found: Option<String> = locks::table
+        .find(id.as_str())
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .filter(locks::broker_digest.eq(digest(broker_digest)))
+        .select(locks::id)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// The number of the next command for the lock, issued at `now`.
+pub fn next_counter(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<u64, StoreError> {
+    let counter: i64 = diesel::update(locks::table.find(id.as_str()))
+        .set((
+            locks::counter.eq(locks::counter + 1),
+            locks::last_issued_at_ms.eq(now.as_millis()),
+        ))
+        .returning(locks::counter)
+        .get_result(conn)?;
+    u64::try_from(counter).map_err(StoreError::corrupt)
+}
+
+/// How many enrolled locks are connected by what they said last, heard of after `since`, over all organizations.
+pub fn count_online(conn: &mut Conn, since: Timestamp) -> Result<i64, StoreError> {
+    Ok(lock_reports::table
+        .filter(lock_reports::online.eq(true))
+        .filter(lock_reports::online_at_ms.gt(since.as_millis()))
+        .count()
+        .get_result(conn)?)
+}
+
+/// What the backend must know to talk with an enrolled lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    /// Whose lock it is.
+    pub organization: OrganizationId,
+    /// The key that signs its messages, as a JWK.
+    pub public_key: String,
+}
+
+/// The enrolled lock's controller.
+pub fn find_controller(conn: &mut Conn, id: &LockId) -> Result<Option<Controller>, StoreError> {
+    let row: Option<(String, Option<String>)> = locks::table
+        .find(id.as_str())
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .select((locks::organization_id, locks::public_key))
+        .first(conn)
+        .optional()?;
+    match row {
+        Some((organization, Some(public_key))) => Ok(Some(Controller {
+            organization: parsed(&organization)?,
+            public_key,
+        })),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,293 @@
+//! Properties, units and tenancies.
+
+use diesel::prelude::*;
+
+use super::columns::{instant, parsed, text};
+use super::schema::{locks, properties, tenancies, units};
+use super::{Conn, StoreError};
+use crate::domain::account::Scope;
+use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
+use crate::domain::place::{Property, Tenancy, Unit};
+use crate::domain::time::Timestamp;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = properties)]
+struct PropertyRow {
+    id: String,
+    organization_id: String,
+    name: String,
+    address: String,
+    time_zone: String,
+    created_at_ms: i64,
+}
+
+impl PropertyRow {
+    fn into_domain(self) -> Result<Property, StoreError> {
+        Ok(Property {
+            id: parsed(&self.id)?,
+            organization: parsed(&self.organization_id)?,
+            name: text(self.name)?,
+            address: text(self.address)?,
+            time_zone: parsed(&self.time_zone)?,
+            created_at: Timestamp::from_millis(self.created_at_ms),
+        })
+    }
+}
+
+/// Adds a property.
+pub fn add_property(conn: &mut Conn, property: &Property) -> Result<(), StoreError> {
+    diesel::insert_into(properties::table)
+        .values((
+            properties::id.eq(property.id.as_str()),
+            properties::organization_id.eq(property.organization.as_str()),
+            properties::name.eq(property.name.as_str()),
+            properties::address.eq(property.address.as_str()),
+            properties::time_zone.eq(property.time_zone.name()),
+            properties::created_at_ms.eq(property.created_at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The property, if it exists within `scope`.
+pub fn find_property(conn: &mut Conn, id: &PropertyId, scope: &Scope) -> Result<Option<Property>, StoreError> {
+    let row: Option<PropertyRow> = properties::table
+        .find(id.as_str())
+        .filter(properties::organization_id.eq_any(scope.ids()))
+        .select(PropertyRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(PropertyRow::into_domain).transpose()
+}
+
+/// The properties within `scope`, by id, those after `after`, at most `limit`.
+pub fn properties(
+    conn: &mut Conn,
+    scope: &Scope,
+    after: Option<&PropertyId>,
+    limit: i64,
+) -> Result<Vec<Property>, StoreError> {
+    let rows: Vec<PropertyRow> = properties::table
+        .filter(properties::organization_id.eq_any(scope.ids()))
+        .filter(properties::id.gt(after.map_or("", PropertyId::as_str)))
+        .order(properties::id)
+        .limit(limit)
+        .select(PropertyRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(PropertyRow::into_domain).collect()
+}
+
+/// Writes the property's name, address and zone.
+pub fn update_property(conn: &mut Conn, property: &Property) -> Result<(), StoreError> {
+    diesel::update(properties::table.find(property.id.as_str()))
+        .set((
+            properties::name.eq(property.name.as_str()),
+            properties::address.eq(property.address.as_str()),
+            properties::time_zone.eq(property.time_zone.name()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Whether the property still has units or locks, retired ones included.
+pub fn property_is_in_use(conn: &mut Conn, id: &PropertyId) -> Result<bool, StoreError> {
+    let unit: Option<String> = units::table
+        .filter(units::property_id.eq(id.as_str()))
+        .select(units::id)
+        .first(conn)
+        .optional()?;
+    let lock: Option<String> = locks::table
+        .filter(locks::property_id.eq(id.as_str()))
+        .select(locks::id)
+        .first(conn)
+        .optional()?;
+    Ok(unit.is_some() || lock.is_some())
+}
+
+/// Deletes a property that has neither units nor locks.
+pub fn delete_property(conn: &mut Conn, id: &PropertyId) -> Result<(), StoreError> {
+    diesel::delete(properties::table.find(id.as_str())).execute(conn)?;
+    Ok(())
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = units)]
+struct UnitRow {
+    id: String,
+    organization_id: String,
+    property_id: String,
+    name: String,
+    created_at_ms: i64,
+}
+
+impl UnitRow {
+    fn into_domain(self) -> Result<Unit, StoreError> {
+        Ok(Unit {
+            id: parsed(&self.id)?,
+            organization: parsed(&self.organization_id)?,
+            property: parsed(&self.property_id)?,
+            name: text(self.name)?,
+            created_at: Timestamp::from_millis(self.created_at_ms),
+        })
+    }
+}
+
+/// Adds a unit.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where the property has one of this name already.
+pub fn add_unit(conn: &mut Conn, unit: &Unit) -> Result<(), StoreError> {
+    diesel::insert_into(units::table)
+        .values((
+            units::id.eq(unit.id.as_str()),
+            units::organization_id.eq(unit.organization.as_str()),
+            units::property_id.eq(unit.property.as_str()),
+            units::name.eq(unit.name.as_str()),
+            units::created_at_ms.eq(unit.created_at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The unit, if it exists within `scope`.
+pub fn find_unit(conn: &mut Conn, id: &UnitId, scope: &Scope) -> Result<Option<Unit>, StoreError> {
+    let row: Option<UnitRow> = units::table
+        .find(id.as_str())
+        .filter(units::organization_id.eq_any(scope.ids()))
+        .select(UnitRow::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(UnitRow::into_domain).transpose()
+}
+
+/// The units of the property, by id, those after `after`, at most `limit`.
+pub fn units(
+    conn: &mut Conn,
+    property: &PropertyId,
+    after: Option<&UnitId>,
+    limit: i64,
+) -> Result<Vec<Unit>, StoreError> {
+    let rows: Vec<UnitRow> = units::table
+        .filter(units::property_id.eq(property.as_str()))
+        .filter(units::id.gt(after.map_or("", UnitId::as_str)))
+        .order(units::id)
+        .limit(limit)
+        .select(UnitRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(UnitRow::into_domain).collect()
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = tenancies)]
+struct TenancyRow {
+    id: String,
+    unit_id: String,
+    person_id: String,
+    starts_at_ms: i64,
+    ends_at_ms: Option<i64>,
+}
+
+impl TenancyRow {
+    fn into_domain(self) -> Result<Tenancy, StoreError> {
+        Ok(Tenancy {
+            id: parsed(&self.id)?,
+            unit: parsed(&self.unit_id)?,
+            person: parsed(&self.person_id)?,
+            starts_at: Timestamp::from_millis(self.starts_at_ms),
+            ends_at: instant(self.ends_at_ms),
+        })
+    }
+}
+
+/// Adds a tenancy.
+pub fn add_tenancy(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    tenancy: &Tenancy,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(tenancies::table)
+        .values((
+            tenancies::id.eq(tenancy.id.as_str()),
+            tenancies::organization_id.eq(organization.as_str()),
+            tenancies::unit_id.eq(tenancy.unit.as_str()),
+            tenancies::person_id.eq(tenancy.person.as_str()),
+            tenancies::starts_at_ms.eq(tenancy.starts_at.as_millis()),
+            tenancies::ends_at_ms.eq(tenancy.ends_at.map(Timestamp::as_millis)),
+            tenancies::created_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The tenancy and its organization, if it exists within `scope`.
+pub fn find_tenancy(
+    conn: &mut Conn,
+    id: &TenancyId,
+    scope: &Scope,
+) -> Result<Option<(Tenancy, OrganizationId)>, StoreError> {
+    let row: Option<(TenancyRow, String)> = tenancies::table
+        .find(id.as_str())
+        .filter(tenancies::organization_id.eq_any(scope.ids()))
+        .select((TenancyRow::as_select(), tenancies::organization_id))
+        .first(conn)
+        .optional()?;
+    row.map(|(row, organization)| Ok((row.into_domain()?, parsed(&organization)?)))
+        .transpose()
+}
+
+/// The tenancies within `scope`, of one unit if asked for, by id, those after `after`, at most `limit`.
+pub fn tenancies(
+    conn: &mut Conn,
+    scope: &Scope,
+    unit: Option<&UnitId>,
+    after: Option<&TenancyId>,
+    limit: i64,
+) -> Result<Vec<Tenancy>, StoreError> {
+    let mut query = tenancies::table
+        .filter(tenancies::organization_id.eq_any(scope.ids()))
+        .filter(tenancies::id.gt(after.map_or("", TenancyId::as_str)))
+        .into_boxed();
+    if let Some(unit) = unit {
+        query = query.filter(tenancies::unit_id.eq(unit.as_str()));
+    }
+    let rows: Vec<TenancyRow> = query
+        .order(tenancies::id)
+        .limit(limit)
+        .select(TenancyRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(TenancyRow::into_domain).collect()
+}
+
+/// Ends the tenancy at `at`.
+pub fn end_tenancy(conn: &mut Conn, id: &TenancyId, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(tenancies::table.find(id.as_str()))
+        .set(tenancies::ends_at_ms.eq(at.as_millis()))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Ends those of the person's tenancies in the organization that would still last at `at`; one that has not begun
+/// ends where it would have begun.
+pub fn end_tenancies_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let of_person = tenancies::table
+        .filter(tenancies::organization_id.eq(organization.as_str()))
+        .filter(tenancies::person_id.eq(person.as_str()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(at.as_millis())),
+        );
+    diesel::update(of_person.clone().filter(tenancies::starts_at_ms.gt(at.as_millis())))
+        .set(tenancies::ends_at_ms.eq(tenancies::starts_at_ms.nullable()))
+        .execute(conn)?;
+    diesel::update(of_person.filter(tenancies::starts_at_ms.le(at.as_millis())))
+        .set(tenancies::ends_at_ms.eq(at.as_millis()))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Sessions: signed-in phones and browsers, and failed sign-ins.
+
+use diesel::prelude::*;
+
+use super::columns::{digest, parsed};
+use super::schema::{sessions, sign_in_failures, spent_refresh_tokens};
+use super::{Conn, StoreError};
+use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::time::Timestamp;
+
+/// The pair of tokens that a session goes by now: digests, and until when each is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenPair {
+    /// SHA-256 of the access token.
+    pub access_digest: [u8; 32],
+    /// Until when the access token is good, exclusive.
+    pub access_ends_at: Timestamp,
+    /// SHA-256 of the refresh token.
+    pub refresh_digest: [u8; 32],
+    /// Until when the refresh token is good, exclusive.
+    pub refresh_ends_at: Timestamp,
+}
+
+/// Begins a session.
+pub fn add(
+    conn: &mut Conn,
+    id: &SessionId,
+    person: &PersonId,
+    tokens: &TokenPair,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(sessions::table)
+        .values((
+            sessions::id.eq(id.as_str()),
+            sessions::person_id.eq(person.as_str()),
+            sessions::access_digest.eq(digest(&tokens.access_digest)),
+            sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
+            sessions::refresh_digest.eq(digest(&tokens.refresh_digest)),
+            sessions::refresh_ends_at_ms.eq(tokens.refresh_ends_at.as_millis()),
+            sessions::created_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The living session whose access token has this digest and is good at `now`, and whose it is.
+pub fn find_by_access(
+    conn: &mut Conn,
+    access_digest: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+    let row: Option<(String, String)> = sessions::table
+        .filter(sessions::access_digest.eq(digest(access_digest)))
+        .filter(sessions::access_ends_at_ms.gt(now.as_millis()))
+        .filter(sessions::ended_at_ms.is_null())
+        .select((sessions::id, sessions::person_id))
+        .first(conn)
+        .optional()?;
+    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+}
+
+/// The living session whose present refresh token has this digest and is good at `now`, and whose it is.
+pub fn find_by_refresh(
+    conn: &mut Conn,
+    refresh_digest: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+    let row: Option<(String, String)> = sessions::table
+        .filter(sessions::refresh_digest.eq(digest(refresh_digest)))
+        .filter(sessions::refresh_ends_at_ms.gt(now.as_millis()))
+        .filter(sessions::ended_at_ms.is_null())
+        .select((sessions::id, sessions::person_id))
+        .first(conn)
+        .optional()?;
+    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+}
+
+/// The living session that exchanged the refresh token of this digest before, and whose it is.
+pub fn find_by_spent_refresh(
+    conn: &mut Conn,
+    refresh_digest: &[u8; 32],
+) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+    let row: Option<(String, String)> = sessions::table
+        .filter(
+            sessions::id.eq_any(
+                spent_refresh_tokens::table
+                    .filter(spent_refresh_tokens::digest.eq(digest(refresh_digest)))
+                    .select(spent_refresh_tokens::session_id),
+            ),
+        )
+        .filter(sessions::ended_at_ms.is_null())
+        .select((sessions::id, sessions::person_id))
+        .first(conn)
+        .optional()?;
+    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+}
+
+/// Exchanges the session's tokens: the refresh token of digest `spent` becomes a spent one. Says whether it was still
+/// the present one, so that of two exchanges at once one succeeds.
+pub fn rotate(conn: &mut Conn, id: &SessionId, spent: &[u8; 32], tokens: &TokenPair) -> Result<bool, StoreError> {
+    let rotated = diesel::update(
+        sessions::table
+            .find(id.as_str())
+            .filter(sessions::refresh_digest.eq(digest(spent)))
+            .filter(sessions::ended_at_ms.is_null()),
+    )
+    .set((
+        sessions::access_digest.eq(digest(&tokens.access_digest)),
+        sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
+        sessions::refresh_digest.eq(digest(&tokens.refresh_digest)),
+        sessions::refresh_ends_at_ms.eq(tokens.refresh_ends_at.as_millis()),
+    ))
+    .execute(conn)?;
+    if rotated == 0 {
+        return Ok(false);
+    }
+    diesel::insert_into(spent_refresh_tokens::table)
+        .values((
+            spent_refresh_tokens::digest.eq(digest(spent)),
+            spent_refresh_tokens::session_id.eq(id.as_str()),
+        ))
+        .execute(conn)?;
+    Ok(true)
+}
+
+/// Ends the session for this reason, if it still lives.
+pub fn end(conn: &mut Conn, id: &SessionId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(
+        sessions::table
+            .find(id.as_str())
+            .filter(sessions::ended_at_ms.is_null()),
+    )
+    .set((
+        sessions::ended_at_ms.eq(now.as_millis()),
+        sessions::end_reason.eq(reason),
+    ))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Ends all of the person's sessions for this reason.
+pub fn end_all(conn: &mut Conn, person: &PersonId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::person_id.eq(person.as_str()))
+            .filter(sessions::ended_at_ms.is_null()),
+    )
+    .set((
+        sessions::ended_at_ms.eq(now.as_millis()),
+        sessions::end_reason.eq(reason),
+    ))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Forgets up to `most` sessions whose refresh token ended before `before`, with their spent tokens; says how many.
+pub fn forget_ended(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize, StoreError> {
+    let old: Vec<String> = sessions::table
+        .filter(sessions::refresh_ends_at_ms.lt(before.as_millis()))
+        .order(sessions::refresh_ends_at_ms)
+        .limit(most)
+        .select(sessions::id)
+        .load(conn)?;
+    Ok(diesel::delete(sessions::table.filter(sessions::id.eq_any(&old))).execute(conn)?)
+}
+
+/// Failures to sign in that are on record for a subject (the digest of an account or of an address): how many, and
+/// when the last one was.
+pub fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<(u32, Timestamp)>, StoreError> {
+    let row: Option<(i64, i64)> = sign_in_failures::table
+        .find(digest(subject))
+        .select((sign_in_failures::failures, sign_in_failures::last_at_ms))
+        .first(conn)
+        .optional()?;
+    Ok(row.map(|(count, ms)| (u32::try_from(count).unwrap_or(u32::MAX), Timestamp::from_millis(ms))))
+}
+
+/// Puts failures on record for the subject.
+pub fn set_failures(conn: &mut Conn, subject: &[u8; 32], count: u32, last_at: Timestamp) -> Result<(), StoreError> {
+    let subject = digest(subject);
+    let (count, last_at_ms) = (i64::from(count), last_at.as_millis());
+    let updated = diesel::update(sign_in_failures::table.find(&subject))
+        .set((
+            sign_in_failures::failures.eq(count),
+            sign_in_failures::last_at_ms.eq(last_at_ms),
+        ))
+        .execute(conn)?;
+    if updated == 0 {
+        diesel::insert_into(sign_in_failures::table)
+            .values((
+                sign_in_failures::subject.eq(&subject),
+                sign_in_failures::failures.eq(count),
+                sign_in_failures::last_at_ms.eq(last_at_ms),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// Forgets the failures of the subject.
+pub fn clear_failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<(), StoreError> {
+    diesel::delete(sign_in_failures::table.find(digest(subject))).execute(conn)?;
+    Ok(())
+}
+
+/// Forgets failures that were last added to before `before`; says how many subjects that were.
+pub fn forget_failures(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
+    Ok(
+        diesel::delete(sign_in_failures::table.filter(sign_in_failures::last_at_ms.lt(before.as_millis())))
+            .execute(conn)?,
+    )
+}

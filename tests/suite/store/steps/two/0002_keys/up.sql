@@ -1,1 +1,0 @@
-CREATE TABLE keys (door TEXT NOT NULL REFERENCES doors (name));
