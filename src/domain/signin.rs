@@ -16,7 +16,7 @@
 //! hashing, no failure counted.
 //!
 //! **By address.** A house of tenants, or a whole carrier, may share one address: the budget is a leaking bucket of
-//! [`ADDRESS_BUDGET`] failures that refills evenly within [`ADDRESS_REFILL`], with no growing wait.
+//! [`ADDRESS_BUDGET`] failures that empties evenly within [`ADDRESS_REFILL`], with no growing wait.
 //!
 //! A success clears the account's failures only; otherwise an attacker would clear the address by signing in to an
 //! account of their own.
@@ -38,6 +38,9 @@ pub const ADDRESS_REFILL: Duration = Duration::from_secs(15 * 60);
 
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const ADDRESS_LEAK_MS: u64 = 15 * 60 * 1000 / ADDRESS_BUDGET as u64;
+/// More failures of an address than these, which only tries that were under way together can make, are not remembered:
+/// the wait for them is [`LONGEST_WAIT`].
+const ADDRESS_MOST: u32 = 2 * ADDRESS_BUDGET - 1;
 
 /// The failures that one account or one address still has to answer for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +88,9 @@ impl Failures {
     /// How many of an address's failures have not leaked out at `now`.
     fn not_leaked(self, now: Timestamp) -> u32 {
         let leaked = now.since(self.last_at).as_millis() / u128::from(ADDRESS_LEAK_MS);
-        self.count.saturating_sub(u32::try_from(leaked).unwrap_or(u32::MAX))
+        self.count
+            .min(ADDRESS_MOST)
+            .saturating_sub(u32::try_from(leaked).unwrap_or(u32::MAX))
     }
 }
 
@@ -112,7 +117,7 @@ pub fn verdict(account: Failures, address: Failures, now: Timestamp) -> Verdict 
         // Past a few doublings the cap holds anyway; the shift must only not overflow.
         Some(doublings) => (FIRST_WAIT * (1 << doublings.min(8))).min(LONGEST_WAIT),
     };
-    let over_budget = (address.count.saturating_add(1)).saturating_sub(ADDRESS_BUDGET);
+    let over_budget = (address.count.min(ADDRESS_MOST) + 1).saturating_sub(ADDRESS_BUDGET);
     let address_wait = Duration::from_millis(ADDRESS_LEAK_MS.saturating_mul(u64::from(over_budget)));
 
     let until = (account.last_at + account_wait)
