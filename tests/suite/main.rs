@@ -1,0 +1,6 @@
+//! The integration tests, one binary.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod brokers;
+mod fixtures;
