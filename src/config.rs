@@ -1,1 +1,0 @@
-//! Configuration: one struct, unknown keys refused, checked once.
