@@ -1,0 +1,457 @@
+//! What a lock does, told as stories.
+
+mod world;
+
+use doorward_lock::controller::{Alarm, Hand, Input, Outcome};
+use doorward_lock::shell::Record;
+use doorward_lock::wire::{Action, Bolt, Door, Event, Hello, Typ};
+use doorward_lock::{base64url, controller, jws};
+use serde_json::json;
+use world::*;
+
+#[test]
+fn an_unlock_is_an_attempt_and_then_an_end() {
+    for (act, outcome, kind, result) in [
+        ("unlock", Outcome::Arrived, "unlocked", "ok"),
+        ("lock", Outcome::Arrived, "locked", "ok"),
+        ("unlock", Outcome::Jammed, "jammed", "jammed"),
+    ] {
+        let mut world = World::on_line();
+        world.send(&unlock_with(1, |claims| claims["act"] = json!(act)));
+        assert!(world.lock().is_moving());
+        world.tell(Input::Moved(outcome)).unwrap();
+        assert_eq!(
+            world.story(),
+            lines(&[("attempt", &jti(1), "ok"), (kind, &jti(1), result)])
+        );
+        let nodes: Vec<&str> = world
+            .hands
+            .published
+            .iter()
+            .rev()
+            .take(2)
+            .map(|(node, _)| node.as_str())
+            .collect();
+        assert_eq!(nodes, ["node-a", "node-a"]);
+        assert!(!world.lock().is_moving());
+    }
+}
+
+#[test]
+fn a_newer_command_supersedes_the_one_that_waits() {
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    world.send(&unlock(2));
+    world.send(&unlock_with(3, |claims| claims["act"] = json!("lock")));
+    assert_eq!(world.hands.movements.len(), 1);
+    world.tell(Input::Moved(Outcome::Arrived)).unwrap();
+    world.tell(Input::Moved(Outcome::Arrived)).unwrap();
+    let expected = [
+        ("attempt", jti(1), "ok"),
+        ("denied", jti(2), "superseded"),
+        ("unlocked", jti(1), "ok"),
+        ("attempt", jti(3), "ok"),
+        ("locked", jti(3), "ok"),
+    ];
+    assert_eq!(
+        world.story(),
+        lines(
+            &expected
+                .each_ref()
+                .map(|(kind, jti, result)| (*kind, jti.as_str(), *result))
+        )
+    );
+    let acts: Vec<Action> = world.hands.movements.iter().map(|movement| movement.act).collect();
+    assert_eq!(acts, [Action::Unlock, Action::Lock]);
+}
+
+#[test]
+fn a_command_that_waited_past_its_deadline_never_begins() {
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    world.send(&unlock(2));
+    world.hands.mono_ms += 11_000;
+    world.tell(Input::Moved(Outcome::Arrived)).unwrap();
+    assert_eq!(
+        world.story().pop().unwrap(),
+        ("denied".into(), jti(2), "expired".into())
+    );
+    assert_eq!(world.hands.movements.len(), 1);
+}
+
+#[test]
+fn a_bolt_that_never_arrives_is_jammed() {
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    world.pass(controller::MOVE_MS);
+    assert!(world.lock().is_moving());
+    world.pass(1);
+    assert_eq!(world.story().pop().unwrap(), ("jammed".into(), jti(1), "jammed".into()));
+    world.tell(Input::Moved(Outcome::Arrived)).unwrap();
+    assert_eq!(world.story().len(), 2, "what comes later is nobody's movement");
+}
+
+#[test]
+fn what_the_lock_notices_is_an_event() {
+    let mut world = World::on_line();
+    for (input, kind, cause) in [
+        (Input::Bolt(Bolt::Unlocked, Hand::Manual), "unlocked", "manual"),
+        (Input::Bolt(Bolt::Locked, Hand::Key), "locked", "key"),
+        (Input::Bolt(Bolt::Unlocked, Hand::Auto), "unlocked", "auto"),
+        (Input::Door(Door::Open), "door_open", "auto"),
+        (Input::Door(Door::Closed), "door_closed", "auto"),
+        (Input::Alarm(Alarm::Ajar), "ajar", "auto"),
+        (Input::Alarm(Alarm::Tamper), "tamper", "auto"),
+        (Input::Alarm(Alarm::WrongCodeLimit), "wrong_code_limit", "auto"),
+        (Input::Battery(19), "battery", "auto"),
+    ] {
+        world.tell(input).unwrap();
+        let (last_kind, last_cause, result) = world.story().pop().unwrap();
+        assert_eq!(
+            (last_kind.as_str(), last_cause.as_str(), result.as_str()),
+            (kind, cause, "ok")
+        );
+    }
+    let events = world.story().len();
+    world.tell(Input::Battery(18)).unwrap();
+    world.tell(Input::Door(Door::Closed)).unwrap();
+    assert_eq!(world.story().len(), events, "nothing new, no event");
+    world.tell(Input::Bolt(Bolt::Locked, Hand::Manual)).unwrap();
+    world.tell(Input::Door(Door::Open)).unwrap();
+    let forced = world.events().pop().unwrap();
+    assert_eq!(
+        (&forced["kind"], &forced["matter"], &forced["door"]),
+        (&json!("forced"), &json!(6), &json!("open"))
+    );
+}
+
+#[test]
+fn a_lock_says_hello_when_it_connects_and_every_minute() {
+    let mut world = World::new();
+    world.pass(1_000);
+    assert!(world.hands.published.is_empty(), "nobody is there to listen");
+    world.connect();
+    let hello = world.last_hello();
+    assert_eq!(hello["head"]["seq"], 0);
+    assert_eq!(
+        (&hello["boot"], &hello["mono"], &hello["clock"]),
+        (&json!(1), &json!(101), &json!("none"))
+    );
+    assert_eq!(
+        (&hello["keyset"], &hello["ctr"], &hello["battery"]),
+        (&json!(1), &json!(0), &json!(80))
+    );
+    let public = public(LOCK_KEY);
+    let open = |(_, message): &(String, String)| jws::open(message, Typ::Hello, LOCK, &public.key).is_ok();
+    let hellos = |world: &World| world.hands.published.iter().filter(|published| open(published)).count();
+    assert_eq!(hellos(&world), 1);
+    world.pass(53_999);
+    assert_eq!(hellos(&world), 1);
+    world.pass(12_001);
+    assert_eq!(hellos(&world), 2);
+    world.tell(Input::Disconnected).unwrap();
+    world.pass(120_000);
+    assert_eq!(hellos(&world), 2);
+}
+
+#[test]
+fn the_time_is_asked_for_and_kept_as_a_floor() {
+    let mut world = World::new();
+    world.connect();
+    world.hands.mono_ms += 2_001;
+    world.give_time(T);
+    assert_eq!(world.lock().clock().fresh(world.hands.mono_ms), None, "too late");
+    world.pass(66_000);
+    world.give_time(T);
+    assert!(world.lock().clock().fresh(world.hands.mono_ms).is_some());
+    assert_eq!(world.disk.state().unwrap().floor, T);
+    world.pass(66_000);
+    assert!(world.last_hello().get("nonce").is_none(), "it has the time");
+    world.power_cycle();
+    world.connect();
+    world.give_time(T - 1);
+    assert_eq!(
+        world.lock().clock().wall(world.hands.mono_ms),
+        None,
+        "the time does not go back"
+    );
+}
+
+#[test]
+fn events_are_kept_until_they_are_acknowledged() {
+    let mut world = World::new();
+    world.tell(Input::Bolt(Bolt::Unlocked, Hand::Manual)).unwrap();
+    world.tell(Input::Bolt(Bolt::Locked, Hand::Manual)).unwrap();
+    assert!(world.hands.published.is_empty());
+    world.connect();
+    world.pass(0);
+    let seqs = |world: &World| -> Vec<u64> {
+        let claims = world.hands.published.iter().map(|(_, message)| claims(message));
+        claims.filter_map(|claims| claims["seq"].as_u64()).collect()
+    };
+    assert_eq!(seqs(&world), [0, 1, 2]);
+    world.send(&world.ack(1));
+    world.hands.published.clear();
+    world.pass(66_000);
+    world.pass(0);
+    assert_eq!(seqs(&world), [2]);
+
+    world.hands.published.clear();
+    let chain = world.lock().state().chain.id().to_owned();
+    world.send(&by(
+        ACK,
+        Typ::Resend,
+        &to_lock(json!({ "chain": chain, "from": 0, "to": 1 })),
+    ));
+    assert_eq!(seqs(&world), [0, 1], "asked for again");
+}
+
+#[test]
+fn an_acknowledgement_that_does_not_fit_is_refused() {
+    let mut world = World::on_line();
+    world.tell(Input::Bolt(Bolt::Unlocked, Hand::Manual)).unwrap();
+    let good = claims(&world.ack(1));
+    let other_hash = base64url::hash("another event");
+    for (why, claim, value) in [
+        ("another chain", "chain", json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        ("an event that is not there yet", "seq", json!(99)),
+        ("another hash", "head", json!(other_hash.as_str())),
+    ] {
+        let mut bad = good.clone();
+        bad[claim] = value;
+        world.send(&by(ACK, Typ::Ack, &bad));
+        assert_eq!(world.story().pop().unwrap().2, "wrong-chain", "{why}");
+    }
+    world.send(&by(DOC, Typ::Ack, &good));
+    assert_eq!(world.story().pop().unwrap().2, "unknown-key", "a key for another use");
+    assert_eq!(world.lock().state().chain.unacked(), 0);
+    world.send(&by(ACK, Typ::Ack, &good));
+    assert_eq!(world.lock().state().chain.unacked(), 2);
+}
+
+#[test]
+fn storage_that_is_full_says_so_and_the_door_still_opens() {
+    let mut world = World::with_slots(16);
+    for _ in 0..40 {
+        world.tell(Input::Bolt(Bolt::Unlocked, Hand::Manual)).unwrap();
+    }
+    world.connect();
+    world.pass(0);
+    world.pass(0);
+    world.pass(0);
+    world.send(&unlock(1));
+    assert_eq!(world.hands.movements.len(), 1);
+    assert_eq!(world.lock().state().chain.next(), 1 + 40 + 1 + 1);
+    assert!(world.lock().state().overflowed);
+    let last = world.lock().state().chain.next() - 1;
+    world.send(&world.ack(last));
+    assert!(!world.lock().state().overflowed);
+}
+
+#[test]
+fn keysets_only_go_forward() {
+    let mut world = World::on_line();
+    world.send(&keyset(3, 0));
+    assert_eq!(
+        world.story().pop().unwrap(),
+        ("keyset".into(), "auto".into(), "ok".into())
+    );
+    let events = world.story().len();
+    world.send(&keyset(3, 0));
+    assert_eq!(world.story().len(), events, "the one held: nothing to do");
+    for (why, message, result) in [
+        ("older", keyset(2, 0), "old-version"),
+        (
+            "by another key",
+            by(DOC, Typ::Keyset, &claims(&keyset(4, 0))),
+            "unknown-key",
+        ),
+        ("version 0", keyset(0, 0), "malformed"),
+        (
+            "a kid that is not the thumbprint",
+            {
+                let mut claims = keyset_claims(4, 0, &[(UNLOCK, "unlock")]);
+                claims["keys"][0]["kid"] = json!(kid(9));
+                by(ROOT, Typ::Keyset, &claims)
+            },
+            "malformed",
+        ),
+        (
+            "the same key twice",
+            by(
+                ROOT,
+                Typ::Keyset,
+                &keyset_claims(4, 0, &[(UNLOCK, "unlock"), (UNLOCK, "doc")]),
+            ),
+            "malformed",
+        ),
+        (
+            "another algorithm",
+            {
+                let mut claims = keyset_claims(4, 0, &[(UNLOCK, "unlock")]);
+                claims["keys"][0]["alg"] = json!("HS256");
+                by(ROOT, Typ::Keyset, &claims)
+            },
+            "malformed",
+        ),
+    ] {
+        world.send(&message);
+        assert_eq!(world.story().pop().unwrap().2, result, "{why}");
+    }
+    world.power_cycle();
+    world.connect();
+    assert_eq!(world.last_hello()["keyset"], 3);
+}
+
+#[test]
+fn a_rotated_key_opens_no_more() {
+    let mut world = World::on_line();
+    let keys = [(8, "unlock"), (DOC, "doc"), (ACK, "ack")];
+    world.send(&by(ROOT, Typ::Keyset, &keyset_claims(2, 0, &keys)));
+    world.send(&unlock(1));
+    assert_eq!(world.story().pop().unwrap().2, "unknown-key");
+    world.send(&by(8, Typ::Unlock, &unlock_claims(1)));
+    assert_eq!(world.story().pop().unwrap().2, "ok");
+}
+
+#[test]
+fn a_keyset_that_storage_has_spoilt_opens_nothing_and_is_replaced() {
+    let mut world = World::on_line();
+    world.disk.spoil(Record::Keyset);
+    world.power_cycle();
+    world.connect();
+    assert_eq!(world.last_hello()["keyset"], 0);
+    world.send(&unlock_with(1, |claims| claims["lt"] = json!({ "boot": 2, "dl": 5 })));
+    assert_eq!(world.story().pop().unwrap().2, "unknown-key");
+    world.send(&keyset(1, 0));
+    world.send(&unlock_with(1, |claims| claims["lt"] = json!({ "boot": 2, "dl": 5 })));
+    assert_eq!(world.story().pop().unwrap().2, "ok");
+}
+
+#[test]
+fn revocations_only_go_forward() {
+    let mut world = World::on_line();
+    let revocations = |epoch: u64, min_rev: u64| {
+        let claims = to_lock(json!({ "epoch": epoch, "revoked": ["grant_1", "grant_2"], "min_rev": min_rev }));
+        by(DOC, Typ::Revocations, &claims)
+    };
+    world.send(&revocations(5, 4));
+    assert_eq!(world.story().pop().unwrap().0, "revocations");
+    world.send(&revocations(4, 9));
+    assert_eq!(world.story().pop().unwrap().2, "old-version");
+    world.send(&revocations(6, 2));
+    world.power_cycle();
+    world.connect();
+    assert_eq!(world.last_hello()["revocations"], 6);
+    world.send(&unlock_with(1, |claims| {
+        claims["rev"] = json!(3);
+        claims["lt"] = json!({ "boot": 2, "dl": 5 });
+    }));
+    assert_eq!(
+        world.story().pop().unwrap().2,
+        "revoked",
+        "the least revision does not go back either"
+    );
+}
+
+#[test]
+fn a_lock_that_is_let_go_forgets_after_it_has_said_so() {
+    let release = |iat: u64, exp: u64| {
+        by(
+            DOC,
+            Typ::Release,
+            &to_lock(json!({ "iat": iat, "exp": exp, "jti": jti(9) })),
+        )
+    };
+    let mut world = World::new();
+    world.connect();
+    world.send(&release(T, T + 60));
+    assert_eq!(
+        world.story().pop().unwrap().2,
+        "no-time",
+        "an old release must not come back"
+    );
+    world.give_time(T);
+    for (why, message, result) in [
+        ("past its end", release(T - 60, T - 1), "expired"),
+        ("too long", release(T, T + 301), "bad-lifetime"),
+    ] {
+        world.send(&message);
+        assert_eq!(world.story().pop().unwrap().2, result, "{why}");
+    }
+    world.send(&release(T, T + 60));
+    assert_eq!(world.story().pop().unwrap(), ("released".into(), jti(9), "ok".into()));
+    world.send(&unlock(1));
+    assert_eq!(world.story().pop().unwrap().2, "left-organization");
+    assert!(!world.hands.is_forgotten);
+    let last = world.lock().state().chain.next() - 1;
+    world.send(&world.ack(last));
+    assert!(world.hands.is_forgotten);
+}
+
+#[test]
+fn a_reset_by_hand_needs_no_backend() {
+    let mut world = World::new();
+    world.tell(Input::FactoryReset).unwrap();
+    world.pass(controller::FORGET_MS - 1);
+    assert!(!world.hands.is_forgotten);
+    world.pass(1);
+    assert!(world.hands.is_forgotten);
+}
+
+#[test]
+fn power_lost_in_a_movement_is_reported_and_nothing_moves_again() {
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    world.send(&unlock(2));
+    world.power_cycle();
+    world.connect();
+    let expected = [
+        ("attempt", jti(1), "ok"),
+        ("jammed", jti(1), "interrupted"),
+        ("denied", jti(2), "interrupted"),
+    ];
+    assert_eq!(
+        world.story(),
+        lines(
+            &expected
+                .each_ref()
+                .map(|(kind, jti, result)| (*kind, jti.as_str(), *result))
+        )
+    );
+    assert_eq!(world.hands.movements.len(), 1);
+}
+
+#[test]
+fn a_storage_that_fails_moves_nothing() {
+    for writes in 1..=2 {
+        let mut world = World::on_line();
+        world.disk.set_fuse(writes, false);
+        assert!(world.tell(Input::Message(unlock(1).as_bytes())).is_err());
+        assert!(world.hands.movements.is_empty());
+    }
+}
+
+#[test]
+fn a_lock_signs_what_the_types_say() {
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    let public = public(LOCK_KEY);
+    for (_, message) in &world.hands.published {
+        // The backend reads with another JSON library than the lock.
+        if let Ok(opened) = jws::open(message, Typ::Event, LOCK, &public.key) {
+            let text = claims(message).to_string();
+            assert_eq!(
+                serde_json::from_str::<Event<'_>>(&text).unwrap(),
+                opened.claims::<Event<'_>>().unwrap()
+            );
+        } else {
+            let opened = jws::open(message, Typ::Hello, LOCK, &public.key).unwrap();
+            let text = claims(message).to_string();
+            assert_eq!(
+                serde_json::from_str::<Hello<'_>>(&text).unwrap(),
+                opened.claims::<Hello<'_>>().unwrap()
+            );
+        }
+    }
+}
