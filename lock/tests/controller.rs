@@ -239,6 +239,9 @@ fn storage_that_is_full_says_so_and_the_door_still_opens() {
     world.pass(0);
     world.pass(0);
     world.pass(0);
+    let next = world.lock().state().chain.next();
+    let seqs: Vec<u64> = world.events().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (next - 16..next).collect::<Vec<u64>>(), "what is still there, each in its place");
     world.send(&unlock(1));
     assert_eq!(world.hands.movements.len(), 1);
     assert_eq!(world.lock().state().chain.next(), 1 + 40 + 1 + 1);
