@@ -1,4 +1,10 @@
 //! What holds whatever comes in, in whatever order, and whenever the power goes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
 
 mod world;
 
