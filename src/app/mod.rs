@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
+use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::domain::account::{Membership, Scope};
 use crate::domain::ids::{PersonId, SessionId};
@@ -14,13 +15,21 @@ use crate::domain::relay::Relay;
 use crate::domain::time::{Clock, Timestamp};
 use crate::store::{Conn, Db, accounts};
 
+pub mod access_log;
 pub mod bootstrap;
+pub mod credentials;
+pub mod enrolment;
 mod error;
+pub mod grants;
+pub mod housekeeping;
 pub mod invitations;
+pub mod lock_messages;
+pub mod locks;
 pub mod members;
 pub mod metrics;
 pub mod places;
 pub mod sessions;
+pub mod unlock;
 mod waiters;
 
 pub use error::{Error, What};
@@ -31,13 +40,12 @@ pub use metrics::Metrics;
 pub struct Settings {
     /// Where people reach this service: the beginning of links that are handed out, without a slash at its end.
     pub public_url: String,
-    /// The name that stands in every token as `iss`; locks pin it when they enrol.
-    pub issuer: String,
-    /// Upper 16 bits of every counter: a restored backup goes up one, so that no lock takes an old counter for new.
-    pub generation: u16,
+    /// What stands in every token.
+    pub issuer: Issuer,
     /// The name of this node: where locks answer.
     pub node: String,
-    /// How long an unlock token lives, in whole seconds: 1 to 30 (`docs/PROTOCOL.md`, "Unlock token").
+    /// How long after the decision a bolt may move at the latest, in whole seconds: 2 to 30 (`docs/PROTOCOL.md`,
+    /// "Unlock token").
     pub token_seconds: u8,
     /// How long an access token lives.
     pub access_life: Duration,
@@ -45,6 +53,19 @@ pub struct Settings {
     pub refresh_life: Duration,
     /// What locks are told about the broker.
     pub broker: BrokerAddress,
+}
+
+/// This installation as locks know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// `iss`; locks pin it when they enrol.
+    pub name: String,
+    /// Upper 16 bits of every counter: a restored backup goes up one, so that no lock takes an old counter for new.
+    pub generation: u16,
+    /// Version of the keyset that locks should hold.
+    pub keyset_version: u64,
+    /// `rev`: tokens below a lock's `min_rev` are void.
+    pub revision: u64,
 }
 
 /// Where a lock finds the broker.
@@ -72,6 +93,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// The keys that sign.
     pub keys: Arc<KeyStore>,
+    /// The PIN keys of locks.
+    pub pin_keys: PinKeys,
     /// The way out to the locks.
     pub relay: Arc<dyn Relay>,
     /// What is counted.
@@ -85,10 +108,12 @@ pub struct App {
     random: Arc<dyn Random>,
     passwords: Passwords,
     keys: Arc<KeyStore>,
+    pin_keys: PinKeys,
     relay: Arc<dyn Relay>,
     metrics: Arc<Metrics>,
     settings: Settings,
     waiters: waiters::Waiters,
+    acks: lock_messages::Acks,
 }
 
 /// Who calls: a signed-in person.
@@ -112,6 +137,7 @@ impl App {
             random,
             passwords,
             keys,
+            pin_keys,
             relay,
             metrics,
         } = parts;
@@ -121,10 +147,12 @@ impl App {
             random,
             passwords,
             keys,
+            pin_keys,
             relay,
             metrics,
             settings,
             waiters: waiters::Waiters::default(),
+            acks: lock_messages::Acks::default(),
         }
     }
 

@@ -54,31 +54,61 @@ fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<Failures>, Sto
     Ok(sessions::failures(conn, subject)?.map(|(count, last_at)| Failures { count, last_at }))
 }
 
-/// Puts a failure on record for the address, and for the account: at the known address where it is one.
-fn note_failure(
-    conn: &mut Conn,
-    [known, account]: &[[u8; 32]; 2],
-    address: &[u8; 32],
-    now: Timestamp,
-) -> Result<(), Error> {
-    let subject = if failures(conn, known)?.is_some() {
-        known
+/// What a try at a password was booked as, before it was known how it comes out.
+struct Booked {
+    account: [u8; 32],
+    account_before: Failures,
+    address: [u8; 32],
+    address_before: Failures,
+}
+
+/// Books a try as a failure, if one may be made now: tries that come at once all count before any is checked. An address
+/// where this account signed in before answers for its own failures only: a stranger who guesses elsewhere does not
+/// lock the tenant out.
+fn book_try(conn: &mut Conn, subjects: &Subjects, now: Timestamp) -> Result<Booked, Error> {
+    let known = failures(conn, &subjects.known)?;
+    let account = if known.is_some() {
+        subjects.known
     } else {
-        account
+        subjects.account
     };
-    let of_account = failures(conn, subject)?
-        .unwrap_or(Failures::NONE)
-        .after_failure_of_account(now);
-    sessions::set_failures(conn, subject, of_account.count, of_account.last_at)?;
-    let of_address = failures(conn, address)?
-        .unwrap_or(Failures::NONE)
-        .after_failure_of_address(now);
-    Ok(sessions::set_failures(
-        conn,
-        address,
-        of_address.count,
-        of_address.last_at,
-    )?)
+    let of_account = match known {
+        Some(known) => known,
+        None => failures(conn, &account)?.unwrap_or(Failures::NONE),
+    };
+    let of_address = failures(conn, &subjects.address)?.unwrap_or(Failures::NONE);
+    if let Verdict::Wait { until } = signin::verdict(of_account, of_address, now) {
+        return Err(Error::Throttled {
+            retry_after: until.since(now),
+        });
+    }
+    let failed = of_account.after_failure_of_account(now);
+    sessions::set_failures(conn, &account, failed.count, failed.last_at)?;
+    let failed = of_address.after_failure_of_address(now);
+    sessions::set_failures(conn, &subjects.address, failed.count, failed.last_at)?;
+    Ok(Booked {
+        account,
+        account_before: of_account,
+        address: subjects.address,
+        address_before: of_address,
+    })
+}
+
+/// Takes the booking back: the try succeeded, or was not made. After a success the address is a known one.
+fn unbook(conn: &mut Conn, booked: &Booked, known: Option<&[u8; 32]>, now: Timestamp) -> Result<(), Error> {
+    let before = booked.address_before;
+    sessions::set_failures(conn, &booked.address, before.count, before.last_at)?;
+    match known {
+        Some(known) => {
+            sessions::clear_failures(conn, &booked.account)?;
+            sessions::set_failures(conn, known, 0, now)?;
+        }
+        None => {
+            let before = booked.account_before;
+            sessions::set_failures(conn, &booked.account, before.count, before.last_at)?;
+        }
+    }
+    Ok(())
 }
 
 impl App {
@@ -102,55 +132,31 @@ impl App {
         password: Password,
         from: IpAddr,
     ) -> Result<PersonId, Error> {
-        let Subjects {
-            account,
-            known,
-            address,
-        } = Subjects::of(&email, from);
-        let (found, of_account, of_address) = self
+        let now = self.now();
+        let subjects = Subjects::of(&email, from);
+        let known = subjects.known;
+        let (booked, found) = self
             .db
-            .read(move |conn| {
-                // An address where this account signed in before answers for its own failures only: a stranger who
-                // guesses elsewhere does not lock the tenant out.
-                let of_account = match failures(conn, &known)? {
-                    Some(known) => Some(known),
-                    None => failures(conn, &account)?,
-                };
-                Ok::<_, Error>((
-                    accounts::find_by_email(conn, &email)?,
-                    of_account,
-                    failures(conn, &address)?,
-                ))
+            .write(move |conn| {
+                let booked = book_try(conn, &subjects, now)?;
+                Ok::<_, Error>((booked, accounts::find_by_email(conn, &email)?))
             })
             .await?;
-        let now = self.now();
-        let (of_account, of_address) = (
-            of_account.unwrap_or(Failures::NONE),
-            of_address.unwrap_or(Failures::NONE),
-        );
-        if let Verdict::Wait { until } = signin::verdict(of_account, of_address, now) {
-            return Err(Error::Throttled {
-                retry_after: until.since(now),
-            });
-        }
         let stored: Option<(Person, PasswordHash)> = found
             .map(|(person, hash)| Ok::<_, StoreError>((person, hash.parse().map_err(StoreError::corrupt)?)))
             .transpose()?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
-        let is_right = self.passwords.verify(password, hash).await?;
-        let Some((person, _)) = stored.filter(|_| is_right) else {
-            self.db
-                .write(move |conn| note_failure(conn, &[known, account], &address, now))
-                .await?;
+        let checked = self.passwords.verify(password, hash).await;
+        let person = stored.map(|(person, _)| person).filter(|_| checked == Ok(true));
+        if checked == Ok(false) {
             return Err(Error::WrongCredentials);
-        };
+        }
+        let known = person.is_some().then_some(known);
         self.db
-            .write(move |conn| {
-                sessions::clear_failures(conn, &account)?;
-                // Known from now on, with no failures.
-                Ok::<_, Error>(sessions::set_failures(conn, &known, 0, now)?)
-            })
+            .write(move |conn| unbook(conn, &booked, known.as_ref(), now))
             .await?;
+        checked?;
+        let person = person.ok_or(Error::WrongCredentials)?;
         Ok(person.id)
     }
 

@@ -5,6 +5,7 @@ pub mod claim_code;
 pub mod digest;
 pub mod keys;
 pub mod password;
+pub mod pin_keys;
 pub mod private_folder;
 pub mod public_key;
 pub mod random;

@@ -187,6 +187,12 @@ impl Scope {
         )
     }
 
+    /// One organization: for the backend's own work on a thing that it knows to belong there.
+    #[must_use]
+    pub fn only(organization: OrganizationId) -> Self {
+        Self(vec![organization])
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -234,6 +234,8 @@ pub enum Refusal {
     LockNotEnrolled,
     /// The lock was retired. Said by the caller, to who has a right.
     LockRetired,
+    /// Two histories of the lock were seen, and it is set apart. Said by the caller, to who has a right.
+    LockQuarantined,
 }
 
 impl Refusal {
@@ -249,6 +251,7 @@ impl Refusal {
             Self::UsesExhausted => "uses-exhausted",
             Self::LockNotEnrolled => "lock-not-enrolled",
             Self::LockRetired => "lock-retired",
+            Self::LockQuarantined => "lock-quarantined",
         }
     }
 
@@ -268,7 +271,7 @@ impl Refusal {
     #[must_use]
     pub fn for_person(&self) -> ToldRefusal {
         let reason = match self {
-            Self::LockNotEnrolled | Self::LockRetired => "lock-not-in-service",
+            Self::LockNotEnrolled | Self::LockRetired | Self::LockQuarantined => "lock-not-in-service",
             told => told.word(),
         };
         ToldRefusal {
@@ -288,7 +291,9 @@ impl Refusal {
             Self::UsesExhausted => (2, Timestamp::MIN, 0),
             Self::GrantExpired => (3, Timestamp::MIN, 0),
             Self::GrantRevoked => (4, Timestamp::MIN, 0),
-            Self::NoAccess | Self::LockNotEnrolled | Self::LockRetired => (5, Timestamp::MIN, 0),
+            Self::NoAccess | Self::LockNotEnrolled | Self::LockRetired | Self::LockQuarantined => {
+                (5, Timestamp::MIN, 0)
+            }
         };
         rank(self).cmp(&rank(other))
     }

@@ -110,6 +110,16 @@ pub fn find(conn: &mut Conn, id: &AttemptId, scope: &Scope) -> Result<Option<Att
     row.map(Row::into_domain).transpose()
 }
 
+/// The attempt, wherever it belongs: for the backend's own work.
+pub fn find_any(conn: &mut Conn, id: &AttemptId) -> Result<Option<Attempt>, StoreError> {
+    let row: Option<Row> = attempts::table
+        .find(id.as_str())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    row.map(Row::into_domain).transpose()
+}
+
 /// The attempt whose token has this `jti`, if it was the lock's.
 pub fn find_by_jti(conn: &mut Conn, lock: &LockId, jti: &str) -> Result<Option<Attempt>, StoreError> {
     let row: Option<Row> = attempts::table
@@ -144,12 +154,18 @@ pub fn overdue(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Attemp
     rows.into_iter().map(Row::into_domain).collect()
 }
 
-/// The lock's expired attempts that hold a counted use and whose token's counter is above `counter`: the lock says
-/// that it never accepted them, and they are too late to be accepted now.
-pub fn never_accepted(conn: &mut Conn, lock: &LockId, counter: u64) -> Result<Vec<Attempt>, StoreError> {
+/// The lock's attempts that ended without its word before `now`, hold a counted use, and whose token's counter is above
+/// `counter`: the lock says that it never accepted them, and they are too late to be accepted now.
+pub fn never_accepted(
+    conn: &mut Conn,
+    lock: &LockId,
+    counter: u64,
+    now: Timestamp,
+) -> Result<Vec<Attempt>, StoreError> {
     let rows: Vec<Row> = attempts::table
         .filter(attempts::lock_id.eq(lock.as_str()))
-        .filter(attempts::status.eq(AttemptStatus::Expired.as_str()))
+        .filter(attempts::status.eq_any([AttemptStatus::Expired.as_str(), AttemptStatus::Failed.as_str()]))
+        .filter(attempts::deadline_at_ms.lt(now.as_millis()))
         .filter(attempts::takes_use.eq(true))
         .filter(attempts::counter.gt(i64::try_from(counter).map_err(StoreError::corrupt)?))
         .select(Row::as_select())

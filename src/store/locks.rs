@@ -261,6 +261,17 @@ pub fn count_online(conn: &mut Conn, since: Timestamp) -> Result<i64, StoreError
         .get_result(conn)?)
 }
 
+/// Records that no lock is connected.
+pub fn report_all_away(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(lock_reports::table.filter(lock_reports::online.eq(true)))
+        .set((
+            lock_reports::online.eq(false),
+            lock_reports::online_at_ms.eq(at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// What the backend must know to talk with an enrolled lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Controller {

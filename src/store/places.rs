@@ -283,7 +283,7 @@ pub fn end_tenancies_of(
                 .is_null()
                 .or(tenancies::ends_at_ms.gt(at.as_millis())),
         );
-    diesel::update(of_person.clone().filter(tenancies::starts_at_ms.gt(at.as_millis())))
+    diesel::update(of_person.filter(tenancies::starts_at_ms.gt(at.as_millis())))
         .set(tenancies::ends_at_ms.eq(tenancies::starts_at_ms.nullable()))
         .execute(conn)?;
     diesel::update(of_person.filter(tenancies::starts_at_ms.le(at.as_millis())))

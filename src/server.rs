@@ -1,3 +1,1 @@
 //! Composition root: opens, wires, starts, stops.
-
-pub mod logging;

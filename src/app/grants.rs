@@ -1,0 +1,216 @@
+//! Giving access and taking it back.
+
+use std::time::Duration;
+
+use super::invitations::{SecretLink, add_invitation};
+use super::{Actor, App, Error, What, managed_by};
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::{Email, Scope};
+use crate::domain::grant::{Grant, GrantState, Holder, NewGrant};
+use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
+use crate::domain::lock::{Lock, LockState};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, access_log, accounts, grants, locks};
+
+/// To whom access is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// A member of the organization.
+    Person(PersonId),
+    /// Whoever has this address: a member, or somebody who is invited as a guest with it.
+    Email(Email),
+}
+
+/// A grant that was given, with the invitation that it waits for where its holder is no member yet.
+#[derive(Debug)]
+pub struct Given {
+    /// The grant.
+    pub grant: Grant,
+    /// The link to hand to its holder.
+    pub invitation: Option<SecretLink>,
+}
+
+/// A grant that was taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    /// No bolt moves by it after this time: the last token issued before has ended then.
+    pub effective_no_later_than: Timestamp,
+}
+
+impl App {
+    /// Gives access. All doors must be of one organization that the caller manages.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::Invalid`] where the terms do not hold together; [`Error::NotFound`] of a lock or
+    /// the person; [`Error::Conflict`] for a retired lock.
+    pub async fn give(&self, who: &Actor, new: NewGrant, to: To) -> Result<Given, Error> {
+        let (now, who) = (self.now(), who.clone());
+        let terms = new.check(now).map_err(|bad| Error::invalid(bad.field(), bad))?;
+        let id = GrantId::from_bits(self.id_bits(now));
+        let no_organization = OrganizationId::from_bits(0);
+        let draft = match &to {
+            To::Email(email) => Some(self.draft_invitation(no_organization, email.clone(), now)),
+            To::Person(_) => None,
+        };
+        let link = draft
+            .as_ref()
+            .map(|(invitation, secret)| self.link_of(invitation, secret));
+        let grant = self
+            .db
+            .write(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let organization = organization_of(conn, &terms.locks, &scope)?;
+                let member = match &to {
+                    To::Person(person) => {
+                        accounts::role(conn, &organization, person)?.ok_or(Error::NotFound(What::Person))?;
+                        Some(person.clone())
+                    }
+                    To::Email(email) => match accounts::find_by_email(conn, email)? {
+                        Some((person, _)) => accounts::role(conn, &organization, &person.id)?.map(|_| person.id),
+                        None => None,
+                    },
+                };
+                let holder = match (member, draft) {
+                    (Some(person), _) => Holder::Person(person),
+                    // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
+                    (None, Some((mut invitation, secret))) => {
+                        invitation.organization = organization.clone();
+                        add_invitation(conn, &invitation, &secret, Some(&who.person), now)?;
+                        Holder::Invited(invitation.id)
+                    }
+                    (None, None) => return Err(Error::NotFound(What::Person)),
+                };
+                let given_by = who.person.clone();
+                let state = GrantState::Active;
+                let grant = Grant {
+                    id,
+                    organization,
+                    holder,
+                    given_by,
+                    created_at: now,
+                    terms,
+                    state,
+                };
+                grants::add(conn, &grant)?;
+                write_down(conn, &who, &grant, Kind::GrantGiven, now)?;
+                Ok::<_, Error>(grant)
+            })
+            .await?;
+        let invitation = link.filter(|_| matches!(grant.holder, Holder::Invited(_)));
+        Ok(Given { grant, invitation })
+    }
+
+    /// The grants of the organizations that the caller manages, of one lock or one person if asked for.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub async fn grants(
+        &self,
+        who: &Actor,
+        lock: Option<LockId>,
+        person: Option<PersonId>,
+        page: PageRequest<GrantId>,
+    ) -> Result<Page<Grant, GrantId>, Error> {
+        let who = who.clone();
+        self.db
+            .read(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let limit = i64::from(page.limit) + 1;
+                let found = grants::list(conn, &scope, lock.as_ref(), person.as_ref(), page.after.as_ref(), limit)?;
+                Ok(Page::cut(found, page.limit, |grant| grant.id.clone()))
+            })
+            .await
+    }
+
+    /// One grant with its locks.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn grant(&self, who: &Actor, id: GrantId) -> Result<(Grant, Vec<Lock>), Error> {
+        let who = who.clone();
+        self.db
+            .read(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                let locks = locks::with_ids(conn, &grant.terms.locks)?;
+                Ok((grant, locks))
+            })
+            .await
+    }
+
+    /// Takes a grant back. Once this returns no token is issued by it; those on their way end with their life. Taking
+    /// back what was taken back already answers the same and writes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn revoke(&self, who: &Actor, id: GrantId) -> Result<Revocation, Error> {
+        let (now, who) = (self.now(), who.clone());
+        self.db
+            .write(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                if grants::revoke(conn, &id, &who.person, now)? {
+                    write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
+                }
+                Ok::<_, Error>(())
+            })
+            .await?;
+        // Counted from after the commit: until then a token could still be issued.
+        let token_life = Duration::from_secs(u64::from(self.settings.token_seconds));
+        Ok(Revocation {
+            effective_no_later_than: self.now() + token_life,
+        })
+    }
+}
+
+/// The one organization of `scope` to which all the locks belong, all of them in service or to be.
+fn organization_of(conn: &mut Conn, ids: &[LockId], scope: &Scope) -> Result<OrganizationId, Error> {
+    let found = locks::with_ids(conn, ids)?;
+    let mut organization: Option<OrganizationId> = None;
+    for id in ids {
+        let lock = found
+            .iter()
+            .find(|lock| lock.id == *id && scope.contains(&lock.organization));
+        let lock = lock.ok_or(Error::NotFound(What::Lock))?;
+        if lock.state == LockState::Retired {
+            return Err(Error::Conflict {
+                word: "lock-retired",
+                why: "one of the locks is out of service",
+            });
+        }
+        if organization.as_ref().is_some_and(|first| *first != lock.organization) {
+            return Err(Error::invalid("lock_ids", "the locks are not of one organization"));
+        }
+        organization = Some(lock.organization.clone());
+    }
+    organization.ok_or(Error::invalid("lock_ids", "expected one lock or more"))
+}
+
+fn write_down(conn: &mut Conn, who: &Actor, grant: &Grant, kind: Kind, now: Timestamp) -> Result<(), Error> {
+    let person = match &grant.holder {
+        Holder::Person(person) => Some(person.clone()),
+        Holder::Invited(_) => None,
+    };
+    let lock = match grant.terms.locks.as_slice() {
+        [only] => locks::with_ids(conn, std::slice::from_ref(only))?.pop(),
+        _ => None,
+    };
+    let entry = NewEntry {
+        person,
+        actor: Some(who.person.clone()),
+        grant: Some(grant.id.clone()),
+        detail: Some(serde_json::json!({
+            "lock_ids": grant.terms.locks,
+            "starts_at": grant.terms.starts_at,
+            "ends_at": grant.terms.ends_at,
+        })),
+        ..NewEntry::new(kind, now)
+    };
+    let entry = match &lock {
+        Some(lock) => entry.about(lock),
+        None => entry,
+    };
+    access_log::append(conn, &grant.organization, &entry, now)?;
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Forgetting what is no longer needed, and looking at the gauges.
+
+use std::time::Duration;
+
+use super::{App, Error};
+use crate::domain::lock::SILENCE;
+use crate::store::{idempotency, locks, sessions};
+
+/// How long an answer is kept for a request that may come twice.
+pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an address at which an account signed in is known as its own, and failures stay on record at least.
+pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How many sessions are forgotten in one transaction.
+const SESSIONS_A_ROUND: i64 = 500;
+
+impl App {
+    /// Forgets ended sessions, old failures to sign in and old answers; says how many rows went.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget(&self) -> Result<usize, Error> {
+        let now = self.now();
+        self.db
+            .write(move |conn| {
+                let sessions = sessions::forget_ended(conn, now, SESSIONS_A_ROUND)?;
+                let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
+                let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
+                Ok::<_, Error>(sessions + failures + answers)
+            })
+            .await
+    }
+
+    /// Brings the gauges up to date.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn read_gauges(&self) -> Result<(), Error> {
+        let since = self.now() - SILENCE;
+        let online = self
+            .db
+            .read(move |conn| Ok::<_, Error>(locks::count_online(conn, since)?))
+            .await?;
+        let metrics = &self.metrics;
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.locks_online.set(online);
+        metrics.waiting.set(gauge(self.waiters.len()));
+        metrics.passwords_waiting.set(gauge(self.passwords.waiting()));
+        metrics.relay_up.set(i64::from(self.relay.is_up()));
+        let statistics = self.db.statistics();
+        metrics.reads_waiting.set(gauge(statistics.reads_waiting));
+        metrics.writes_waiting.set(gauge(statistics.writes_waiting));
+        Ok(())
+    }
+}
