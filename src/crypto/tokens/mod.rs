@@ -5,6 +5,10 @@
 //! and claims is too lenient for this (it allows unknown header members, 60 s of leeway, and several ways to write one
 //! token).
 
+mod twin;
+
+pub use twin::{is_hash_of, is_same_statement};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::jws::{ALG, Header, Message};
@@ -239,7 +243,8 @@ impl Signed<'_> {
         self.compact
     }
 
-    /// SHA-256 of the message as it came: what the lock's next event calls `prev`, and an acknowledgement `head`.
+    /// SHA-256 of the message as it came: what an acknowledgement of it calls `head`. Compare an event's `prev` by
+    /// [`is_hash_of`] and not by this, for messages have two forms.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         digest(self.compact.as_bytes())

@@ -297,3 +297,20 @@ fn no_confusion_about_claims_is_believed() {
         );
     }
 }
+
+#[test]
+fn a_message_with_any_one_character_changed_is_refused() {
+    let lock = TestLock::new();
+    let key = lock.key();
+    let event = lock.sign(&lock.header("event+jwt"), &lock.event());
+    for at in 0..event.len() {
+        for instead in ["A", "_", ".", "=", ""] {
+            let mut changed = event.clone();
+            changed.replace_range(at..=at, instead);
+            assert!(
+                changed == event || refusal(&key, &changed).is_some(),
+                "{instead:?} at {at}"
+            );
+        }
+    }
+}

@@ -161,3 +161,15 @@ fn an_enrolment_is_proved_for_one_key_and_one_code() {
         assert_eq!(key.verify_enrolment(&proof, code), Err(expected), "{what}");
     }
 }
+
+#[test]
+fn both_forms_of_a_signature_are_one_statement() {
+    let lock = TestLock::new();
+    let key = lock.key();
+    let event = lock.sign(&lock.header("event+jwt"), &lock.event());
+    let twin = twin::twin(&event).unwrap();
+    assert_ne!(twin, event);
+    let signed = key.open(twin.as_bytes()).unwrap();
+    assert!(is_same_statement(signed.compact(), &event));
+    assert!(is_hash_of(&URL_SAFE_NO_PAD.encode(signed.hash()), &event));
+}
