@@ -59,6 +59,12 @@ impl Config {
         ] {
             within(key, value, allowed)?;
         }
+        if !self.log.level.split(',').all(is_log_directive) {
+            return Err(bad(
+                "log.level",
+                "expected off, error, warn, info, debug or trace, or PART=LEVEL, with commas",
+            ));
+        }
         self.check_mqtt()
     }
 
@@ -195,6 +201,16 @@ impl ExternalBroker {
         }
         Ok(())
     }
+}
+
+/// Whether this is a level, or a level for a part of the program. The library would take a mistyped level for the name of
+/// a part, and log nothing else.
+fn is_log_directive(text: &str) -> bool {
+    let (part, level) = text.rsplit_once('=').unwrap_or(("doorward", text));
+    let named = part
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':'));
+    named && !part.is_empty() && matches!(level, "off" | "error" | "warn" | "info" | "debug" | "trace")
 }
 
 /// Whether a byte can stand in a message that locks read.

@@ -143,6 +143,8 @@ fn a_value_of_another_kind_is_refused_with_its_key() {
             "mqtt.embedded.key_file",
         ),
         ("[http]\npublic_url = 'https://door.example/'", &[], "http.public_url"),
+        ("[log]\nlevel = 'inof'", &[], "log.level"),
+        ("[log]\nlevel = 'info,mqtt5='", &[], "log.level"),
         ("issuer = 'a\"b'", &[], "issuer"),
         ("[http", &[], "line 1"),
         ("", &[("DOORWARD__HTTP__WORKERS", "many")], "DOORWARD__HTTP__WORKERS"),

@@ -1,1 +1,3 @@
 //! Composition root: opens, wires, starts, stops.
+
+pub mod logging;
