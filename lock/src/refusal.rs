@@ -52,6 +52,32 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All of them, for tables.
+    pub const ALL: [Self; 22] = [
+        Self::Malformed,
+        Self::BadHeader,
+        Self::BadAlg,
+        Self::BadTyp,
+        Self::UnknownKey,
+        Self::KeyNotValid,
+        Self::BadSignature,
+        Self::WrongVersion,
+        Self::WrongIssuer,
+        Self::WrongOrganization,
+        Self::WrongLock,
+        Self::BadLifetime,
+        Self::Revoked,
+        Self::Replayed,
+        Self::Expired,
+        Self::WrongBoot,
+        Self::NoTime,
+        Self::Superseded,
+        Self::LeftOrganization,
+        Self::OldVersion,
+        Self::WrongChain,
+        Self::TooMany,
+    ];
+
     /// The word that stands in the event's `result`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

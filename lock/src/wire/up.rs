@@ -104,6 +104,30 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, for tables.
+    pub const ALL: [Self; 20] = [
+        Self::Claimed,
+        Self::Boot,
+        Self::Attempt,
+        Self::Unlocked,
+        Self::Locked,
+        Self::Denied,
+        Self::Jammed,
+        Self::DoorOpen,
+        Self::DoorClosed,
+        Self::Ajar,
+        Self::Forced,
+        Self::Tamper,
+        Self::WrongCodeLimit,
+        Self::Battery,
+        Self::Keyset,
+        Self::Revocations,
+        Self::Pins,
+        Self::Overflow,
+        Self::Reset,
+        Self::Released,
+    ];
+
     /// As it stands in the event.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
