@@ -107,3 +107,42 @@ impl Lanes {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::domain::relay::NotStored;
+    use crate::mqtt::outlet::Verdict;
+
+    struct Panicky;
+
+    #[async_trait]
+    impl Inbox for Panicky {
+        async fn receive(&self, message: FromLock) -> Result<(), NotStored> {
+            assert!(
+                !matches!(message, FromLock::Status { online: false, .. }),
+                "this test wants a panic"
+            );
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_over_one_message_does_not_close_the_lane() {
+        let (verdicts, mut said) = mpsc::unbounded_channel();
+        let (lanes, lock) = (Lanes::new(Arc::new(Panicky)), LockId::from_bits(1));
+        for (packet, online) in [(1, false), (2, true)] {
+            let message = FromLock::Status {
+                lock: lock.clone(),
+                online,
+            };
+            lanes.admit(lock.clone(), message, Receipt::new(packet, verdicts.clone()));
+        }
+        assert!(matches!(said.recv().await, Some(Verdict::NotStored)));
+        assert!(matches!(said.recv().await, Some(Verdict::Done(2))));
+        assert_eq!(lanes.not_stored(), 1);
+    }
+}

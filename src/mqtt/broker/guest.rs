@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// All guests together.
 pub(super) struct House {
     topics: Topics,
+    pace: Pace,
+    refused: AtomicU64,
     credentials: Arc<dyn Credentials>,
     router: Arc<MessageRouter>,
     stats: Arc<BrokerStats>,
@@ -50,9 +53,16 @@ struct Present {
 }
 
 impl House {
-    pub(super) fn new(topics: Topics, credentials: Arc<dyn Credentials>, router: Arc<MessageRouter>) -> Self {
+    pub(super) fn new(
+        topics: Topics,
+        pace: Pace,
+        credentials: Arc<dyn Credentials>,
+        router: Arc<MessageRouter>,
+    ) -> Self {
         Self {
             topics,
+            pace,
+            refused: AtomicU64::new(0),
             credentials,
             router,
             stats: Arc::new(BrokerStats::new()),
@@ -67,6 +77,11 @@ impl House {
 
     pub(super) fn stats(&self) -> &Arc<BrokerStats> {
         &self.stats
+    }
+
+    /// Messages dropped because their sender may not publish them.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Shows every connection of `lock` out, waits until they are gone, and forgets what is left of their session. One
@@ -125,6 +140,21 @@ impl House {
         self.departed.notify_waiters();
     }
 
+    /// How long the lock's next message has to wait, so that it keeps the pace.
+    fn too_early(&self, lock: &LockId) -> Duration {
+        let mut present = self.present();
+        let now = Instant::now();
+        let due = present
+            .locks
+            .get_mut(lock)
+            .and_then(|guests| guests.last())
+            .map(|guest| &guest.due);
+        due.map_or(Duration::ZERO, |due| {
+            self.pace
+                .keep(&mut due.lock().unwrap_or_else(PoisonError::into_inner), now)
+        })
+    }
+
     fn present(&self) -> MutexGuard<'_, Present> {
         // No code that holds it can panic half-way through a change.
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
@@ -139,6 +169,42 @@ pub(super) struct Guest {
     /// Given back at sign-in.
     arrival: Mutex<Option<(OwnedSemaphorePermit, oneshot::Sender<()>)>>,
     out: Notify,
+    /// When its next message would be due at an even pace.
+    due: Mutex<Instant>,
+}
+
+/// Lets a connection go when its task ends, by whatever way.
+pub(super) struct Stay(pub(super) Arc<Guest>);
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.house.let_go(&self.0);
+    }
+}
+
+/// How fast one lock may speak.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// From message to message, in the long run.
+    pub(super) every: Duration,
+    /// How far ahead of that a lock may be.
+    pub(super) ahead: Duration,
+}
+
+impl Pace {
+    /// A message a second at most `messages`; as many at once after a second of silence.
+    pub(super) fn per_second(messages: u32) -> Self {
+        Self {
+            every: Duration::from_secs(1) / messages.max(1),
+            ahead: Duration::from_secs(1),
+        }
+    }
+
+    /// Counts a message at `now`, and says how long it has to wait.
+    fn keep(self, due: &mut Instant, now: Instant) -> Duration {
+        *due = (*due).max(now) + self.every;
+        due.saturating_duration_since(now + self.ahead)
+    }
 }
 
 impl Guest {
@@ -151,6 +217,7 @@ impl Guest {
             who: OnceLock::new(),
             arrival: Mutex::new(Some((place, signed_in))),
             out: Notify::new(),
+            due: Mutex::new(Instant::now()),
         });
         (guest, heard)
     }
@@ -158,11 +225,6 @@ impl Guest {
     /// Returns when this connection is to end.
     pub(super) async fn shown_out(&self) {
         self.out.notified().await;
-    }
-
-    /// The connection's task is at its end.
-    pub(super) fn leave(&self) {
-        self.house.let_go(self);
     }
 
     async fn sign_in(&self, connect: &ConnectPacket) -> ReasonCode {
@@ -176,8 +238,8 @@ impl Guest {
             Err(_) => return ReasonCode::ServerUnavailable,
         };
         // A node that had a lock's id for its name would pass for that lock below.
-        let named = matches!(&who, Principal::Backend { node } if node.parse::<NodeName>().is_err());
-        if named || connect.client_id != rights::client_id(&who) {
+        let nameless = matches!(&who, Principal::Backend { node } if node.parse::<NodeName>().is_err());
+        if nameless || connect.client_id != rights::client_id(&who) {
             return ReasonCode::ClientIdentifierNotValid;
         }
         if let Some(will) = &connect.will {
@@ -242,11 +304,16 @@ impl BrokerEventHandler for House {
                 },
             };
             if event.qos == QoS::ExactlyOnce || !rights::may_publish(&self.topics, &who, &event.topic, event.retain) {
-                tracing::warn!(client = %event.client_id, "{} published what it may not", event.client_id);
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(client = %event.client_id, "{} published what it may not", event.client_id);
                 return PublishAction::Handled;
             }
-            if let Principal::Lock(_) = who {
-                // A lock that says more than the backend takes waits for it.
+            if let Principal::Lock(lock) = &who {
+                // Nothing more is read from a lock that waits here, so a noisy one is slowed down by its own socket.
+                let early = self.too_early(lock);
+                if !early.is_zero() {
+                    tokio::time::sleep(early).await;
+                }
                 return PublishAction::Continue;
             }
             // A lock that does not read must not make the backend wait for it, and all other locks with it.
@@ -256,5 +323,21 @@ impl BrokerEventHandler for House {
                 .await;
             PublishAction::Handled
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_of_messages_goes_at_once_and_the_rest_at_an_even_pace() {
+        let (pace, start) = (Pace::per_second(10), Instant::now());
+        let mut due = start;
+        let waits: Vec<_> = (0..12).map(|_| pace.keep(&mut due, start).as_millis()).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 100, 200]);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(pace.keep(&mut due, later), Duration::ZERO);
+        assert_eq!(due, later + pace.every);
     }
 }

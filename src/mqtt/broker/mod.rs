@@ -5,6 +5,7 @@
 
 mod door;
 mod guest;
+mod hall;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,15 +14,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mqtt5::broker::client_handler::ClientHandler;
 use mqtt5::broker::config::BrokerConfig;
 use mqtt5::broker::resource_monitor::{ResourceLimits, ResourceMonitor};
 use mqtt5::broker::router::MessageRouter;
 use mqtt5::broker::storage::QueueLimits;
-use mqtt5::broker::tls_acceptor::TlsStreamWrapper;
-use mqtt5::broker::transport::BrokerTransport;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -31,11 +29,10 @@ use crate::domain::ids::LockId;
 use crate::domain::relay::{Credentials, Sessions};
 
 use super::topics::Topics;
-use door::{Door, Places};
-use guest::{Guest, House};
+use door::Door;
+use guest::{House, Pace};
+use hall::{Entrance, Hall};
 
-/// Longest TLS handshake; `mqtt5` gives CONNECT as long again.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How often what is left of ended sessions is swept up.
 const SWEEP: Duration = Duration::from_secs(60);
 /// Longest wait for the connections to end when the broker stops.
@@ -58,9 +55,9 @@ pub struct BrokerOptions {
 /// How much the broker takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections altogether, signed in or not; further ones are closed at once.
+    /// Connections at each way in (plain and TLS), signed in or not; further ones are closed at once.
     pub connections: usize,
-    /// Connections that have not signed in yet; further ones wait, and push out those that dawdle.
+    /// Connections at each way in that have not signed in yet; further ones wait, and push out those that dawdle.
     pub arrivals: usize,
     /// How long a connection may take to sign in while others wait for its place.
     pub dawdle: Duration,
@@ -68,6 +65,9 @@ pub struct Limits {
     pub packet_bytes: usize,
     /// Messages that may wait for one client that does not read; then the oldest go.
     pub waiting: usize,
+    /// Messages a second that one lock may publish in the long run, and at once after a second of silence; a faster
+    /// one is read more slowly.
+    pub messages_per_second: u32,
 }
 
 impl Default for Limits {
@@ -78,6 +78,7 @@ impl Default for Limits {
             dawdle: Duration::from_secs(2),
             packet_bytes: 16 * 1024,
             waiting: 4096,
+            messages_per_second: 1000,
         }
     }
 }
@@ -151,21 +152,35 @@ impl Broker {
 
         let stop = CancellationToken::new();
         let limits = options.limits;
-        let house = Arc::new(House::new(options.topics, credentials, router(limits)));
+        let house = Arc::new(House::new(
+            options.topics,
+            Pace::per_second(limits.messages_per_second),
+            credentials,
+            router(limits),
+        ));
         let (opened, open) = mpsc::channel(1);
         let hall = Arc::new(Hall {
-            door: Door::new(limits.connections, limits.arrivals, limits.dawdle),
             config: Arc::new(config(limits, Arc::clone(&house))),
             resources: Arc::new(ResourceMonitor::new(unlimited())),
             house: Arc::clone(&house),
             shutdown: broadcast::channel(1).0,
-            _opened: opened,
+            _open: opened,
         });
+        // Two doors: whatever goes on at the one for locks, the nodes come in.
+        let door = || Arc::new(Door::new(limits.connections, limits.arrivals, limits.dawdle));
+        let nodes = Entrance {
+            door: door(),
+            tls: None,
+        };
         for listener in plain {
-            runtime.spawn(Arc::clone(&hall).accept(listener, None, stop.clone()));
+            runtime.spawn(Arc::clone(&hall).accept(listener, nodes.clone(), stop.clone()));
         }
         if let Some((listener, acceptor)) = tls {
-            runtime.spawn(Arc::clone(&hall).accept(listener, Some(acceptor), stop.clone()));
+            let locks = Entrance {
+                door: door(),
+                tls: Some(acceptor),
+            };
+            runtime.spawn(Arc::clone(&hall).accept(listener, locks, stop.clone()));
         }
         runtime.spawn(sweep(Arc::clone(&house), stop.clone()));
         Ok(Self {
@@ -194,6 +209,12 @@ impl Broker {
     #[must_use]
     pub fn connected(&self) -> usize {
         self.house.stats().clients_connected.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were dropped because their sender may not publish them.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.house.refused()
     }
 
     /// A handle to the sessions, for the link.
@@ -230,104 +251,6 @@ impl Drop for Broker {
 impl Sessions for BrokerSessions {
     async fn end(&self, lock: &LockId) {
         self.house.end(lock).await;
-    }
-}
-
-/// What every connection's task shares.
-struct Hall {
-    door: Door,
-    house: Arc<House>,
-    config: Arc<BrokerConfig>,
-    resources: Arc<ResourceMonitor>,
-    shutdown: broadcast::Sender<()>,
-    _opened: mpsc::Sender<()>,
-}
-
-impl Hall {
-    async fn accept(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>, stop: CancellationToken) {
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most likely: they come back as connections end.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            };
-            let Some(places) = stop.run_until_cancelled(self.door.enter()).await else {
-                break;
-            };
-            let Some(places) = places else {
-                tracing::warn!("the broker is full: a connection was closed");
-                continue;
-            };
-            let shutdown = self.shutdown.subscribe();
-            tokio::spawn(Arc::clone(&self).serve(socket, peer, tls.clone(), places, shutdown));
-        }
-        let _ = self.shutdown.send(());
-    }
-
-    async fn serve(
-        self: Arc<Self>,
-        socket: TcpStream,
-        peer: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        (seat, arrival): Places,
-        shutdown: broadcast::Receiver<()>,
-    ) {
-        let (guest, signed_in) = Guest::arrive(Arc::clone(&self.house), arrival);
-        let connection = self.talk(socket, peer, tls, Arc::clone(&guest), shutdown);
-        // One allocation of its own, so that it can be dropped before the guest leaves.
-        let mut connection = Box::pin(connection);
-        let arrived = tokio::select! {
-            () = &mut connection => false,
-            signed_in = signed_in => signed_in.is_ok(),
-            () = self.door.dawdled() => false,
-        };
-        if arrived {
-            tokio::select! {
-                () = &mut connection => {}
-                () = guest.shown_out() => {}
-            }
-        }
-        drop(connection);
-        guest.leave();
-        drop(seat);
-    }
-
-    async fn talk(
-        &self,
-        socket: TcpStream,
-        peer: SocketAddr,
-        tls: Option<TlsAcceptor>,
-        guest: Arc<Guest>,
-        shutdown: broadcast::Receiver<()>,
-    ) {
-        // It only delays; a socket that refuses it is closed by the next read.
-        let _ = socket.set_nodelay(true);
-        let transport = match tls {
-            None => BrokerTransport::tcp(socket),
-            Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(socket)).await {
-                Ok(Ok(stream)) => BrokerTransport::tls(TlsStreamWrapper::new(stream)),
-                Ok(Err(error)) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
-                Err(_) => return tracing::debug!(%peer, "a TLS handshake took too long"),
-            },
-        };
-        let handler = ClientHandler::new(
-            transport,
-            peer,
-            Arc::clone(&self.config),
-            Arc::clone(self.house.router()),
-            guest,
-            None,
-            Arc::clone(self.house.stats()),
-            Arc::clone(&self.resources),
-            shutdown,
-        );
-        if let Err(error) = handler.run().await {
-            tracing::debug!(%peer, %error, "a connection ended");
-        }
     }
 }
 

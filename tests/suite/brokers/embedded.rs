@@ -1,9 +1,10 @@
 //! What only the embedded broker can be asked.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use doorward::domain::relay::Sessions;
+use doorward::domain::relay::{Relay, Sessions};
 use doorward::mqtt::broker::{Broker, BrokerError, BrokerOptions, Limits};
 use rumqttc::ConnectReturnCode;
 use tokio::net::TcpStream;
@@ -105,24 +106,26 @@ async fn silent_connections_are_put_out_when_others_wait() {
     };
     let broker = TestBroker::embedded_with(limits);
     let mut silent = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..100 {
         silent.push(TcpStream::connect(broker.plain).await.unwrap());
     }
+    let began = Instant::now();
     broker.lock(&front()).await;
-    for stream in &mut silent {
-        closed(stream).await;
-    }
+    // Left alone, each of them might have stayed for ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    closed(&mut silent[0]).await;
 }
 
 #[tokio::test]
 async fn a_full_broker_closes_newcomers_and_keeps_its_guests() {
     let broker = TestBroker::embedded_with(Limits {
-        connections: 2,
+        connections: 1,
         ..Limits::default()
     });
-    let mut node = broker.node().await;
     let mut lock = broker.lock(&front()).await;
     assert!(broker.visit(&back()).try_connect().await.is_err());
+    // The nodes come in by another door.
+    let mut node = broker.node().await;
     lock.publish(&topics().status(&front()), "online").await.unwrap();
     assert_eq!(node.next_text().await, "online");
     drop(lock);
@@ -141,4 +144,55 @@ async fn it_stops_and_starts_again_on_the_same_ports() {
     lock.closed().await;
     broker.resume();
     broker.lock(&front()).await;
+}
+
+#[tokio::test]
+async fn while_passwords_cannot_be_looked_up_nobody_gets_in() {
+    let broker = TestBroker::embedded();
+    broker.book().unavailable.store(true, Ordering::Relaxed);
+    assert_eq!(
+        broker.visit(&front()).refused().await,
+        ConnectReturnCode::ServiceUnavailable
+    );
+    broker.book().unavailable.store(false, Ordering::Relaxed);
+    broker.lock(&front()).await;
+}
+
+#[tokio::test]
+async fn the_link_ends_a_locks_session() {
+    let broker = TestBroker::embedded();
+    let sessions = Arc::new(broker.broker().sessions());
+    let link = super::link::link_with(broker.plain, Some(sessions));
+    until("the link", || link.is_up()).await;
+    let mut lock = broker.lock(&front()).await;
+    link.disconnect(&front()).await;
+    lock.closed().await;
+}
+
+#[tokio::test]
+async fn a_noisy_lock_is_slowed_down_and_others_are_not() {
+    let broker = TestBroker::embedded_with(Limits {
+        messages_per_second: 20,
+        ..Limits::default()
+    });
+    let mut node = broker.node().await;
+    let mut noisy = broker.lock(&front()).await;
+    let mut other = broker.lock(&back()).await;
+    let began = Instant::now();
+    for _ in 0..30 {
+        noisy.publish(&topics().up(&front(), "any"), "noise").await.unwrap();
+    }
+    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    let began = Instant::now();
+    other.publish(&topics().up(&back(), "any"), "word").await.unwrap();
+    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+    while node.next_text().await != "word" {}
+}
+
+#[tokio::test]
+async fn it_counts_what_it_refused() {
+    let broker = TestBroker::embedded();
+    let mut lock = broker.lock(&front()).await;
+    lock.publish(&topics().status(&back()), "offline").await.unwrap();
+    assert_eq!(broker.broker().refused(), 1);
 }

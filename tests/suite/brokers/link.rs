@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use doorward::crypto::random::OsRandom;
 use doorward::domain::ids::LockId;
-use doorward::domain::relay::{FromLock, Inbox, NotStored, Relay, RelayAway};
+use doorward::domain::relay::{FromLock, Inbox, NotStored, Relay, RelayAway, Sessions};
 use doorward::mqtt::address::BrokerAddress;
 use doorward::mqtt::link::{Link, LinkOptions};
 use rustls::ClientConfig;
@@ -95,6 +95,23 @@ fn link(address: SocketAddr) -> (Link, Arc<TestInbox>, mpsc::UnboundedReceiver<F
         Arc::new(OsRandom),
     );
     (link, inbox, received)
+}
+
+/// A link whose messages nobody reads.
+pub fn link_with(address: SocketAddr, sessions: Option<Arc<dyn Sessions>>) -> Link {
+    struct Bin;
+    #[async_trait]
+    impl Inbox for Bin {
+        async fn receive(&self, _: FromLock) -> Result<(), NotStored> {
+            Ok(())
+        }
+    }
+    Link::start(
+        options(address, None, KEEP_ALIVE),
+        Arc::new(Bin),
+        sessions,
+        Arc::new(OsRandom),
+    )
 }
 
 fn up(lock: LockId, payload: &str) -> FromLock {

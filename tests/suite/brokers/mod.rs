@@ -8,6 +8,7 @@ mod lock_link;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ pub struct Book {
     users: Mutex<HashMap<String, (String, Principal)>>,
     /// Answers wait while this is locked.
     gate: tokio::sync::Mutex<()>,
-    asked: std::sync::atomic::AtomicUsize,
+    asked: AtomicUsize,
+    unavailable: AtomicBool,
 }
 
 impl Book {
@@ -59,7 +61,8 @@ impl Book {
         Arc::new(Self {
             users,
             gate: tokio::sync::Mutex::default(),
-            asked: Default::default(),
+            asked: AtomicUsize::new(0),
+            unavailable: AtomicBool::new(false),
         })
     }
 
@@ -81,7 +84,10 @@ impl Credentials for Book {
             .get(user)
             .filter(|(right, _)| right.as_bytes() == password)
             .cloned();
-        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.unavailable.load(Ordering::Relaxed) {
+            return Err(Unavailable);
+        }
         let _passed = self.gate.lock().await;
         Ok(known.map(|(_, who)| who))
     }
