@@ -97,6 +97,9 @@ pub enum Error {
         /// How far.
         behind: Duration,
     },
+    /// The database cannot be reached, or has no room.
+    #[error("the database is unavailable")]
+    StoreUnavailable(#[source] StoreError),
     /// The database did not do what it was asked.
     #[error("the database failed")]
     Store(#[source] StoreError),
@@ -119,6 +122,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Busy,
+            StoreError::Unavailable(_) => Self::StoreUnavailable(error),
             other => Self::Store(other),
         }
     }

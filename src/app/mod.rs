@@ -28,6 +28,7 @@ pub mod locks;
 pub mod members;
 pub mod metrics;
 pub mod places;
+pub mod readiness;
 pub mod sessions;
 pub mod unlock;
 mod waiters;

@@ -1,1 +1,108 @@
-//! The REST front door.
+//! The REST surface (`docs/API.md`): every route in one function, from which both the router and the OpenAPI document
+//! come.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::app::App;
+
+mod auth;
+mod edge;
+mod invitations;
+mod json;
+pub mod limits;
+mod me;
+mod members;
+mod openapi;
+mod page;
+mod path;
+mod places;
+mod problem;
+mod query;
+mod schema;
+mod service;
+mod sessions;
+
+pub use limits::LimitSettings;
+pub use service::metrics;
+
+/// What the REST surface needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How often one may ask.
+    pub limits: LimitSettings,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Whether `/docs` is there.
+    pub docs: bool,
+}
+
+/// The REST surface over the use cases. One for all workers of a node: the budgets are the node's.
+pub struct Service {
+    app: Arc<App>,
+    settings: Settings,
+    limits: limits::Limits,
+    operations: openapi::Operations,
+    document: String,
+    requests: edge::RequestIds,
+}
+
+impl Service {
+    /// The surface over `app`.
+    ///
+    /// # Errors
+    /// Only where the OpenAPI document cannot be written as JSON, which a test rules out.
+    pub fn new(app: Arc<App>, settings: Settings) -> Result<Arc<Self>, serde_json::Error> {
+        let document = openapi::document();
+        Ok(Arc::new(Self {
+            limits: limits::Limits::new(&settings.limits),
+            operations: openapi::Operations::of(&document),
+            document: document.to_json()?,
+            requests: edge::RequestIds::since(app.now()),
+            settings,
+            app,
+        }))
+    }
+
+    /// Everything of it, for an `actix_web::App` of `server` or of a test: `App::new().configure(|to| service.configure(to))`.
+    pub fn configure(self: &Arc<Self>, to: &mut web::ServiceConfig) {
+        to.app_data(Data::from(Arc::clone(self)));
+        let scope = utoipa_actix_web::scope::scope("").configure(routes);
+        to.service(scope.map(|scope| {
+            let scope = if self.settings.docs {
+                scope.configure(service::docs)
+            } else {
+                scope
+            };
+            scope.default_service(web::to(edge::no_route)).wrap(from_fn(edge::pass))
+        }));
+    }
+}
+
+/// Every route.
+fn routes(to: &mut ServiceConfig) {
+    to.service(sessions::sign_in)
+        .service(sessions::refresh)
+        .service(sessions::sign_out)
+        .service(sessions::change_password)
+        .service(me::show_me)
+        .service(invitations::invite)
+        .service(invitations::accept_invitation)
+        .service(members::list_members)
+        .service(members::remove_member)
+        .service(places::list_properties)
+        .service(places::add_property)
+        .service(places::show_property)
+        .service(places::change_property)
+        .service(places::delete_property)
+        .service(places::list_units)
+        .service(places::add_unit)
+        .service(service::health)
+        .service(service::readiness)
+        .service(service::jwks)
+        .service(service::openapi);
+}

@@ -66,6 +66,14 @@ pub fn last_recorded_at(conn: &mut Conn, organization: &OrganizationId) -> Resul
     Ok(ms.map(Timestamp::from_millis))
 }
 
+/// The time of the last entry of any organization.
+pub fn latest_recorded_at(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    let ms: Option<i64> = access_log_heads::table
+        .select(diesel::dsl::max(access_log_heads::last_at_ms))
+        .first(conn)?;
+    Ok(ms.filter(|ms| *ms > 0).map(Timestamp::from_millis))
+}
+
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

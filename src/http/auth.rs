@@ -1,0 +1,206 @@
+//! Who calls: the extractors are the roles.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+
+use super::Service;
+use super::problem::Problem;
+use crate::app::Actor;
+use crate::crypto::secret::Secret;
+
+/// Anybody who is signed in.
+#[derive(Debug)]
+pub struct Anyone(pub Actor);
+
+/// Somebody who manages at least one organization. Which things are theirs is for the use case to say.
+#[derive(Debug)]
+pub struct Manager(pub Actor);
+
+/// Where the request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl FromRequest for Anyone {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move { admit(&req).await.map(Self) })
+    }
+}
+
+impl FromRequest for Manager {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let who = admit(&req).await?;
+            if who.memberships.iter().any(|membership| membership.role.manages()) {
+                Ok(Self(who))
+            } else {
+                Err(Problem::forbidden())
+            }
+        })
+    }
+}
+
+impl FromRequest for ClientAddress {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(service(req).map(|service| Self(client_address(req, &service.settings.trusted_proxies))))
+    }
+}
+
+/// The service behind the request.
+pub(super) fn service(req: &HttpRequest) -> Result<&Data<Service>, Problem> {
+    req.app_data::<Data<Service>>().ok_or_else(Problem::internal)
+}
+
+/// The access token of the request: the one and only `Authorization` header, scheme `Bearer`.
+///
+/// # Errors
+/// `unauthenticated` where there is none, or none that can be ours.
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
+    let mut given = headers.get_all(header::AUTHORIZATION);
+    let (Some(only), None) = (given.next(), given.next()) else {
+        return Err(Problem::unauthenticated());
+    };
+    let (scheme, token) = only
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(Problem::unauthenticated)?;
+    if !scheme.eq_ignore_ascii_case("Bearer") {
+        return Err(Problem::unauthenticated());
+    }
+    token.trim().parse().map_err(|_| Problem::unauthenticated())
+}
+
+/// Lets the caller in and takes the request from their budget; once a request, however often it is asked.
+///
+/// # Errors
+/// `unauthenticated`, `throttled`.
+pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
+    if let Some(who) = req.extensions().get::<Actor>() {
+        return Ok(who.clone());
+    }
+    let service = service(req)?;
+    let address = client_address(req, &service.settings.trusted_proxies);
+    let token = match bearer(req.headers()) {
+        Ok(token) => token,
+        Err(problem) => {
+            service.limits.spend_stranger(address)?;
+            return Err(problem);
+        }
+    };
+    let who = match service.app.authenticate(&token).await.map_err(Problem::from) {
+        Err(problem) if problem.word() == "unauthenticated" => {
+            service.limits.spend_stranger(address)?;
+            return Err(problem);
+        }
+        other => other?,
+    };
+    service.limits.spend(&who, moves_a_door(req))?;
+    req.extensions_mut().insert(who.clone());
+    Ok(who)
+}
+
+/// Whether the request is one of the two that move a bolt; they have a budget of their own.
+fn moves_a_door(req: &HttpRequest) -> bool {
+    req.match_pattern().is_some_and(|route| {
+        matches!(
+            route.as_str(),
+            "/v1/locks/{lock_id}/unlock" | "/v1/locks/{lock_id}/lock"
+        )
+    })
+}
+
+/// The address that counts for throttling: the peer's, or, where the peer is a trusted proxy, the nearest one in
+/// `X-Forwarded-For` that is not: everything further left is hearsay.
+fn client_address(req: &HttpRequest, trusted: &[IpAddr]) -> IpAddr {
+    let peer = req.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+    let hops: Vec<&str> = req
+        .headers()
+        .get_all(header::X_FORWARDED_FOR)
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .collect();
+    nearest_untrusted(peer, &hops, trusted)
+}
+
+fn nearest_untrusted(peer: IpAddr, hops: &[&str], trusted: &[IpAddr]) -> IpAddr {
+    let mut nearest = peer.to_canonical();
+    for hop in hops.iter().rev() {
+        if !trusted.contains(&nearest) {
+            break;
+        }
+        match hop.trim().parse::<IpAddr>() {
+            Ok(address) => nearest = address.to_canonical(),
+            Err(_) => break,
+        }
+    }
+    nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{AUTHORIZATION, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let trusted = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        for (peer, hops, client) in [
+            ("192.0.2.7", &[][..], "192.0.2.7"),
+            ("192.0.2.7", &["1.2.3.4"], "192.0.2.7"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
+            ("::ffff:10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
+            ("10.0.0.1", &["6.6.6.6", " 1.2.3.4"], "1.2.3.4"),
+            ("10.0.0.1", &["1.2.3.4", "10.0.0.2"], "1.2.3.4"),
+            ("10.0.0.1", &["1.2.3.4", "nonsense"], "10.0.0.1"),
+        ] {
+            let found = nearest_untrusted(peer.parse().unwrap(), hops, &trusted);
+            assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {hops:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_comes_in_one_way_only() {
+        let token = Secret::from_bytes(&[7; 32]);
+        let good = format!("Bearer {}", token.expose());
+        let lower = format!("bearer {}", token.expose());
+        let basic = format!("Basic {}", token.expose());
+        for (lines, accepted) in [
+            (&[][..], false),
+            (&[good.as_str()], true),
+            (&[lower.as_str()], true),
+            (&[good.as_str(), good.as_str()], false),
+            (&[basic.as_str()], false),
+            (&["Bearer"], false),
+            (&["Bearer "], false),
+            (&["Bearer short"], false),
+            (&[token.expose()], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(AUTHORIZATION, HeaderValue::from_str(line).unwrap());
+            }
+            assert_eq!(bearer(&headers).is_ok(), accepted, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Who belongs to an organization.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete, get};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::auth::Manager;
+use super::page::{List, Paging};
+use super::path::Id;
+use super::problem::Problem;
+use super::query::Query;
+use super::{Service, schema};
+use crate::domain::account::{Email, PersonName, Role};
+use crate::domain::ids::{OrganizationId, PersonId};
+
+/// A member of an organization.
+#[derive(Serialize, ToSchema)]
+struct Member {
+    #[schema(value_type = schema::PersonId)]
+    id: PersonId,
+    #[schema(value_type = schema::Email)]
+    email: Email,
+    #[schema(value_type = schema::PersonName)]
+    name: PersonName,
+    #[schema(value_type = schema::Role)]
+    role: Role,
+}
+
+/// The members of an organization
+#[utoipa::path(
+    tag = "members",
+    params(("organization_id" = schema::OrganizationId, Path), Paging),
+    responses((status = 200, description = "A page of members", body = List<Member>), (status = 403))
+)]
+#[get("/v1/organizations/{organization_id}/members")]
+pub(super) async fn list_members(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Id(organization): Id<OrganizationId>,
+    Query(paging): Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = service.app.members(&who, organization, paging.request()?).await?;
+    let list = List::of(page, |member| Member {
+        id: member.person.id,
+        email: member.person.email,
+        name: member.person.name,
+        role: member.role,
+    });
+    Ok(HttpResponse::Ok().json(list))
+}
+
+/// Put somebody out of an organization: their grants and tenancies there end now
+#[utoipa::path(
+    tag = "members",
+    params(("organization_id" = schema::OrganizationId, Path), ("person_id" = schema::PersonId, Path)),
+    responses((status = 204, description = "Put out"), (status = 403), (status = 409))
+)]
+#[delete("/v1/organizations/{organization_id}/members/{person_id}")]
+pub(super) async fn remove_member(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Id(organization): Id<OrganizationId>,
+    Id(person): Id<PersonId>,
+) -> Result<HttpResponse, Problem> {
+    service.app.remove_member(&who, organization, person).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,54 @@
+//! Ids in addresses.
+
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use super::problem::Problem;
+use crate::app::What;
+use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PropertyId};
+
+/// A thing that addresses name.
+pub trait Named: FromStr + 'static {
+    /// The address's segment that names it: `{lock_id}`.
+    const SEGMENT: &'static str;
+    /// What does not exist where the segment is no id.
+    const WHAT: What;
+}
+
+macro_rules! named {
+    ($($id:ident = $segment:literal, $what:ident;)+) => {$(
+        impl Named for $id {
+            const SEGMENT: &'static str = $segment;
+            const WHAT: What = What::$what;
+        }
+    )+};
+}
+
+named! {
+    OrganizationId = "organization_id", Organization;
+    PersonId = "person_id", Person;
+    PropertyId = "property_id", Property;
+    LockId = "lock_id", Lock;
+    GrantId = "grant_id", Grant;
+    AttemptId = "attempt_id", Attempt;
+}
+
+/// The id in the address.
+///
+/// # Errors
+/// `not-found` where the segment is no id of that kind: nothing has such a name.
+#[derive(Debug)]
+pub struct Id<T>(pub T);
+
+impl<T: Named> FromRequest for Id<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let id = req.match_info().get(T::SEGMENT).and_then(|text| text.parse().ok());
+        ready(id.map(Self).ok_or_else(|| Problem::not_found(T::WHAT)))
+    }
+}
