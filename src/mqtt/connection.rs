@@ -26,8 +26,6 @@ use super::address::BrokerAddress;
 use super::back_off::BackOff;
 use super::outlet::{Outbound, Outlet, Receipt, Verdict};
 
-/// Longest wait for TCP, TLS and CONNACK together, and then for the subscriptions to stand.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest time that a socket may take nothing.
 const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// A connection that stood this long was good: the next wait is the first one again.
@@ -60,6 +58,8 @@ pub(super) struct Terms {
     pub(super) waiting: usize,
     /// Longest packet either way, in bytes.
     pub(super) packet_limit: usize,
+    /// Longest wait for TCP, TLS and CONNACK together, and then for the subscriptions to stand; whole seconds.
+    pub(super) patience: Duration,
     pub(super) first_wait: Duration,
     pub(super) longest_wait: Duration,
 }
@@ -81,7 +81,7 @@ enum Lost {
     SignIn(ConnectReturnCode),
     #[error("the broker could not be reached")]
     Reach(#[source] Box<ConnectionError>),
-    #[error("no connection within {PATIENCE:?}")]
+    #[error("connecting took too long")]
     TooSlow,
     #[error("the broker refused the subscription to {0}")]
     Subscription(String),
@@ -182,7 +182,7 @@ impl<'a> Connection<'a> {
     /// Connects and serves until `stop` (`Ok`) or until the connection is lost.
     async fn serve(&mut self, owner: &mut impl Owner, stop: &CancellationToken) -> Result<(), Lost> {
         let Some(connected) = stop
-            .run_until_cancelled(timeout(PATIENCE, self.event_loop.poll()))
+            .run_until_cancelled(timeout(self.terms.patience, self.event_loop.poll()))
             .await
         else {
             return Ok(());
@@ -220,7 +220,7 @@ impl<'a> Connection<'a> {
     /// When to look whether this connection is still worth keeping.
     fn deadline(&self) -> Instant {
         let silence = self.heard + self.terms.keep_alive * 2;
-        let subscriptions = (!self.stands).then(|| self.opened + PATIENCE * 2);
+        let subscriptions = (!self.stands).then(|| self.opened + self.terms.patience * 2);
         let unstored = self.unstored_since.map(|since| since + UNSTORED_FOR);
         [subscriptions, unstored]
             .into_iter()
@@ -374,7 +374,7 @@ fn event_loop(terms: &Terms) -> EventLoop {
     }
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
-    network.set_connection_timeout(PATIENCE.as_secs());
+    network.set_connection_timeout(terms.patience.as_secs());
     let mut event_loop = EventLoop::new(options, 1);
     event_loop.set_network_options(network);
     event_loop

@@ -64,7 +64,8 @@ pub struct Link {
     state: Arc<State>,
     sessions: Option<Arc<dyn Sessions>>,
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
-    stop: DropGuard,
+    stop: CancellationToken,
+    _stop_when_dropped: DropGuard,
 }
 
 struct State {
@@ -105,7 +106,8 @@ impl Link {
             state,
             sessions,
             task: Mutex::new(Some(task)),
-            stop: stop.drop_guard(),
+            _stop_when_dropped: stop.clone().drop_guard(),
+            stop,
         }
     }
 
@@ -121,8 +123,8 @@ impl Link {
     }
 
     /// Says goodbye to the broker and ends the link. What the inbox is still working on is not waited for.
-    pub async fn stop(self) {
-        drop(self.stop);
+    pub async fn stop(&self) {
+        self.stop.cancel();
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {
             // It ends by itself within the farewell's time limit.
@@ -231,6 +233,7 @@ fn terms(options: LinkOptions) -> Terms {
         in_flight: 4096,
         waiting: 1024,
         packet_limit: PACKET_LIMIT,
+        patience: Duration::from_secs(10),
         first_wait: Duration::from_millis(250),
         // One client a node, and every unlock waits for it: no need to be shy.
         longest_wait: Duration::from_secs(5),

@@ -192,6 +192,8 @@ fn terms(options: LockLinkOptions) -> Terms {
         in_flight: 16,
         waiting: 16,
         packet_limit: PACKET_LIMIT,
+        // After the broker's restart a lock may queue behind thousands.
+        patience: Duration::from_secs(30),
         first_wait: Duration::from_millis(500),
         longest_wait: Duration::from_secs(30),
     }

@@ -1,5 +1,5 @@
-//! The link to the broker and the embedded broker. `rumqttc` is used in `connection` and its two users, `mqtt5` in
-//! `broker`, and neither anywhere else.
+//! The links to the broker, for nodes and for locks, and the embedded broker. `rumqttc` is used in `connection` and
+//! around it, `mqtt5` in `broker`, and neither above this floor.
 
 pub mod address;
 mod back_off;

@@ -131,7 +131,7 @@ impl House {
         };
         let mut present = self.present();
         if let Some(guests) = present.locks.get_mut(lock) {
-            guests.retain(|other| !std::ptr::eq(&raw const **other, guest));
+            guests.retain(|other| !std::ptr::eq(Arc::as_ptr(other), guest));
             if guests.is_empty() {
                 present.locks.remove(lock);
             }

@@ -79,6 +79,8 @@ impl Hall {
         let connection = self.talk(socket, peer, tls, Arc::clone(&guest), shutdown);
         tokio::pin!(connection);
         let arrived = tokio::select! {
+            // Whoever signs in at the last moment is in.
+            biased;
             () = &mut connection => false,
             signed_in = signed_in => signed_in.is_ok(),
             () = door.dawdled() => false,

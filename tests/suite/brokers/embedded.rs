@@ -172,20 +172,20 @@ async fn the_link_ends_a_locks_session() {
 #[tokio::test]
 async fn a_noisy_lock_is_slowed_down_and_others_are_not() {
     let broker = TestBroker::embedded_with(Limits {
-        messages_per_second: 20,
+        messages_per_second: 10,
         ..Limits::default()
     });
     let mut node = broker.node().await;
     let mut noisy = broker.lock(&front()).await;
     let mut other = broker.lock(&back()).await;
     let began = Instant::now();
-    for _ in 0..30 {
+    for _ in 0..20 {
         noisy.publish(&topics().up(&front(), "any"), "noise").await.unwrap();
     }
-    assert!(began.elapsed() >= Duration::from_millis(400), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     let began = Instant::now();
     other.publish(&topics().up(&back(), "any"), "word").await.unwrap();
-    assert!(began.elapsed() < Duration::from_millis(400), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     while node.next_text().await != "word" {}
 }
 

@@ -5,6 +5,7 @@ mod behaviour;
 mod embedded;
 mod link;
 mod lock_link;
+mod mqtt5;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
