@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "the types that `MultiConnection` derives carry none")]
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +171,12 @@ impl Conn {
     /// Undoes what was done since [`Self::savepoint`] and nothing before it. Fails where the database has undone the
     /// whole transaction by itself.
     pub(super) fn undo_savepoint(&mut self) -> QueryResult<()> {
+        if let Self::Sqlite(conn) = self {
+            // A panic inside a transaction of diesel's own leaves it open.
+            while transaction_depth(conn)? > 1 {
+                AnsiTransactionManager::rollback_transaction(conn)?;
+            }
+        }
         self.batch_execute("ROLLBACK TO piece; RELEASE piece")
     }
 
@@ -177,6 +184,12 @@ impl Conn {
     pub(super) fn is_stuck(&mut self) -> bool {
         self.is_broken()
     }
+}
+
+/// How many transactions diesel believes to be open, one inside the other.
+fn transaction_depth(conn: &mut SqliteConnection) -> QueryResult<u32> {
+    let depth = AnsiTransactionManager::transaction_manager_status_mut(conn).transaction_depth()?;
+    Ok(depth.map_or(0, NonZeroU32::get))
 }
 
 /// The database could not be opened; `redact` takes secrets out of the reason.

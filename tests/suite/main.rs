@@ -1,6 +1,14 @@
-//! The integration tests, one binary.
+//! The suite: everything that is tested from outside, in one program.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a test fails by panicking, and its name says what it is for"
+)]
 
 mod brokers;
+mod dependencies;
 mod fixtures;
+mod store;

@@ -1,0 +1,1 @@
+CREATE TABLE keys (door TEXT NOT NULL REFERENCES doors (name));
