@@ -8,7 +8,7 @@ use diesel::{Connection, SqliteConnection};
 use doorward::store::{DatabaseUrl, Db, Options, StoreError};
 use futures_util::future::join_all;
 
-use super::{append, count, make_tables, notes};
+use super::{append, count, make_tables, notes, occupy_writers, until_writes_wait};
 use crate::fixtures::databases::TestDatabase;
 
 fn file_of(database: &TestDatabase) -> String {
@@ -111,15 +111,27 @@ async fn a_full_disk_is_unavailable_and_recovers_by_itself() {
     };
     limit(1).await.unwrap(); // which SQLite takes for "no page more than there are"
     let large = "x".repeat(100_000);
-    // One that fits shares the commit with one that does not: SQLite undoes both, and neither may hear of success.
-    let answers =
-        join_all([String::from("small"), large.clone()].map(|note| db.write(move |conn| append(conn, &note)))).await;
-    for answer in &answers[1..] {
+    // What fits shares a commit with what does not: SQLite undoes both by itself, and nobody may hear of success.
+    let gates = occupy_writers(&db, 1).await;
+    let batch = ["before", &large, "after"].map(|note| {
+        let note = note.to_owned();
+        db.write(move |conn| append(conn, &note))
+    });
+    let open_gates = async {
+        until_writes_wait(&db, 3).await;
+        drop(gates);
+    };
+    let (answers, ()) = tokio::join!(join_all(batch), open_gates);
+    for answer in &answers[..2] {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
     }
-    assert_eq!(notes(&db).await.len(), usize::from(answers[0].is_ok()));
+    assert!(
+        matches!(answers[2], Ok(1)),
+        "the next commit is not touched by it: {answers:?}"
+    );
+    assert_eq!(notes(&db).await, ["after"]);
     limit(1_000_000).await.unwrap();
-    db.write(move |conn| append(conn, &large)).await.unwrap();
+    assert_eq!(db.write(move |conn| append(conn, &large)).await.unwrap(), 2);
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@ mod bad_days;
 mod migrations;
 mod pieces;
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use doorward::store::{Conn, Db, StoreError};
@@ -59,4 +62,33 @@ async fn notes(db: &Db) -> Vec<String> {
 /// How many entries there are.
 fn count(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(entries::table.count().get_result(conn)?)
+}
+
+/// Occupies the writers of `db` until the sender is dropped; all that is written meanwhile waits in the queue.
+async fn occupy_writers(db: &Db, writers: usize) -> Vec<mpsc::Sender<()>> {
+    let mut gates = Vec::new();
+    for _ in 0..writers {
+        let (gate, wait) = mpsc::channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let db = db.clone();
+        tokio::spawn(async move {
+            db.write(move |_| {
+                begun.send(()).unwrap();
+                // Ends with an error when the gate is dropped, which is what opens it.
+                let _ = wait.recv_timeout(Duration::from_secs(60));
+                Ok::<_, StoreError>(())
+            })
+            .await
+        });
+        begins.await.unwrap();
+        gates.push(gate);
+    }
+    gates
+}
+
+/// Waits until so many pieces wait to write.
+async fn until_writes_wait(db: &Db, count: usize) {
+    while db.statistics().writes_waiting != count {
+        tokio::task::yield_now().await;
+    }
 }

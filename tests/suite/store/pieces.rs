@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use doorward::store::{Options, StoreError};
 use futures_util::future::join_all;
 
-use super::{append, count, entries, make_tables, notes};
+use super::{append, count, entries, make_tables, notes, occupy_writers, until_writes_wait};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 
 on_each_database!(
@@ -24,35 +24,6 @@ on_each_database!(
     work_whose_caller_has_gone_never_begins,
     closing_finishes_what_waits,
 );
-
-/// Occupies the writers of `db` until the sender is dropped; all that is written meanwhile waits in the queue.
-async fn occupy_writers(db: &doorward::store::Db, writers: usize) -> Vec<mpsc::Sender<()>> {
-    let mut gates = Vec::new();
-    for _ in 0..writers {
-        let (gate, wait) = mpsc::channel::<()>();
-        let (begun, begins) = tokio::sync::oneshot::channel();
-        let db = db.clone();
-        tokio::spawn(async move {
-            db.write(move |_| {
-                begun.send(()).unwrap();
-                // Ends with an error when the gate is dropped, which is what opens it.
-                let _ = wait.recv_timeout(Duration::from_secs(60));
-                Ok::<_, StoreError>(())
-            })
-            .await
-        });
-        begins.await.unwrap();
-        gates.push(gate);
-    }
-    gates
-}
-
-/// Waits until so many pieces wait to write.
-async fn until_writes_wait(db: &doorward::store::Db, count: usize) {
-    while db.statistics().writes_waiting != count {
-        tokio::task::yield_now().await;
-    }
-}
 
 async fn what_was_answered_is_there_after_reopening(database: TestDatabase) {
     let db = database.open();
