@@ -28,28 +28,44 @@ impl DatabaseFile {
                 source: Arc::new(source),
             }
         };
-        let file = private(path).map_err(cannot(path))?;
-        // A file that was restored from a backup may have come back readable by everybody.
-        if file.metadata().map_err(cannot(path))?.permissions().mode() & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(0o600))
-                .map_err(cannot(path))?;
-        }
-        // By its real path, so that a link to the folder is not a second door.
-        let path = fs::canonicalize(path).map_err(cannot(path))?;
+        let path = real_path(path).map_err(cannot(path))?;
         let mut lock_path = path.clone().into_os_string();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
-        let lock = private(&lock_path).map_err(cannot(&lock_path))?;
+        let lock = private(&lock_path).map_err(cannot(&path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { file: path }),
-            Err(TryLockError::Error(source)) => Err(cannot(&lock_path)(source)),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { file: path }),
+            Err(TryLockError::Error(source)) => return Err(cannot(&lock_path)(source)),
         }
+        // Only now: to open and close the file beside SQLite in one process would end SQLite's own locks on it.
+        let file = private(&path).map_err(cannot(&path))?;
+        // A file that was restored from a backup may have come back readable by everybody.
+        if file.metadata().map_err(cannot(&path))?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600))
+                .map_err(cannot(&path))?;
+        }
+        Ok(Self { path, _lock: lock })
     }
 
     /// The absolute path of the database.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// The absolute path of a file that need not exist, without links: a link to its folder is not a second door.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let absolute = std::path::absolute(path)?;
+            match (absolute.parent(), absolute.file_name()) {
+                (Some(folder), Some(name)) => Ok(fs::canonicalize(folder)?.join(name)),
+                _ => Err(error),
+            }
+        }
+        Ok(path) if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        found => found,
     }
 }
 

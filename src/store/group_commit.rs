@@ -38,8 +38,10 @@ fn commit_waiting(first: Box<dyn Piece>, lane: &mut Lane, queue: &Queue, counter
         Ok(conn) => conn,
         Err(error) => {
             counters.count_failed_commit();
-            // Whoever waited meanwhile would only wait as long again, one after the other.
-            for piece in std::iter::once(first).chain(std::iter::from_fn(|| queue.next()).take(MOST_PIECES)) {
+            // Whoever waited meanwhile would only wait as long again, one after the other. They are taken before the
+            // first is answered: what comes after an answer deserves another try.
+            let waiting: Vec<_> = std::iter::from_fn(|| queue.next()).take(MOST_PIECES).collect();
+            for piece in std::iter::once(first).chain(waiting) {
                 piece.answer(Err(error.clone()));
             }
             return;
