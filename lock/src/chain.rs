@@ -1,10 +1,10 @@
 //! The chain of a lock's events: each holds the hash of the one before, so that none can be dropped or changed unseen.
 
-use p256::ecdsa::SigningKey;
 use serde::{Deserialize, Serialize};
 
 use crate::base64url::{self, Text16, Text32};
 use crate::jws::{self, Compact, SignError};
+use crate::signature::PrivateKey;
 use crate::wire::{Bolt, Cause, ClockState, Door, Event, Head, Kind, NO_PREVIOUS, Typ};
 
 /// What happened.
@@ -43,12 +43,12 @@ pub struct Sensors {
 }
 
 /// Who signs events.
-#[derive(Debug, Clone, Copy)]
-pub struct Signer<'a> {
+#[derive(Debug)]
+pub struct Signer<'a, K> {
     /// The lock's id.
     pub lock: &'a str,
     /// The lock's private key.
-    pub key: &'a SigningKey,
+    pub key: &'a K,
 }
 
 /// How far a chain has come.
@@ -110,9 +110,9 @@ impl Chain {
     ///
     /// # Errors
     /// [`SignError`] where the event cannot be signed.
-    pub fn link(
+    pub fn link<K: PrivateKey>(
         &self,
-        signer: Signer<'_>,
+        signer: &Signer<'_, K>,
         happening: &Happening<'_>,
         stamp: &Stamp,
         sensors: &Sensors,

@@ -12,6 +12,7 @@ use crate::base64url::Text16;
 use crate::chain::{Chain, Happening, Sensors, Signer, Stamp};
 use crate::jws::{Compact, Message, SignError};
 use crate::shell::{Record, Storage};
+use crate::signature::PrivateKey;
 use crate::verify::{Deadline, MAX_NODE};
 use crate::wire::{Action, Event, LockTime, MAX_MESSAGE};
 
@@ -150,9 +151,9 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Appends an event, together with a change of the state: both durably, or neither.
-    pub(crate) fn append(
+    pub(crate) fn append<K: PrivateKey>(
         &mut self,
-        signer: Signer<'_>,
+        signer: &Signer<'_, K>,
         happening: &Happening<'_>,
         (stamp, sensors, salt): (&Stamp, &Sensors, &[u8; 16]),
         change: impl FnOnce(&mut State),

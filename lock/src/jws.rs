@@ -4,12 +4,12 @@
 use core::fmt;
 
 use heapless::{String, Vec};
-use p256::ecdsa::signature::{Signer, Verifier};
-use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p256::ecdsa::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use crate::base64url;
 use crate::refusal::Refusal;
+use crate::signature::{self, PrivateKey};
 use crate::wire::{MAX_MESSAGE, Typ};
 
 /// A message: `header.payload.signature`.
@@ -94,9 +94,11 @@ impl<'a> Message<'a> {
     /// [`Refusal::BadSignature`] where it did not.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), Refusal> {
         let bytes = self.signature.ok_or(Refusal::BadSignature)?;
-        let signature = Signature::from_slice(&bytes).map_err(|_| Refusal::BadSignature)?;
-        key.verify(self.signed.as_bytes(), &signature)
-            .map_err(|_| Refusal::BadSignature)
+        if signature::holds(key, self.signed.as_bytes(), &bytes) {
+            Ok(())
+        } else {
+            Err(Refusal::BadSignature)
+        }
     }
 
     /// The claims. They prove nothing before [`Self::verify`] has.
@@ -148,11 +150,11 @@ impl fmt::Display for SignError {
 
 impl core::error::Error for SignError {}
 
-/// Signs `claims` as a message of type `typ`, under the name `kid`. The same input makes the same message (RFC 6979).
+/// Signs `claims` as a message of type `typ`, under the name `kid`.
 ///
 /// # Errors
 /// [`SignError`] where the claims are too long, or hold a text that no reader would take.
-pub fn sign<T: Serialize>(typ: Typ, kid: &str, claims: &T, key: &SigningKey) -> Result<Compact, SignError> {
+pub fn sign<T: Serialize>(typ: Typ, kid: &str, claims: &T, key: &impl PrivateKey) -> Result<Compact, SignError> {
     let mut message = Compact::new();
     let mut bytes = [0; MAX_PAYLOAD];
     let length = serde_json_core::to_slice(
@@ -167,9 +169,9 @@ pub fn sign<T: Serialize>(typ: Typ, kid: &str, claims: &T, key: &SigningKey) -> 
     message.push('.').map_err(|_| SignError::TooLong)?;
     let length = serde_json_core::to_slice(claims, &mut bytes);
     push_json(&mut message, &bytes, length)?;
-    let signature: Signature = key.try_sign(message.as_bytes()).map_err(|_| SignError::Signature)?;
+    let signature = key.sign(message.as_bytes()).ok_or(SignError::Signature)?;
     message.push('.').map_err(|_| SignError::TooLong)?;
-    base64url::push(&mut message, &signature.to_bytes()).ok_or(SignError::TooLong)?;
+    base64url::push(&mut message, &signature).ok_or(SignError::TooLong)?;
     Ok(message)
 }
 

@@ -2,7 +2,7 @@
 //! then. Written for a small controller: no operating system, no allocator; time, randomness, storage, the radio and
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
-//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `jws`, `keys` (proof), `clock`, `verify` (belief),
+//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`, `verify` (belief),
 //! `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those before it.
 #![no_std]
 
@@ -18,5 +18,6 @@ pub mod jws;
 pub mod keys;
 pub mod refusal;
 pub mod shell;
+pub mod signature;
 pub mod verify;
 pub mod wire;

@@ -5,9 +5,10 @@ use crate::journal::{Command, Error};
 use crate::jws::Message;
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
+use crate::signature::PrivateKey;
 use crate::wire::{Action, Bolt, Cause, Kind, RESULT_JAMMED, RESULT_OK, Unlock};
 
-impl<S: Storage> Controller<S> {
+impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// An unlock token: begins its movement, lets it wait for the one under way, or refuses it.
     pub(super) fn command(&mut self, message: &Message<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
         let accepted = self.known(shell).accept(message).and_then(|claims| {

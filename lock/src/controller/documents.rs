@@ -7,10 +7,11 @@ use crate::jws::Message;
 use crate::keys::Keyset;
 use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
+use crate::signature::PrivateKey;
 use crate::verify::MAX_RELEASE_SECONDS;
 use crate::wire::{Ack, Cause, Kind, RESULT_OK, Release, Resend, Revocations, Time, Typ, Use};
 
-impl<S: Storage> Controller<S> {
+impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// A message on `down`, whatever it is.
     pub(super) fn message(&mut self, bytes: &[u8], shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
         let parsed = core::str::from_utf8(bytes).map_err(|_| Refusal::Malformed);

@@ -16,6 +16,7 @@ use crate::jws::{Compact, SignError};
 use crate::keys::{Keyset, PublicKey};
 use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
+use crate::signature::PrivateKey;
 use crate::verify::{Known, Moment};
 use crate::wire::{Address, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ};
 
@@ -48,9 +49,9 @@ pub const REFUSALS_A_MINUTE: u32 = 60;
 /// How many stored events are sent at once.
 const BACKLOG_STEP: usize = 16;
 
-/// What a lock got at its enrolment, and what it is.
+/// What a lock got at its enrolment, and what it is. `K` is where its private key is kept.
 #[derive(Debug, Clone)]
-pub struct Enrolment {
+pub struct Enrolment<K = SigningKey> {
     /// Its id.
     pub lock: String<MAX_ID>,
     /// Its backend.
@@ -60,14 +61,14 @@ pub struct Enrolment {
     /// The backend's root key, which signs keysets.
     pub root: PublicKey,
     /// Its own private key.
-    pub key: SigningKey,
+    pub key: K,
     /// What it is.
     pub model: String<MAX_MODEL>,
     /// Version of its program.
     pub firmware: String<MAX_MODEL>,
 }
 
-impl Enrolment {
+impl<K> Enrolment<K> {
     fn address(&self) -> Address<'_> {
         Address {
             iss: &self.iss,
@@ -76,7 +77,7 @@ impl Enrolment {
         }
     }
 
-    fn signer(&self) -> Signer<'_> {
+    fn signer(&self) -> Signer<'_, K> {
         Signer {
             lock: &self.lock,
             key: &self.key,
@@ -174,8 +175,8 @@ struct HeldRevocations {
 
 /// The lock.
 #[derive(Debug)]
-pub struct Controller<S> {
-    enrolment: Enrolment,
+pub struct Controller<S, K = SigningKey> {
+    enrolment: Enrolment<K>,
     journal: Journal<S>,
     keyset: Keyset,
     revocations: HeldRevocations,
@@ -190,14 +191,14 @@ pub struct Controller<S> {
     refused: (u64, u32),
 }
 
-impl<S: Storage> Controller<S> {
+impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// Starts the lock: for the first time after its enrolment, where `storage` is empty, or once more. The bolt is not
     /// moved; a command that a loss of power cut short is reported and dropped.
     ///
     /// # Errors
     /// [`Error`] where the start cannot be written down; the lock must not run then.
     pub fn start(
-        enrolment: Enrolment,
+        enrolment: Enrolment<K>,
         first: &First<'_>,
         storage: S,
         sensors: Sensors,

@@ -7,6 +7,7 @@ use crate::journal::{Error, State};
 use crate::jws::{self, Compact};
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
+use crate::signature::PrivateKey;
 use crate::wire::{Bolt, Cause, Door, Hello, Kind, RESULT_OK, Typ};
 
 /// The least and the most milliseconds from one hello to the next.
@@ -15,7 +16,7 @@ const HELLO_MS: (u64, u64) = (54_000, 66_000);
 /// Below these the battery's percentage is an event, once each on the way down.
 const BATTERY_LOW: [u8; 3] = [20, 10, 5];
 
-impl<S: Storage> Controller<S> {
+impl<S: Storage, K: PrivateKey> Controller<S, K> {
     pub(super) fn connected(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
         self.is_connected = true;
         self.hello(shell)?;
@@ -125,7 +126,7 @@ impl<S: Storage> Controller<S> {
             clock: self.clock.state(mono_ms),
         };
         self.journal.append(
-            self.enrolment.signer(),
+            &self.enrolment.signer(),
             &what,
             (&stamp, &self.sensors, &salt),
             |state| *state = next,

@@ -184,7 +184,7 @@ pub fn chain() -> Value {
         };
         let happening = Happening { kind, cause, result };
         let (event, next) = chain
-            .link(signer, &happening, &stamp, &sensors, &[at as u8; 16])
+            .link(&signer, &happening, &stamp, &sensors, &[at as u8; 16])
             .unwrap();
         events.push(json!({ "event": event.as_str(), "hash": hash(&event).as_str(), "claims": claims(&event) }));
         chain = next;
