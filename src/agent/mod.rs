@@ -1,1 +1,14 @@
-//! The lock side on a computer: reference lock, simulator, demo locks.
+//! The lock's side on a computer: the reference lock and the simulator of many. Knows the link to the broker and
+//! `doorward-lock`, and nothing of the backend: to it, these locks are locks like any others.
+
+pub mod backend_address;
+pub mod bolt;
+pub mod controller;
+pub mod counter;
+pub mod dice;
+pub mod enrolment;
+pub mod state_folder;
+pub mod storage;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,367 @@
+//! How a lock becomes one of a backend's: it makes its key pair, shows the claim code that a manager got, and keeps what
+//! it is given (`docs/PROTOCOL.md`, "Enrolment").
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::controller;
+use doorward_lock::keys;
+use hyper::StatusCode;
+use p256::ecdsa::SigningKey;
+use rustls::ClientConfig;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::crypto::public_key::PublicKey;
+use crate::crypto::random::Random;
+use crate::domain::ids::LockId;
+use crate::mqtt::address::{BadAuthority, BrokerAddress, trusting};
+use crate::mqtt::topics::{BadRoot, Topics};
+
+use super::backend_address::{Answer, Server, Unanswered};
+
+/// Where locks enrol.
+const PATH: &str = "/v1/enrolments";
+
+/// How often the backend is asked, where an earlier request cannot have reached it or was put off.
+const TRIES: u32 = 4;
+
+/// The longest that a backend may put a lock off before the lock gives up.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// What this program is, to the backend.
+pub const FIRMWARE: &str = env!("CARGO_PKG_VERSION");
+
+/// What a lock asks with.
+#[derive(Serialize)]
+struct Ask<'a> {
+    claim_code: &'a str,
+    public_key: &'a PublicKey,
+    model: &'a str,
+    firmware: &'a str,
+    proof: &'a str,
+}
+
+/// What the backend answers: all that the lock has to know of it. Members that this program does not know are ignored.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The lock's id.
+    pub lock_id: LockId,
+    /// The backend's name, which stands in everything that it signs.
+    pub iss: String,
+    /// The organization that the lock belongs to.
+    pub org: String,
+    /// The key that signs keysets.
+    pub root_key: PublicKey,
+    /// The first keyset, signed by it.
+    pub keyset: String,
+    /// 32 bytes as base64url, kept for PINs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin_key: Option<String>,
+    /// The time in seconds since 1970-01-01T00:00:00Z: what the lock takes for the earliest possible from now on.
+    pub time: u64,
+    /// The way to the broker.
+    pub mqtt: BrokerAccess,
+}
+
+/// How a lock reaches the broker: always over TLS.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct BrokerAccess {
+    /// Name or address, as it stands in the broker's certificate.
+    pub host: String,
+    /// Its port for TLS.
+    pub port: u16,
+    /// The one certificate authority to trust for it, as PEM.
+    pub ca_certificate: String,
+    /// The lock's user name: its id.
+    pub username: String,
+    /// The lock's password.
+    pub password: String,
+    /// What the names of all topics begin with: `doorward/v1`.
+    pub topic_root: String,
+}
+
+impl fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Welcome({})", self.lock_id)
+    }
+}
+
+/// An enrolled lock: what it was given, its private key, and what it is.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// What the backend answered.
+    pub welcome: Welcome,
+    #[serde(serialize_with = "write_key", deserialize_with = "read_key")]
+    key: SigningKey,
+    model: String,
+    firmware: String,
+}
+
+impl fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Enrolled({})", self.welcome.lock_id)
+    }
+}
+
+/// A lock could not enrol.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// The backend could not be reached; the claim code is still good.
+    #[error("{server} cannot be reached ({cause}); the claim code is still good until it expires")]
+    Unreachable {
+        /// The backend's address.
+        server: String,
+        /// What was in the way.
+        cause: String,
+    },
+    /// The request went out and no answer came back.
+    #[error(
+        "the answer of {server} was lost ({cause}): the claim code may be used up; make a new one for this lock \
+         (release the lock first if it shows as enrolled) and start again with it"
+    )]
+    AnswerLost {
+        /// The backend's address.
+        server: String,
+        /// What was in the way.
+        cause: String,
+    },
+    /// The backend refused.
+    #[error("the backend refused to enrol the lock ({status}): {detail}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What the backend said.
+        detail: String,
+    },
+    /// The answer is not what a lock needs; the claim code is used up.
+    #[error("the backend's answer cannot be used ({0}): release the lock and make a new claim code")]
+    BadWelcome(String),
+    /// Model or firmware are not plain printable ASCII, or too long.
+    #[error("the model must be 1 to {} plain characters", controller::MAX_MODEL)]
+    BadModel,
+}
+
+/// Enrols a new lock of this `model` at `server`. Asks again only where the backend has surely not heard it, or has put it
+/// off.
+///
+/// # Errors
+/// [`EnrolError`], whose text says whether the claim code is still good.
+pub async fn enrol(
+    server: &Server,
+    claim_code: &str,
+    model: &str,
+    random: &dyn Random,
+) -> Result<Enrolled, EnrolError> {
+    let claim_code = claim_code.trim();
+    let key = new_key(random);
+    let body = request(&key, claim_code, model)?;
+    let mut tries = 1;
+    let answer = loop {
+        let wait = Duration::from_secs(1 << tries);
+        match server.post(PATH, body.to_string()).await {
+            Ok(answer) => match put_off(&answer, wait) {
+                Some(wait) if tries < TRIES => tokio::time::sleep(wait).await,
+                _ => break answer,
+            },
+            Err(Unanswered::NotSent(cause)) if tries < TRIES => {
+                tracing::warn!(
+                    cause,
+                    wait_s = wait.as_secs(),
+                    "{} cannot be reached: {cause}",
+                    server.address()
+                );
+                tokio::time::sleep(wait).await;
+            }
+            Err(unanswered) => return Err(no_answer(server, unanswered)),
+        }
+        tries += 1;
+    };
+    let welcome = welcome(&answer)?;
+    let enrolled = Enrolled {
+        welcome,
+        key,
+        model: model.to_owned(),
+        firmware: FIRMWARE.to_owned(),
+    };
+    enrolled.check()?;
+    Ok(enrolled)
+}
+
+fn request(key: &SigningKey, claim_code: &str, model: &str) -> Result<Zeroizing<String>, EnrolError> {
+    if model.is_empty() || model.len() > controller::MAX_MODEL {
+        return Err(EnrolError::BadModel);
+    }
+    let proof = controller::enrolment_proof(key, claim_code, model, FIRMWARE).map_err(|_| EnrolError::BadModel)?;
+    let public = keys::PublicKey::from_key(*key.verifying_key());
+    let (x, y) = public.coordinates();
+    let public_key =
+        PublicKey::from_jwk(&keys::jwk(&x, &y)).map_err(|error| EnrolError::BadWelcome(error.to_string()))?;
+    let ask = Ask {
+        claim_code,
+        public_key: &public_key,
+        model,
+        firmware: FIRMWARE,
+        proof: &proof,
+    };
+    serde_json::to_string(&ask)
+        .map(Zeroizing::new)
+        .map_err(|error| EnrolError::BadWelcome(error.to_string()))
+}
+
+/// How long to wait before asking again, where the backend says that it has done nothing yet.
+fn put_off(answer: &Answer, otherwise: Duration) -> Option<Duration> {
+    let wait = answer.retry_after.unwrap_or(otherwise);
+    let is_put_off = matches!(
+        answer.status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    );
+    (is_put_off && wait <= LONGEST_WAIT).then_some(wait)
+}
+
+fn no_answer(server: &Server, unanswered: Unanswered) -> EnrolError {
+    let server = server.address().to_string();
+    match unanswered {
+        Unanswered::NotSent(cause) => EnrolError::Unreachable { server, cause },
+        Unanswered::Lost(cause) => EnrolError::AnswerLost { server, cause },
+    }
+}
+
+fn welcome(answer: &Answer) -> Result<Welcome, EnrolError> {
+    /// What is shown of a problem (RFC 9457).
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Problem {
+        title: String,
+        detail: String,
+    }
+    if answer.status.is_success() {
+        return serde_json::from_slice(&answer.body).map_err(|error| EnrolError::BadWelcome(error.to_string()));
+    }
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let said = [problem.detail, problem.title]
+        .into_iter()
+        .find(|text| !text.is_empty());
+    Err(EnrolError::Refused {
+        status: answer.status.as_u16(),
+        detail: said.unwrap_or_else(|| "it does not say why".to_owned()),
+    })
+}
+
+impl Enrolled {
+    /// The lock of this welcome with this key, for whoever enrols it by another way than HTTP.
+    ///
+    /// # Errors
+    /// [`EnrolError::BadWelcome`] where the welcome could not be used, [`EnrolError::BadModel`] where the model could not.
+    pub fn new(welcome: Welcome, key: SigningKey, model: &str) -> Result<Self, EnrolError> {
+        let enrolled = Self {
+            welcome,
+            key,
+            model: model.to_owned(),
+            firmware: FIRMWARE.to_owned(),
+        };
+        enrolled.check()?;
+        Ok(enrolled)
+    }
+
+    /// The lock's id.
+    #[must_use]
+    pub fn lock_id(&self) -> &LockId {
+        &self.welcome.lock_id
+    }
+
+    /// The lock's public key.
+    #[must_use]
+    pub fn public_key(&self) -> keys::PublicKey {
+        keys::PublicKey::from_key(*self.key.verifying_key())
+    }
+
+    /// What to trust for the broker. Locks of one broker should share it.
+    ///
+    /// # Errors
+    /// [`BadAuthority`] where the backend gave no usable certificate.
+    pub fn tls(&self) -> Result<Arc<ClientConfig>, BadAuthority> {
+        trusting(self.welcome.mqtt.ca_certificate.as_bytes())
+    }
+
+    /// The broker, on the word of `tls`.
+    pub(super) fn broker(&self, tls: Arc<ClientConfig>) -> BrokerAddress {
+        BrokerAddress {
+            host: self.welcome.mqtt.host.clone(),
+            port: self.welcome.mqtt.port,
+            tls: Some(tls),
+        }
+    }
+
+    pub(super) fn topics(&self) -> Result<Topics, BadRoot> {
+        Topics::new(&self.welcome.mqtt.topic_root)
+    }
+
+    /// The same for the controller; `None` where a text is longer than any lock's.
+    pub(super) fn for_controller(&self) -> Option<controller::Enrolment> {
+        Some(controller::Enrolment {
+            lock: self.welcome.lock_id.as_str().try_into().ok()?,
+            iss: self.welcome.iss.as_str().try_into().ok()?,
+            org: self.welcome.org.as_str().try_into().ok()?,
+            root: keys::PublicKey::from_jwk(&self.welcome.root_key.jwk())?,
+            key: self.key.clone(),
+            model: self.model.as_str().try_into().ok()?,
+            firmware: self.firmware.as_str().try_into().ok()?,
+        })
+    }
+
+    /// Whether a lock can live with it, as far as that can be told without the broker.
+    fn check(&self) -> Result<(), EnrolError> {
+        let bad = |what: &str| Err(EnrolError::BadWelcome(what.to_owned()));
+        if self.welcome.mqtt.username != self.welcome.lock_id.as_str() {
+            return bad("the user name is not the lock's id");
+        }
+        if let Err(error) = self.topics() {
+            return bad(&error.to_string());
+        }
+        if let Err(error) = self.tls() {
+            return bad(&error.to_string());
+        }
+        let Some(enrolment) = self.for_controller() else {
+            return bad("a text in it is too long");
+        };
+        let address = doorward_lock::wire::Address {
+            iss: &enrolment.iss,
+            org: &enrolment.org,
+            aud: &enrolment.lock,
+        };
+        match keys::Keyset::read(&self.welcome.keyset, &enrolment.root, &address) {
+            Ok(_) => Ok(()),
+            Err(refusal) => bad(&format!("the keyset is refused: {refusal}")),
+        }
+    }
+}
+
+/// A new private key.
+pub fn new_key(random: &dyn Random) -> SigningKey {
+    loop {
+        let mut scalar = Zeroizing::new([0; 32]);
+        random.fill(scalar.as_mut());
+        // Zero and what is past the curve's order are no keys; nobody has ever drawn one.
+        if let Ok(key) = SigningKey::from_slice(scalar.as_slice()) {
+            return key;
+        }
+    }
+}
+
+fn write_key<S: Serializer>(key: &SigningKey, serializer: S) -> Result<S::Ok, S::Error> {
+    let scalar = Zeroizing::new(<[u8; 32]>::from(key.to_bytes()));
+    serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(scalar.as_slice())))
+}
+
+fn read_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SigningKey, D::Error> {
+    let text = Zeroizing::new(String::deserialize(deserializer)?);
+    let scalar = URL_SAFE_NO_PAD
+        .decode(text.as_bytes())
+        .map(Zeroizing::new)
+        .map_err(serde::de::Error::custom)?;
+    SigningKey::from_slice(&scalar).map_err(|_| serde::de::Error::custom("the private key is not one"))
+}

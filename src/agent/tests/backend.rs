@@ -1,0 +1,434 @@
+//! What a lock knows of a backend: a broker that lets it in, somebody who signs, verifies and acknowledges.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::wire::{Ack, Action, Address, Event, Hello, LockTime, MAX_TOKEN_SECONDS, Time, Unlock, VERSION};
+use tokio::sync::Notify;
+
+use crate::agent::enrolment::{BrokerAccess, Enrolled, Welcome, new_key};
+use crate::crypto::authority::Authority;
+use crate::crypto::keys::KeyStore;
+use crate::crypto::public_key::PublicKey;
+use crate::crypto::random::{OsRandom, Random as _};
+use crate::crypto::tls::{ServerIdentity, Source};
+use crate::crypto::tokens::{LockKey, Said};
+use crate::domain::ids::LockId;
+use crate::domain::relay::{Credentials, FromLock, Inbox, NotStored, Principal, Relay as _, Unavailable};
+use crate::domain::time::Timestamp;
+use crate::mqtt::address::BrokerAddress;
+use crate::mqtt::broker::{Broker, BrokerOptions, Limits};
+use crate::mqtt::link::{Link, LinkOptions};
+use crate::mqtt::topics::Topics;
+
+pub const ISS: &str = "https://doorward.example";
+pub const ORG: &str = "org_0190a000000070008000000000000001";
+const NODE: &str = "node-1";
+/// Longest wait for anything that should happen soon.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The time. Certificates are verified against the machine's clock, which no test moves.
+#[expect(clippy::disallowed_methods, reason = "the TLS library asks the machine's clock too")]
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap())
+}
+
+fn now_s() -> u64 {
+    u64::try_from(now().as_seconds()).unwrap()
+}
+
+/// An event as the backend has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub chain: String,
+    pub seq: u64,
+    pub kind: String,
+    /// The `jti` of the token that caused it, or else how it came about.
+    pub cause: String,
+    pub result: String,
+    pub boot: u32,
+    hash: String,
+    prev: String,
+}
+
+/// What the backend knows of one lock.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Events by `seq`: each once, never two of one `seq`.
+    pub events: Vec<Told>,
+    pub hellos: u32,
+    pub boot: u32,
+    pub mono: u64,
+    pub has_time: bool,
+}
+
+struct Keys {
+    keys: KeyStore,
+    locks: Mutex<HashMap<LockId, LockKey>>,
+}
+
+/// Everything that came in, and who is told that something did.
+#[derive(Default)]
+struct Book {
+    locks: Mutex<HashMap<LockId, Known>>,
+    changed: Notify,
+}
+
+struct Office {
+    keys: Keys,
+    book: Book,
+    link: Mutex<Option<Arc<Link>>>,
+    acknowledges: AtomicBool,
+    knows_time: AtomicBool,
+}
+
+pub struct Backend {
+    office: Arc<Office>,
+    broker: Option<Broker>,
+    authority: Arc<Authority>,
+    counter: AtomicU64,
+    next_lock: AtomicU64,
+    _folder: tempfile::TempDir,
+}
+
+impl Backend {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = KeyStore::open(&folder.path().join("keys"), now()).unwrap();
+        let authority = Arc::new(Authority::open(&folder.path().join("tls"), now()).unwrap());
+        let office = Arc::new(Office {
+            keys: Keys {
+                keys,
+                locks: Mutex::default(),
+            },
+            book: Book::default(),
+            link: Mutex::default(),
+            acknowledges: AtomicBool::new(true),
+            knows_time: AtomicBool::new(true),
+        });
+        let broker = open_broker(&office, &authority, 0);
+        let plain = broker.plain()[0];
+        let link = Link::start(
+            LinkOptions {
+                address: BrokerAddress {
+                    host: plain.ip().to_string(),
+                    port: plain.port(),
+                    tls: None,
+                },
+                user: NODE.to_owned(),
+                password: "backend".to_owned(),
+                node: NODE.parse().unwrap(),
+                topics: topics(),
+                shared_subscriptions: false,
+                keep_alive: Duration::from_secs(15),
+            },
+            Arc::<Office>::clone(&office),
+            None,
+            Arc::new(OsRandom),
+        );
+        *office.link.lock().unwrap() = Some(Arc::new(link));
+        let backend = Self {
+            office,
+            broker: Some(broker),
+            authority,
+            counter: AtomicU64::new(1),
+            next_lock: AtomicU64::new(1),
+            _folder: folder,
+        };
+        let link = backend.link();
+        until("the backend's own connection", || link.is_up()).await;
+        backend
+    }
+
+    /// A lock that has just enrolled.
+    pub fn enrol(&self) -> Enrolled {
+        let lock = LockId::from_bits(u128::from(self.next_lock.fetch_add(1, Ordering::Relaxed)));
+        let key = new_key(&OsRandom);
+        let keys = &self.office.keys.keys;
+        let address = Address {
+            iss: ISS,
+            org: ORG,
+            aud: lock.as_str(),
+        };
+        let welcome = Welcome {
+            lock_id: lock.clone(),
+            iss: ISS.to_owned(),
+            org: ORG.to_owned(),
+            root_key: keys.root().public().clone(),
+            keyset: keys.sign_keyset(address, 1, 0).unwrap(),
+            pin_key: None,
+            time: now_s() - 60,
+            mqtt: BrokerAccess {
+                host: "localhost".to_owned(),
+                port: self.broker.as_ref().unwrap().tls().unwrap().port(),
+                ca_certificate: self.authority.pem().to_owned(),
+                username: lock.to_string(),
+                password: format!("password of {lock}"),
+                topic_root: "doorward/v1".to_owned(),
+            },
+        };
+        let enrolled = Enrolled::new(welcome, key, "bench").unwrap();
+        let (x, y) = enrolled.public_key().coordinates();
+        let public = PublicKey::from_jwk(&doorward_lock::keys::jwk(&x, &y)).unwrap();
+        let verifier = LockKey::of_lock(&lock, &public).unwrap();
+        self.office.keys.locks.lock().unwrap().insert(lock, verifier);
+        enrolled
+    }
+
+    /// Whether events are acknowledged as they come.
+    pub fn acknowledge(&self, does: bool) {
+        self.office.acknowledges.store(does, Ordering::Relaxed);
+    }
+
+    /// Whether locks that ask are told the time.
+    pub fn tell_time(&self, does: bool) {
+        self.office.knows_time.store(does, Ordering::Relaxed);
+    }
+
+    /// A token for this lock with the next counter, and its `jti`.
+    pub fn token(&self, lock: &LockId, act: Action) -> (String, String) {
+        let (boot, mono) = self.known(lock, |known| (known.boot, known.mono));
+        let jti = URL_SAFE_NO_PAD.encode(OsRandom.bits().to_be_bytes());
+        let iat = now_s();
+        let claims = Unlock {
+            ver: VERSION,
+            iss: ISS,
+            org: ORG,
+            aud: lock.as_str(),
+            sub: "person_1",
+            gid: "grant_1",
+            act,
+            jti: &jti,
+            iat,
+            exp: iat + MAX_TOKEN_SECONDS,
+            ctr: self.counter.fetch_add(1, Ordering::Relaxed),
+            lt: Some(LockTime {
+                boot,
+                dl: mono + MAX_TOKEN_SECONDS,
+            }),
+            rev: 0,
+            node: NODE,
+        };
+        (self.office.keys.keys.sign_unlock(&claims).unwrap(), jti)
+    }
+
+    pub async fn send(&self, lock: &LockId, message: &str) {
+        self.link().send(lock, message.to_owned(), SOON).await.unwrap();
+    }
+
+    /// Sends a token for this movement, and gives its `jti`.
+    pub async fn ask(&self, lock: &LockId, act: Action) -> String {
+        let (token, jti) = self.token(lock, act);
+        self.send(lock, &token).await;
+        jti
+    }
+
+    /// Waits until what is known of the lock satisfies `is_so`.
+    pub async fn until(&self, what: &str, lock: &LockId, is_so: impl Fn(&Known) -> bool) {
+        let wait = async {
+            loop {
+                let changed = self.office.book.changed.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                if self.known(lock, &is_so) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        if tokio::time::timeout(SOON, wait).await.is_err() {
+            let known = self.known(lock, |known| format!("{known:#?}"));
+            panic!("in vain: waited {SOON:?} for {what}; known: {known}");
+        }
+    }
+
+    /// Waits for an event of this kind and cause.
+    pub async fn until_told(&self, lock: &LockId, kind: &str, cause: &str) -> Told {
+        let is_it = |told: &&Told| told.kind == kind && told.cause == cause;
+        self.until(&format!("{kind} because of {cause}"), lock, |known| {
+            known.events.iter().any(|told| is_it(&told))
+        })
+        .await;
+        self.known(lock, |known| known.events.iter().find(is_it).unwrap().clone())
+    }
+
+    pub fn known<T>(&self, lock: &LockId, read: impl FnOnce(&Known) -> T) -> T {
+        read(self.office.book.locks.lock().unwrap().entry(lock.clone()).or_default())
+    }
+
+    /// Kind and result of the events with this cause, in the order of the chain; checks that the chain is whole.
+    pub fn story(&self, lock: &LockId, cause: &str) -> Vec<(String, String)> {
+        self.known(lock, |known| {
+            let mut events = known.events.clone();
+            events.sort_by_key(|told| told.seq);
+            for (at, told) in events.iter().enumerate() {
+                assert_eq!(told.seq, at as u64, "a gap");
+                assert_eq!(told.chain, events[0].chain, "another chain");
+                let before = at.checked_sub(1).map(|before| events[before].hash.as_str());
+                assert_eq!(
+                    told.prev,
+                    before.unwrap_or(doorward_lock::wire::NO_PREVIOUS),
+                    "a broken link"
+                );
+            }
+            let of_cause = events.into_iter().filter(|told| told.cause == cause);
+            of_cause.map(|told| (told.kind, told.result)).collect()
+        })
+    }
+
+    fn link(&self) -> Arc<Link> {
+        self.office.link.lock().unwrap().clone().unwrap()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        // The office and its link hold each other.
+        self.office.link.lock().unwrap().take();
+        self.broker.take();
+    }
+}
+
+fn topics() -> Topics {
+    Topics::new("doorward/v1").unwrap()
+}
+
+fn open_broker(office: &Arc<Office>, authority: &Arc<Authority>, tls_port: u16) -> Broker {
+    let identity = ServerIdentity::new(
+        Source::Issued {
+            authority: Arc::clone(authority),
+            names: vec!["localhost".to_owned()],
+        },
+        now(),
+    )
+    .unwrap();
+    let options = BrokerOptions {
+        plain: vec!["127.0.0.1:0".parse().unwrap()],
+        tls: Some((
+            format!("127.0.0.1:{tls_port}").parse().unwrap(),
+            identity.server_config().unwrap(),
+        )),
+        topics: topics(),
+        limits: Limits::default(),
+    };
+    let credentials: Arc<dyn Credentials> = Arc::<Office>::clone(office);
+    Broker::start(options, credentials).unwrap()
+}
+
+#[async_trait]
+impl Credentials for Office {
+    async fn authenticate(&self, user: &str, password: &[u8]) -> Result<Option<Principal>, Unavailable> {
+        if user == NODE {
+            let node = user.to_owned();
+            return Ok((password == b"backend").then_some(Principal::Backend { node }));
+        }
+        let lock: Option<LockId> = user.parse().ok();
+        let is_ours = |lock: &LockId| {
+            self.keys.locks.lock().unwrap().contains_key(lock) && password == format!("password of {lock}").as_bytes()
+        };
+        Ok(lock.filter(is_ours).map(Principal::Lock))
+    }
+}
+
+#[async_trait]
+impl Inbox for Office {
+    async fn receive(&self, message: FromLock) -> Result<(), NotStored> {
+        let FromLock::Up { lock, payload } = message else {
+            return Ok(());
+        };
+        let key = self.keys.locks.lock().unwrap()[&lock].clone();
+        let signed = key.open(&payload).expect("a lock signs what it says");
+        let answer = match signed.claims().expect("a lock's claims are whole") {
+            Said::Event(event) => self.event(&lock, &event, &signed.hash()),
+            Said::Hello(hello) => self.hello(&lock, &hello),
+        };
+        if let Some(answer) = answer {
+            let link = self.link.lock().unwrap().clone();
+            if let Some(link) = link {
+                // A lock that is gone says it all again when it comes back.
+                let _ = link.send(&lock, answer, SOON).await;
+            }
+        }
+        self.book.changed.notify_waiters();
+        Ok(())
+    }
+}
+
+impl Office {
+    fn event(&self, lock: &LockId, event: &Event<'_>, hash: &[u8; 32]) -> Option<String> {
+        use doorward_lock::wire::Cause;
+        let told = Told {
+            chain: event.chain.to_owned(),
+            seq: event.seq,
+            kind: event.kind.to_owned(),
+            cause: match event.cause {
+                Cause::Jti(jti) => jti.to_owned(),
+                Cause::Manual => "manual".to_owned(),
+                Cause::Auto => "auto".to_owned(),
+                other => format!("{other:?}"),
+            },
+            result: event.result.to_owned(),
+            boot: event.boot,
+            hash: URL_SAFE_NO_PAD.encode(hash),
+            prev: event.prev.to_owned(),
+        };
+        let head = told.hash.clone();
+        let mut locks = self.book.locks.lock().unwrap();
+        let known = locks.entry(lock.clone()).or_default();
+        match known.events.iter().find(|known| known.seq == told.seq) {
+            Some(before) => assert_eq!(*before, told, "a fork"),
+            None => known.events.push(told),
+        }
+        let is_whole = (0..=event.seq).all(|seq| known.events.iter().any(|told| told.seq == seq));
+        if !is_whole || !self.acknowledges.load(Ordering::Relaxed) {
+            return None;
+        }
+        let ack = Ack {
+            iss: ISS,
+            org: ORG,
+            aud: lock.as_str(),
+            chain: event.chain,
+            seq: event.seq,
+            head: &head,
+        };
+        Some(self.keys.keys.sign_ack(&ack).unwrap())
+    }
+
+    fn hello(&self, lock: &LockId, hello: &Hello<'_>) -> Option<String> {
+        let mut locks = self.book.locks.lock().unwrap();
+        let known = locks.entry(lock.clone()).or_default();
+        known.hellos += 1;
+        known.boot = hello.boot;
+        known.mono = hello.mono;
+        let nonce = hello.nonce.filter(|_| self.knows_time.load(Ordering::Relaxed))?;
+        known.has_time = true;
+        let time = Time {
+            iss: ISS,
+            org: ORG,
+            aud: lock.as_str(),
+            nonce,
+            t: now_s(),
+        };
+        Some(self.keys.keys.sign_time(&time).unwrap())
+    }
+}
+
+/// Returns as soon as `is_so` says yes, which must be soon.
+pub async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(SOON, wait).await.is_err() {
+        panic!("in vain: waited {SOON:?} for {what}");
+    }
+}
