@@ -2,8 +2,9 @@
 //! then. Written for a small controller: no operating system, no allocator; time, randomness, storage, the radio and
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
-//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`, `verify` (belief),
-//! `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those before it.
+//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`,
+//! `verify` (belief), `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those
+//! before it.
 #![no_std]
 
 #[cfg(test)]

@@ -194,6 +194,26 @@ fn a_storage_that_fails_moves_nothing() {
 }
 
 #[test]
+fn a_storage_that_is_slow_moves_nothing_after_the_deadline() {
+    let mut world = World::on_line();
+    world.disk.make_slow(6_000);
+    world.send(&unlock(1));
+    assert_eq!(
+        world.story(),
+        lines(&[("attempt", &jti(1), "ok"), ("denied", &jti(1), "expired")])
+    );
+    assert!(world.hands.movements.is_empty());
+    assert!(!world.lock().is_moving());
+    world.disk.make_slow(0);
+    world.send(&unlock(1));
+    assert_eq!(
+        world.story().pop().unwrap().2,
+        "replayed",
+        "its counter is used up all the same"
+    );
+}
+
+#[test]
 fn a_lock_signs_what_the_types_say() {
     let mut world = World::on_line();
     world.send(&unlock(1));

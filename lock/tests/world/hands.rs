@@ -22,6 +22,8 @@ struct Platter {
     last_is_stored: bool,
     is_dead: bool,
     slots: u32,
+    write_ms: u64,
+    written_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,11 @@ impl Disk {
         let mut platter = self.0.borrow_mut();
         platter.fuse = Some(writes);
         platter.last_is_stored = last_is_stored;
+    }
+
+    /// Makes every write from now on take this long.
+    pub fn make_slow(&self, write_ms: u64) {
+        self.0.borrow_mut().write_ms = write_ms;
     }
 
     pub fn power_on(&self) {
@@ -78,6 +85,7 @@ impl Storage for Disk {
         if platter.is_dead {
             return Err(PowerGone);
         }
+        platter.written_ms += platter.write_ms;
         if let Some(left) = platter.fuse {
             platter.is_dead = left <= 1;
             platter.fuse = Some(left.saturating_sub(1));
@@ -140,7 +148,7 @@ impl Hands {
 
 impl Shell for Hands {
     fn mono_ms(&self) -> u64 {
-        self.mono_ms
+        self.mono_ms + self.disk.0.borrow().written_ms
     }
 
     fn random(&mut self, bytes: &mut [u8]) {
