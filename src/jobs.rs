@@ -1,1 +1,48 @@
-//! Timed work, one round a call.
+//! Timed work, one round a call. The loops and their timers live with the composition root.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::{App, Error};
+
+/// How many attempts are closed in one transaction.
+const EXPIRED_A_ROUND: u16 = 500;
+
+type Round = Pin<Box<dyn Future<Output = Result<usize, Error>> + Send>>;
+
+/// A piece of timed work.
+#[derive(Clone, Copy)]
+pub struct Job {
+    /// What the log calls it.
+    pub name: &'static str,
+    /// How long after the end of a round the next one begins.
+    pub every: Duration,
+    /// Does one round; says how much there was to do.
+    pub round: fn(Arc<App>) -> Round,
+}
+
+/// All timed work.
+pub const ALL: [Job; 4] = [
+    Job {
+        name: "acknowledge",
+        every: Duration::from_millis(20),
+        round: |app| Box::pin(async move { app.send_acks().await }),
+    },
+    Job {
+        name: "expire",
+        every: Duration::from_millis(250),
+        round: |app| Box::pin(async move { app.expire_attempts(EXPIRED_A_ROUND).await }),
+    },
+    Job {
+        name: "gauge",
+        every: Duration::from_secs(10),
+        round: |app| Box::pin(async move { app.read_gauges().await.map(|()| 0) }),
+    },
+    Job {
+        name: "forget",
+        every: Duration::from_secs(600),
+        round: |app| Box::pin(async move { app.forget().await }),
+    },
+];

@@ -1,3 +1,11 @@
 //! The command line of Doorward.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+mod command;
+
+fn main() -> ExitCode {
+    command::run(command::Doorward::parse())
+}

@@ -1,12 +1,10 @@
 //! The first landlord.
 
-use super::invitations::{SecretLink, add_invitation};
 use super::{App, Error};
 use crate::domain::account::{Email, OrganizationName, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::password::Password;
-use crate::store::invitations::Invitation;
-use crate::store::{Conn, StoreError, accounts};
+use crate::store::{StoreError, accounts};
 
 impl App {
     /// Adds an organization and its owner: for whoever runs the program on the machine itself.
@@ -44,35 +42,11 @@ impl App {
             .await
     }
 
-    /// Where there is no organization yet: makes one with an invitation for its owner, whose link is printed once at
-    /// the first start. `None` where somebody has begun already.
+    /// Whether anybody has begun to use this installation.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn invite_first_landlord(
-        &self,
-        organization: OrganizationName,
-        email: Email,
-    ) -> Result<Option<SecretLink>, Error> {
-        let now = self.now();
-        let organization_id = OrganizationId::from_bits(self.id_bits(now));
-        let (draft, secret) = self.draft_invitation(organization_id.clone(), email, now);
-        let invitation = Invitation {
-            role: Role::Owner,
-            ..draft
-        };
-        let link = self.link_of(&invitation, &secret);
-        let made = self
-            .db
-            .write(move |conn: &mut Conn| {
-                if accounts::has_organizations(conn)? {
-                    return Ok::<_, Error>(false);
-                }
-                accounts::add_organization(conn, &organization_id, &organization, now)?;
-                add_invitation(conn, &invitation, &secret, None, now)?;
-                Ok(true)
-            })
-            .await?;
-        Ok(made.then_some(link))
+    pub async fn has_landlord(&self) -> Result<bool, Error> {
+        self.db.read(|conn| Ok(accounts::has_organizations(conn)?)).await
     }
 }

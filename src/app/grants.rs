@@ -157,7 +157,7 @@ impl App {
             })
             .await?;
         // Counted from after the commit: until then a token could still be issued.
-        let token_life = Duration::from_secs(u64::from(self.settings.token_seconds));
+        let token_life = Duration::from_secs(self.settings.token_seconds);
         Ok(Revocation {
             effective_no_later_than: self.now() + token_life,
         })

@@ -13,7 +13,7 @@ use super::metrics::RefusalLabels;
 use super::unlock::grant_of;
 use super::{App, Error};
 use crate::crypto::public_key::PublicKey;
-use crate::crypto::tokens::{LockKey, Said};
+use crate::crypto::tokens::{LockKey, Said, is_hash_of, is_same_statement};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, AttemptState};
@@ -323,19 +323,24 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let Some(lock) = locks::find(conn, &event.lock, &scope)? else {
         return Ok(Followup::default());
     };
-    match lock_events::find(conn, &event.lock, &event.chain, event.seq)? {
-        Some(known) if known.hash == event.stored.hash => {
-            // Again: the acknowledgement was lost.
-            return Ok(Followup {
-                ack: ack_of(&event.organization, &end),
-                ..Followup::default()
-            });
-        }
-        Some(_) => {
+    if let Some(known) = lock_events::find(conn, &event.lock, &event.chain, event.seq)? {
+        if !is_same_statement(&known.token, &event.stored.token) {
             fork(conn, &lock, "event-fork", now)?;
             return Ok(Followup::default());
         }
-        None => {}
+        // Again: the acknowledgement was lost, or it named the other form of the signature, which anybody on the way
+        // can make of one. The lock believes only the form that it sent.
+        let is_settled = end.chain.as_deref() == Some(event.chain.as_str()) && event.seq <= end.seq;
+        let received = ChainEnd {
+            chain: Some(event.chain),
+            seq: event.seq,
+            head: Some(event.stored.hash),
+        };
+        let ack = ack_of(&event.organization, if is_settled { &received } else { &end });
+        return Ok(Followup {
+            ack,
+            ..Followup::default()
+        });
     }
     let place = (event.chain.as_str(), event.seq);
     lock_events::add(conn, &event.lock, place, &event.kind, &event.stored, now)?;
@@ -380,7 +385,7 @@ fn advance(
         if seq != end.seq + 1 {
             break;
         }
-        if prev != end.head.as_deref().unwrap_or(wire::NO_PREVIOUS) {
+        if !follows(conn, &lock.id, &event.chain, &end, &prev)? {
             fork(conn, lock, "chain-broken", now)?;
             break;
         }
@@ -395,6 +400,15 @@ fn advance(
     }
     lock_events::set_chain_end(conn, &lock.id, &end)?;
     Ok(end)
+}
+
+/// Whether `prev` names the event at the end of the chain, in either form of its signature.
+fn follows(conn: &mut Conn, lock: &LockId, chain: &str, end: &ChainEnd, prev: &str) -> Result<bool, Error> {
+    if prev == end.head.as_deref().unwrap_or(wire::NO_PREVIOUS) {
+        return Ok(true);
+    }
+    let last = lock_events::find(conn, lock, chain, end.seq)?;
+    Ok(last.is_some_and(|last| is_hash_of(prev, &last.token)))
 }
 
 /// What a stored event says of the one before it. Its signature was verified when it was stored.

@@ -47,7 +47,9 @@ pub struct Settings {
     pub node: String,
     /// How long after the decision a bolt may move at the latest, in whole seconds: 2 to 30 (`docs/PROTOCOL.md`,
     /// "Unlock token").
-    pub token_seconds: u8,
+    pub token_seconds: u64,
+    /// How long a request waits for the lock's word where it does not say.
+    pub usual_wait: Duration,
     /// How long an access token lives.
     pub access_life: Duration,
     /// How long a refresh token lives.

@@ -29,8 +29,6 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
 
 /// The longest that a request may wait for the lock's word, in milliseconds.
 pub const LONGEST_WAIT_MS: u64 = 15_000;
-/// How long a request waits where it does not say, in milliseconds.
-pub const USUAL_WAIT_MS: u64 = 8_000;
 
 /// What is answered to somebody who asked for a door.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +66,12 @@ pub struct Openable {
 }
 
 impl App {
+    /// How long a request waits for the lock's word where it does not say.
+    #[must_use]
+    pub fn usual_wait(&self) -> Duration {
+        self.settings.usual_wait
+    }
+
     /// Asks a lock to move its bolt for the person who calls, and waits up to `wait` for its word.
     ///
     /// # Errors
@@ -201,7 +205,7 @@ impl App {
     /// one until the end of its last; so the last second is not given, and the promise of at most `token_seconds` from
     /// the decision to the movement holds to the millisecond.
     fn deadline(&self, now: Timestamp) -> Timestamp {
-        let whole_seconds = u64::from(self.settings.token_seconds).saturating_sub(1).max(1);
+        let whole_seconds = self.settings.token_seconds.saturating_sub(1).max(1);
         Timestamp::from_millis(now.as_seconds() * 1000 + 999) + Duration::from_secs(whole_seconds)
     }
 

@@ -36,7 +36,7 @@ impl Config {
                 self.mqtt.embedded.max_connections as u64,
                 1..=1_000_000,
             ),
-            ("unlock.token_seconds", self.unlock.token_seconds, 1..=TOKEN_SECONDS_MAX),
+            ("unlock.token_seconds", self.unlock.token_seconds, 2..=TOKEN_SECONDS_MAX),
             ("unlock.wait_ms_default", self.unlock.wait_ms_default, 0..=WAIT_MS_MAX),
             ("sessions.access_minutes", self.sessions.access_minutes, 1..=1440),
             ("sessions.refresh_days", self.sessions.refresh_days, 1..=400),

@@ -129,9 +129,9 @@ fn a_value_of_another_kind_is_refused_with_its_key() {
         (
             "[unlock]\ntoken_seconds = 31",
             &[],
-            "unlock.token_seconds: 31 is not between 1 and 30",
+            "unlock.token_seconds: 31 is not between 2 and 30",
         ),
-        ("[unlock]\ntoken_seconds = 0", &[], "unlock.token_seconds"),
+        ("[unlock]\ntoken_seconds = 1", &[], "unlock.token_seconds"),
         ("[unlock]\nwait_ms_default = 15001", &[], "unlock.wait_ms_default"),
         ("[sessions]\nrefresh_days = 0", &[], "sessions.refresh_days"),
         ("[mqtt]\ntopic_root = 'a/#'", &[], "mqtt.topic_root"),

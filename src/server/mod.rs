@@ -1,3 +1,245 @@
 //! Composition root: opens, wires, starts, stops.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::credentials::BrokerGate;
+use crate::app::{App, BrokerAddress, Issuer, Metrics, Parts, Settings};
+use crate::config::{Config, MqttMode};
+use crate::crypto::keys::KeyStore;
+use crate::crypto::password::Passwords;
+use crate::crypto::pin_keys::PinKeys;
+use crate::crypto::random::Random;
+use crate::domain::relay::Relay;
+use crate::domain::time::Clock;
+use crate::http;
+use crate::inbox::LockInbox;
+use crate::mqtt::broker::Broker;
+use crate::mqtt::link::{Link, LinkOptions};
+use crate::mqtt::topics::{NodeName, Topics};
+use crate::store::{self, DatabaseUrl, Db};
+
+mod brokers;
+mod clock;
+mod error;
+mod installation;
 pub mod logging;
+mod offline;
+mod timers;
+mod web;
+
+pub use clock::MachineClock;
+pub use error::StartError;
+pub use offline::offline_app;
+
+/// Where time and randomness come from.
+#[derive(Clone)]
+pub struct Sources {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl Sources {
+    /// The machine's own.
+    #[must_use]
+    pub fn machine() -> Self {
+        Self {
+            clock: Arc::new(MachineClock),
+            random: Arc::new(crate::crypto::random::OsRandom),
+        }
+    }
+}
+
+/// The running backend.
+pub struct Server {
+    app: Arc<App>,
+    db: Db,
+    http: SocketAddr,
+    metrics: Option<SocketAddr>,
+    broker_address: BrokerAddress,
+    broker: Option<Broker>,
+    web: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    timers: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens the database, makes what is missing in the state folder, and starts everything that `config` says.
+    ///
+    /// # Errors
+    /// [`StartError`], which names what is in the way: a folder in use, a port taken, keys open to others.
+    pub async fn start(config: &Config, sources: Sources) -> Result<Self, StartError> {
+        let Sources { clock, random } = sources;
+        let now = clock.now();
+        std::fs::create_dir_all(&config.state_dir).map_err(|source| StartError::StateFolder {
+            path: config.state_dir.clone(),
+            source,
+        })?;
+        let db = open_database(config).await?;
+        let issuer = installation::open(&db, config.issuer()).await?;
+        let keys = Arc::new(KeyStore::open(&config.keys_dir(), now)?);
+        let pin_keys = PinKeys::open(&config.keys_dir(), random.as_ref())?;
+        let passwords = Passwords::start(config.passwords.queue, Arc::clone(&random)).map_err(StartError::Threads)?;
+        let topics = Topics::new(&config.mqtt.topic_root)?;
+        let node: NodeName = config.mqtt.node.parse()?;
+
+        let found = match config.mqtt.mode {
+            MqttMode::Embedded => {
+                let password = random.secret();
+                let gate = BrokerGate::new(db.clone(), node.as_str().to_owned(), password.expose().as_bytes());
+                brokers::embedded(config, &topics, Arc::new(gate), password, now)?
+            }
+            MqttMode::External => brokers::external(config)?,
+        };
+        let settings = settings(config, issuer, found.for_locks.clone());
+        let link_options = LinkOptions {
+            address: found.for_link,
+            user: found.user,
+            password: found.password,
+            node,
+            topics,
+            shared_subscriptions: found.shared_subscriptions,
+            keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
+        };
+        let sessions = found.broker.as_ref().map(|broker| Arc::new(broker.sessions()) as _);
+        let metrics = Arc::new(Metrics::default());
+        let shared_db = db.clone();
+        // The link hands in what locks say, and the use cases send through the link: each holds the other.
+        let app = Arc::new_cyclic(|app: &Weak<App>| {
+            let inbox = Arc::new(LockInbox::new(Weak::clone(app)));
+            let link = Link::start(link_options, inbox, sessions, Arc::clone(&random));
+            let relay: Arc<dyn Relay> = Arc::new(link);
+            let parts = Parts {
+                db: shared_db,
+                clock,
+                random,
+                passwords,
+                keys,
+                pin_keys,
+                relay,
+                metrics,
+            };
+            App::new(parts, settings)
+        });
+        if found.broker.is_some() {
+            app.forget_connections().await?;
+        }
+
+        let surface = http::Service::new(Arc::clone(&app), web::settings(config)).map_err(StartError::Document)?;
+        let (http, serving) = web::serve(config, surface)?;
+        let mut running = vec![serving];
+        let metrics = match config.metrics.bind {
+            Some(bind) => {
+                let (address, serving) = web::serve_metrics(bind, &app)?;
+                running.push(serving);
+                Some(address)
+            }
+            None => None,
+        };
+        let stop = CancellationToken::new();
+        let timers = timers::start(&app, &stop);
+        tracing::info!(%http, mqtt.host = found.for_locks.host, mqtt.port = found.for_locks.port, "Doorward is ready");
+        Ok(Self {
+            app,
+            db,
+            http,
+            metrics,
+            broker_address: found.for_locks,
+            broker: found.broker,
+            web: running,
+            timers,
+            stop,
+        })
+    }
+
+    /// The use cases.
+    #[must_use]
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Where the REST surface is served, with its real port.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where the metrics are served, with their real port.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// What locks are told about the broker.
+    #[must_use]
+    pub fn broker(&self) -> &BrokerAddress {
+        &self.broker_address
+    }
+
+    /// Waits until a web server ends by itself, which only an error of the system makes it do.
+    pub async fn failed(&mut self) {
+        let ends = self.web.iter_mut().map(|(_, serving)| serving);
+        let (ended, _, _) = futures_util::future::select_all(ends).await;
+        tracing::error!(?ended, "a web server has ended");
+    }
+
+    /// Stops in order: no new requests, those under way finished, timed work ended, locks told, database closed.
+    pub async fn stop(self) {
+        for (handle, _) in &self.web {
+            handle.stop(true).await;
+        }
+        self.stop.cancel();
+        self.timers.join_all().await;
+        // The last holder of the link; dropped, it says goodbye to the broker.
+        drop(self.app);
+        if let Some(broker) = self.broker {
+            broker.stop().await;
+        }
+        self.db.close().await;
+        tracing::info!("Doorward has stopped");
+    }
+}
+
+/// What the use cases need to know of the configuration.
+fn settings(config: &Config, issuer: Issuer, broker: BrokerAddress) -> Settings {
+    Settings {
+        public_url: config.public_url(),
+        issuer,
+        node: config.mqtt.node.clone(),
+        token_seconds: config.unlock.token_seconds,
+        usual_wait: Duration::from_millis(config.unlock.wait_ms_default),
+        access_life: Duration::from_secs(config.sessions.access_minutes * 60),
+        refresh_life: Duration::from_secs(config.sessions.refresh_days * 24 * 3600),
+        broker,
+    }
+}
+
+/// Opens the database that `config` names and brings it up to date.
+///
+/// # Errors
+/// [`StartError::Store`] and [`StartError::DatabaseUrl`].
+pub async fn open_database(config: &Config) -> Result<Db, StartError> {
+    let url: DatabaseUrl = config.database_url().expose().parse()?;
+    let options = store::Options {
+        readers: config.database.readers,
+        writers: config.database.writers,
+        queue: config.database.queue,
+        lock_wait: Duration::from_millis(config.database.lock_wait_ms),
+    };
+    // Opening blocks until a connection stands.
+    let db = tokio::task::spawn_blocking(move || Db::open(&url, &options))
+        .await
+        .map_err(|_| StartError::Threads(std::io::Error::other("the thread that opened the database panicked")))??;
+    let steps = db.migrate(store::MIGRATIONS).await?;
+    if !steps.is_empty() {
+        tracing::info!(steps = steps.len(), "the database is brought up to date");
+    }
+    Ok(db)
+}

@@ -1,0 +1,110 @@
+//! The commands, one file each.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use doorward::config::Config;
+
+// mod demo;
+mod landlord;
+mod serve;
+
+/// Self-hosted backend for apartments with Wi-Fi smart locks.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, arg_required_else_help = true)]
+pub struct Doorward {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the backend.
+    Serve(serve::Serve),
+    // Run everything on this machine, with a landlord, a tenant, a guest and two locks to try it on.
+    // Demo(demo::Demo),
+    /// Bring the database up to date and stop.
+    Migrate(serve::Serve),
+    /// Landlords.
+    Landlord {
+        #[command(subcommand)]
+        command: landlord::Landlord,
+    },
+}
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// Runs the command; an error goes to the standard error with all its causes.
+pub fn run(doorward: Doorward) -> ExitCode {
+    match start(doorward.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(command: Command) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Serve(serve) => serve.run().await,
+            // demo
+            Command::Migrate(serve) => serve.migrate().await,
+            Command::Landlord { command } => command.run().await,
+        }
+    });
+    // What still blocks (a read from a terminal) must not keep the program.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "the last words of a command line are for its terminal"
+)]
+fn complain(error: &dyn Error) {
+    let mut text = format!("doorward: {error}");
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!("\n  because: {source}"));
+        cause = source.source();
+    }
+    eprintln!("{text}");
+}
+
+/// Writes a line for whoever ran the command.
+#[allow(clippy::print_stdout, reason = "this is what a command line is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// The configuration of `file`, or of the environment alone, with the log started as it says.
+fn configured(file: Option<&Path>) -> Result<Config, Box<dyn Error>> {
+    let config = Config::load(file, std::env::vars())?;
+    doorward::server::logging::start(&config.log)?;
+    Ok(config)
+}
+
+/// Waits for a signal to stop.
+async fn told_to_stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file. Every key can also stand in the environment, as DOORWARD__SECTION__KEY.
+    #[arg(long, env = "DOORWARD_CONFIG")]
+    config: Option<PathBuf>,
+}

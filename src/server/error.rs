@@ -1,0 +1,109 @@
+//! Why the backend did not start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::crypto::authority::AuthorityError;
+use crate::crypto::keys::KeyError;
+use crate::crypto::pin_keys::PinKeyError;
+use crate::crypto::tls::IdentityError;
+use crate::mqtt::address::BadAuthority;
+use crate::mqtt::broker::BrokerError;
+use crate::mqtt::topics::{BadNode, BadRoot};
+use crate::store::{BadUrl, StoreError};
+
+/// The backend did not start, and what is in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state folder cannot be made.
+    #[error("cannot make the state folder {}", path.display())]
+    StateFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something else listens there.
+    #[error("cannot listen for HTTP on {address}: the port is taken")]
+    PortTaken {
+        /// The address that was asked for.
+        address: SocketAddr,
+    },
+    /// Another reason not to listen.
+    #[error("cannot listen for HTTP on {address}")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database belongs to a backend of another name.
+    #[error(
+        "the locks of this database know the backend as {stored}, and the configuration says {configured}: set `issuer` to the former"
+    )]
+    OtherIssuer {
+        /// The name in the database.
+        stored: String,
+        /// The name in the configuration.
+        configured: String,
+    },
+    /// A fact of the installation in the database is not what it must be.
+    #[error("the installation's {0} in the database is damaged")]
+    DamagedInstallation(&'static str),
+    /// The certificate authority for locks cannot be read.
+    #[error("cannot read the authority {} that locks are to trust", path.display())]
+    AuthorityFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The external broker's address is not in the configuration.
+    #[error("the configuration names no certificate authority for the broker: set mqtt.external.ca_file")]
+    NoAuthority,
+    /// The database did not open or migrate.
+    #[error("the database cannot be used")]
+    Store(#[from] StoreError),
+    /// The database's URL is none.
+    #[error(transparent)]
+    DatabaseUrl(#[from] BadUrl),
+    /// The signing keys cannot be used.
+    #[error("the signing keys cannot be used")]
+    Keys(#[from] KeyError),
+    /// The PIN keys cannot be used.
+    #[error("the PIN keys cannot be used")]
+    PinKeys(#[from] PinKeyError),
+    /// The certificate authority cannot be used.
+    #[error("the certificate authority cannot be used")]
+    Authority(#[from] AuthorityError),
+    /// The broker's certificate cannot be used.
+    #[error("the broker's certificate cannot be used")]
+    Identity(#[from] IdentityError),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// The embedded broker did not start.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The external broker's authority is none.
+    #[error("the broker's certificate authority cannot be used")]
+    BrokerAuthority(#[from] BadAuthority),
+    /// The topic root cannot be used.
+    #[error(transparent)]
+    TopicRoot(#[from] BadRoot),
+    /// The node's name cannot be used.
+    #[error(transparent)]
+    Node(#[from] BadNode),
+    /// The configuration does not hold together.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// A use case at the start failed.
+    #[error("the state of the locks cannot be recorded")]
+    App(#[from] crate::app::Error),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document cannot be written")]
+    Document(#[source] serde_json::Error),
+    /// Threads cannot be started.
+    #[error("threads cannot be started")]
+    Threads(#[source] std::io::Error),
+}

@@ -1,0 +1,50 @@
+//! What this installation is called, and which of its lives this is.
+
+use super::StartError;
+use crate::app::Issuer;
+use crate::store::{Conn, Db, StoreError, installation};
+
+const ISSUER: &str = "issuer";
+const GENERATION: &str = "generation";
+const KEYSET_VERSION: &str = "keyset-version";
+const REVISION: &str = "revision";
+
+/// The facts of this installation, written down at its first start. Its name must not change afterwards: locks pinned
+/// it.
+pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartError> {
+    let first = configured.clone();
+    let [name, generation, keyset_version, revision] = db
+        .write(move |conn| {
+            Ok::<_, StoreError>([
+                fact(conn, ISSUER, &first)?,
+                fact(conn, GENERATION, "1")?,
+                fact(conn, KEYSET_VERSION, "1")?,
+                fact(conn, REVISION, "0")?,
+            ])
+        })
+        .await?;
+    if name != configured {
+        return Err(StartError::OtherIssuer {
+            stored: name,
+            configured,
+        });
+    }
+    let number = |text: String, name| text.parse().map_err(|_| StartError::DamagedInstallation(name));
+    Ok(Issuer {
+        name,
+        generation: generation
+            .parse()
+            .map_err(|_| StartError::DamagedInstallation(GENERATION))?,
+        keyset_version: number(keyset_version, KEYSET_VERSION)?,
+        revision: number(revision, REVISION)?,
+    })
+}
+
+/// The fact of this name, or else `first` from now on.
+fn fact(conn: &mut Conn, name: &str, first: &str) -> Result<String, StoreError> {
+    if let Some(known) = installation::find(conn, name)? {
+        return Ok(known);
+    }
+    installation::set(conn, name, first)?;
+    Ok(first.to_owned())
+}

@@ -1,0 +1,64 @@
+//! The use cases without a broker: for commands that only work on the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Sources, StartError, installation, open_database, settings};
+use crate::app::{App, BrokerAddress, Metrics, Parts};
+use crate::config::Config;
+use crate::crypto::keys::KeyStore;
+use crate::crypto::password::Passwords;
+use crate::crypto::pin_keys::PinKeys;
+use crate::domain::ids::LockId;
+use crate::domain::relay::{Relay, RelayAway};
+use crate::store::Db;
+
+/// No way to any lock.
+struct NoRelay;
+
+#[async_trait]
+impl Relay for NoRelay {
+    async fn send(&self, _: &LockId, _: String, _: Duration) -> Result<(), RelayAway> {
+        Err(RelayAway)
+    }
+
+    fn is_up(&self) -> bool {
+        false
+    }
+
+    async fn disconnect(&self, _: &LockId) {}
+}
+
+/// The use cases over the database that `config` names, and that database, to be closed afterwards.
+///
+/// # Errors
+/// [`StartError`]; with SQLite also where the backend is running.
+pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db), StartError> {
+    let Sources { clock, random } = sources;
+    std::fs::create_dir_all(&config.state_dir).map_err(|source| StartError::StateFolder {
+        path: config.state_dir.clone(),
+        source,
+    })?;
+    let db = open_database(config).await?;
+    let issuer = installation::open(&db, config.issuer()).await?;
+    let parts = Parts {
+        db: db.clone(),
+        keys: Arc::new(KeyStore::open(&config.keys_dir(), clock.now())?),
+        pin_keys: PinKeys::open(&config.keys_dir(), random.as_ref())?,
+        passwords: Passwords::start(1, Arc::clone(&random)).map_err(StartError::Threads)?,
+        relay: Arc::new(NoRelay),
+        metrics: Arc::new(Metrics::default()),
+        clock,
+        random,
+    };
+    // Nobody enrols while the backend is not running.
+    let no_broker = BrokerAddress {
+        host: String::new(),
+        port: 0,
+        ca_certificate: String::new(),
+        topic_root: config.mqtt.topic_root.clone(),
+    };
+    Ok((App::new(parts, settings(config, issuer, no_broker)), db))
+}
