@@ -4,7 +4,8 @@ use super::{Actor, App, Error, What, joined_by};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
-use crate::store::access_log::{self, Filter, Order};
+pub use crate::store::access_log::Filter;
+use crate::store::access_log::{self, Order};
 use crate::store::{Conn, accounts};
 
 /// Whose log is read, and what of it the caller may see.

@@ -315,5 +315,15 @@ pub struct ToldRefusal {
     pub opens_at: Option<Timestamp>,
 }
 
+impl ToldRefusal {
+    /// The word by which the person who asked is told `reason`, as [`Refusal::for_person`] tells it.
+    #[must_use]
+    pub fn word_of(reason: &Reason) -> &str {
+        let of_the_lock = [Refusal::LockNotEnrolled, Refusal::LockRetired, Refusal::LockQuarantined];
+        let hidden = of_the_lock.iter().find(|refusal| refusal.word() == reason.as_str());
+        hidden.map_or(reason.as_str(), |refusal| refusal.for_person().reason)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -173,7 +173,7 @@ fn explain(answer: &mut ServiceResponse, id: &str) {
 }
 
 /// An error and everything behind it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut next = error.source();
     while let Some(error) = next {

@@ -10,7 +10,7 @@ use super::json::Json;
 use super::problem::Problem;
 use super::sessions::TokenPair;
 use super::{Service, schema};
-use crate::app::invitations::Offer;
+use crate::app::invitations::{Offer, SecretLink};
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, PersonName, Role};
 use crate::domain::ids::{InvitationId, OrganizationId, UnitId};
@@ -62,7 +62,7 @@ impl Invite {
 
 /// An invitation, and the link that accepts it.
 #[derive(Serialize, ToSchema)]
-struct Invited {
+pub(super) struct Invited {
     #[schema(value_type = schema::InvitationId)]
     id: InvitationId,
     /// Shown this once. Its secret is in the fragment, which browsers do not send.
@@ -71,6 +71,16 @@ struct Invited {
     /// Until when the link works.
     #[schema(value_type = schema::Time)]
     expires_at: Timestamp,
+}
+
+impl From<SecretLink> for Invited {
+    fn from(link: SecretLink) -> Self {
+        Self {
+            id: link.id,
+            secret_link: link.url,
+            expires_at: link.ends_at,
+        }
+    }
 }
 
 /// Who accepts: the link's secret, their name and a password, which for somebody who has an account is its own.
@@ -100,15 +110,12 @@ pub(super) async fn invite(
     Json(invite): Json<Invite>,
 ) -> Result<HttpResponse, Problem> {
     let offer = Invite::offer(invite.role, invite.tenancy)?;
-    let link = service
+    let invited: Invited = service
         .app
         .invite(&who, invite.organization_id, invite.email, offer)
-        .await?;
-    Ok(HttpResponse::Created().json(Invited {
-        id: link.id,
-        secret_link: link.url,
-        expires_at: link.ends_at,
-    }))
+        .await?
+        .into();
+    Ok(HttpResponse::Created().json(invited))
 }
 
 /// Accept an invitation, and be signed in

@@ -36,6 +36,30 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     }
 }
 
+/// The request's body as a `T`, or its default where there is none.
+///
+/// # Errors
+/// As of [`Json`].
+#[derive(Debug)]
+pub struct JsonOrNothing<T>(pub T);
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for JsonOrNothing<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let is_empty = req.extensions().get::<Body>().is_none_or(|body| body.0.is_empty());
+        if is_empty {
+            return ready(Ok(Self(T::default())));
+        }
+        ready(
+            Json::from_request(req, payload)
+                .into_inner()
+                .map(|Json(value)| Self(value)),
+        )
+    }
+}
+
 fn check_media_type(req: &HttpRequest) -> Result<(), Problem> {
     let refuse = |detail| {
         Err(Problem::new(

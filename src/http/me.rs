@@ -6,11 +6,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Anyone;
+use super::page::List;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::members::Me as Caller;
+use crate::app::unlock::Openable;
 use crate::domain::account::{Email, OrganizationName, PersonName, Role};
-use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::grant::Way;
+use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId, UnitId};
+use crate::domain::page::Page;
+use crate::domain::place::PlaceName;
+use crate::domain::time::Timestamp;
 
 /// Who the caller is.
 #[derive(Serialize, ToSchema)]
@@ -58,4 +64,60 @@ impl From<Caller> for Me {
 pub(super) async fn show_me(service: Data<Service>, Anyone(who): Anyone) -> Result<HttpResponse, Problem> {
     let me: Me = service.app.me(&who).await?.into();
     Ok(HttpResponse::Ok().json(me))
+}
+
+/// A lock that the caller may open, now or later.
+#[derive(Serialize, ToSchema)]
+struct MyLock {
+    #[schema(value_type = schema::LockId)]
+    id: LockId,
+    #[schema(value_type = schema::PropertyId)]
+    property_id: PropertyId,
+    #[schema(value_type = Option<schema::UnitId>, required = true)]
+    unit_id: Option<UnitId>,
+    #[schema(value_type = schema::PlaceName)]
+    name: PlaceName,
+    /// Whether the caller would be let in now.
+    opens_now: bool,
+    /// Why not now: a stable word, as an `access-refused` would say it.
+    #[schema(required = true)]
+    reason: Option<&'static str>,
+    /// When it opens next, where that is known.
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    opens_at: Option<Timestamp>,
+    /// Whether the lock can be reached now.
+    online: bool,
+    /// By which ways.
+    #[schema(value_type = Vec<schema::Way>)]
+    ways: Vec<Way>,
+}
+
+impl MyLock {
+    /// `openable` as it is told at `now`.
+    fn of(Openable { lock, is_open, refusal }: Openable, now: Timestamp) -> Self {
+        Self {
+            online: lock.is_online(now),
+            id: lock.id,
+            property_id: lock.property,
+            unit_id: lock.unit,
+            name: lock.name,
+            opens_now: is_open,
+            reason: refusal.map(|told| told.reason),
+            opens_at: refusal.and_then(|told| told.opens_at),
+            ways: vec![Way::App],
+        }
+    }
+}
+
+/// What may I open, now or when, and how?
+#[utoipa::path(
+    tag = "unlock",
+    responses((status = 200, description = "All of them, on one page", body = List<MyLock>))
+)]
+#[get("/v1/me/locks")]
+pub(super) async fn list_openable(service: Data<Service>, Anyone(who): Anyone) -> Result<HttpResponse, Problem> {
+    let items = service.app.openable(&who).await?;
+    let now = service.app.now();
+    let all = Page::<_, String> { items, next: None };
+    Ok(HttpResponse::Ok().json(List::of(all, |openable| MyLock::of(openable, now))))
 }

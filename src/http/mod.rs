@@ -10,11 +10,15 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::app::App;
 
+mod access_log;
 mod auth;
 mod edge;
+mod enrolments;
+mod grants;
 mod invitations;
 mod json;
 pub mod limits;
+mod locks;
 mod me;
 mod members;
 mod openapi;
@@ -26,6 +30,7 @@ mod query;
 mod schema;
 mod service;
 mod sessions;
+mod unlock;
 
 pub use limits::LimitSettings;
 pub use service::metrics;
@@ -90,6 +95,7 @@ fn routes(to: &mut ServiceConfig) {
         .service(sessions::sign_out)
         .service(sessions::change_password)
         .service(me::show_me)
+        .service(me::list_openable)
         .service(invitations::invite)
         .service(invitations::accept_invitation)
         .service(members::list_members)
@@ -101,6 +107,22 @@ fn routes(to: &mut ServiceConfig) {
         .service(places::delete_property)
         .service(places::list_units)
         .service(places::add_unit)
+        .service(locks::list_locks)
+        .service(locks::add_lock)
+        .service(locks::show_lock)
+        .service(locks::change_lock)
+        .service(locks::renew_claim)
+        .service(locks::retire_lock)
+        .service(enrolments::enrol)
+        .service(unlock::unlock_door)
+        .service(unlock::lock_door)
+        .service(unlock::show_attempt)
+        .service(grants::list_grants)
+        .service(grants::give)
+        .service(grants::show_grant)
+        .service(grants::revoke)
+        .service(access_log::list_entries)
+        .service(access_log::export::export)
         .service(service::health)
         .service(service::readiness)
         .service(service::jwks)

@@ -35,6 +35,14 @@ struct Problem {
     parameter: Option<String>,
     /// `not-found`: the kind of thing.
     what: Option<String>,
+    /// `access-refused`: why, as far as you may know.
+    reason: Option<String>,
+    /// `access-refused`: when it opens by itself.
+    opens_at: Option<String>,
+    /// `access-refused`, `lock-offline`: the attempt that stands in the log.
+    attempt_id: Option<String>,
+    /// `lock-offline`: the ways in that still work.
+    ways_in: Option<Vec<String>>,
     /// `malformed-body`: where reading stopped.
     line: Option<u64>,
     /// `malformed-body`: where reading stopped.
@@ -58,6 +66,10 @@ struct Problem {
         (name = "invitations", description = "Bringing people in"),
         (name = "members", description = "Who belongs to an organization"),
         (name = "places", description = "Properties and units"),
+        (name = "locks", description = "Doors and their locks"),
+        (name = "unlock", description = "Asking for a door"),
+        (name = "grants", description = "Giving access and taking it back"),
+        (name = "access log", description = "What happened, and who did it"),
         (name = "service", description = "The service itself"),
     )
 )]

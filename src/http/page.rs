@@ -13,7 +13,6 @@ use crate::domain::page::{Page, PageRequest};
 
 /// Which page of a list.
 #[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// How many items at most.

@@ -4,8 +4,12 @@
 use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::domain::access_log::Kind;
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
@@ -21,6 +25,59 @@ fn id(prefix: &str) -> ObjectBuilder {
 
 fn secret() -> ObjectBuilder {
     text().pattern(Some("^[A-Za-z0-9_-]{43}$"))
+}
+
+fn public_key() -> ObjectBuilder {
+    let coordinate = || text().pattern(Some("^[A-Za-z0-9_-]{43}$"));
+    ["kty", "crv", "x", "y"].into_iter().fold(
+        ObjectBuilder::new()
+            .property("kty", text().enum_values(Some(["EC"])))
+            .property("crv", text().enum_values(Some(["P-256"])))
+            .property("x", coordinate())
+            .property("y", coordinate()),
+        ObjectBuilder::required,
+    )
+}
+
+fn receiver() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .property("person_id", PersonId::schema())
+        .property("email", Email::schema())
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .min_properties(Some(1))
+        .max_properties(Some(1))
+}
+
+fn schedule() -> ObjectBuilder {
+    let day = text().enum_values(Some(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]));
+    let time = |pattern| text().pattern(Some(pattern));
+    let window = ["days", "from", "to"].into_iter().fold(
+        ObjectBuilder::new()
+            .property(
+                "days",
+                ArrayBuilder::new()
+                    .items(day)
+                    .min_items(Some(1))
+                    .max_items(Some(7))
+                    .unique_items(true),
+            )
+            .property("from", time("^([01][0-9]|2[0-3]):[0-5][0-9]$"))
+            .property("to", time("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"))
+            .additional_properties(Some(AdditionalProperties::FreeForm(false))),
+        ObjectBuilder::required,
+    );
+    let date = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)));
+    ObjectBuilder::new()
+        .property(
+            "weekly",
+            ArrayBuilder::new().items(window).min_items(Some(1)).max_items(Some(50)),
+        )
+        .required("weekly")
+        .property(
+            "except",
+            ArrayBuilder::new().items(date).max_items(Some(366)).unique_items(true),
+        )
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
 macro_rules! texts {
@@ -48,6 +105,9 @@ texts! {
     InvitationId = id("invitation"), "An invitation.";
     PropertyId = id("property"), "A property.";
     UnitId = id("unit"), "A unit of a property.";
+    LockId = id("lock"), "A lock.";
+    GrantId = id("grant"), "A grant.";
+    AttemptId = id("attempt"), "An attempt.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";
     TimeZone = text().examples(["Europe/Vienna"]), "The name of an IANA time zone.";
@@ -60,6 +120,18 @@ texts! {
     PlaceName = line(64, "Top 3"), "The name of a property, a unit or a door, on one line.";
     Address = line(200, "Hauptstraße 1, 1010 Wien"), "A postal address, on one line.";
     Secret = secret(), "A secret: a token, or the fragment of a link.";
+    ProductName = line(64, "bench"), "A product's name or version, on one line.";
+    LockKind = text().enum_values(Some(["controller"])), "How a lock verifies tokens.";
+    LockState = text().enum_values(Some(["unclaimed", "enrolled", "retired"])), "Where a lock is in its life.";
+    Action = text().enum_values(Some(["unlock", "lock"])), "A movement of the bolt.";
+    AttemptStatus = text().enum_values(Some(["pending", "confirmed", "refused", "expired", "failed"])),
+        "Where an attempt stands.";
+    Way = text().enum_values(Some(["app", "offline", "pin"])), "A way in; `app` is the only one yet.";
+    Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
+    EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
+    Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
+    Receiver = receiver(), "Who gets access: a member, or whoever has an e-mail address.";
+    PublicKey = public_key(), "A P-256 public key (RFC 7517).";
     Role = text().enum_values(Some(["owner", "manager", "tenant", "guest"])),
         "What a person is in an organization.";
 }

@@ -1,0 +1,278 @@
+//! Giving access and taking it back.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get, post};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::auth::Manager;
+use super::invitations::Invited;
+use super::json::Json;
+use super::page::{List, Paging};
+use super::path::Id;
+use super::problem::Problem;
+use super::query::Query;
+use super::{Service, schema};
+use crate::app::grants::To;
+use crate::domain::account::Email;
+use crate::domain::grant::{self, GrantState, Holder, NewGrant, Way};
+use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
+use crate::domain::lock::{self, LockState};
+use crate::domain::schedule::Schedule;
+use crate::domain::time::Timestamp;
+
+/// Access to give.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Give {
+    /// The doors, all of one organization.
+    #[schema(value_type = Vec<schema::LockId>, min_items = 1, max_items = 50)]
+    lock_ids: Vec<LockId>,
+    #[schema(value_type = schema::Receiver)]
+    to: Receiver,
+    #[schema(value_type = schema::Time)]
+    starts_at: Timestamp,
+    /// The end, exclusive; left out for none.
+    #[schema(value_type = Option<schema::Time>)]
+    ends_at: Option<Timestamp>,
+    /// When within that, by the clock of the property; left out for always.
+    #[schema(value_type = Option<schema::Schedule>)]
+    schedule: Option<Schedule>,
+    /// How many openings; left out for any number.
+    #[schema(minimum = 1, maximum = 1000)]
+    uses: Option<u32>,
+    /// The ways in; `app` is the only one yet.
+    #[schema(value_type = Option<Vec<schema::Way>>)]
+    ways: Option<Vec<Way>>,
+    /// Whether its holder may pass it on; not yet.
+    delegable: Option<bool>,
+}
+
+/// To whom.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Receiver {
+    /// A member of the organization.
+    PersonId(PersonId),
+    /// Whoever has this address; somebody who is no member is invited as a guest.
+    Email(Email),
+}
+
+/// Somebody's access to some locks.
+#[derive(Serialize, ToSchema)]
+struct Grant {
+    #[schema(value_type = schema::GrantId)]
+    id: GrantId,
+    #[schema(value_type = schema::OrganizationId)]
+    organization_id: OrganizationId,
+    #[schema(value_type = Vec<schema::LockId>)]
+    lock_ids: Vec<LockId>,
+    /// Who holds it; `null` while an invitation waits to be accepted.
+    #[schema(value_type = Option<schema::PersonId>, required = true)]
+    person_id: Option<PersonId>,
+    /// The invitation that it waits for.
+    #[schema(value_type = Option<schema::InvitationId>, required = true)]
+    invitation_id: Option<InvitationId>,
+    #[schema(value_type = schema::PersonId)]
+    given_by: PersonId,
+    #[schema(value_type = schema::Time)]
+    created_at: Timestamp,
+    #[schema(value_type = schema::Time)]
+    starts_at: Timestamp,
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    ends_at: Option<Timestamp>,
+    #[schema(value_type = Option<schema::Schedule>, required = true)]
+    schedule: Option<Schedule>,
+    /// How many openings it allows; `null` for any number.
+    #[schema(required = true)]
+    uses: Option<u32>,
+    /// How many of them are taken.
+    #[schema(required = true)]
+    uses_taken: Option<u32>,
+    #[schema(value_type = Vec<schema::Way>)]
+    ways: Vec<Way>,
+    /// When it was taken back; `null` while it stands.
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    revoked_at: Option<Timestamp>,
+    #[schema(value_type = Option<schema::PersonId>, required = true)]
+    revoked_by: Option<PersonId>,
+}
+
+impl From<grant::Grant> for Grant {
+    fn from(grant: grant::Grant) -> Self {
+        let (person_id, invitation_id) = match grant.holder {
+            Holder::Person(person) => (Some(person), None),
+            Holder::Invited(invitation) => (None, Some(invitation)),
+        };
+        let (revoked_at, revoked_by) = match grant.state {
+            GrantState::Active => (None, None),
+            GrantState::Revoked { at, by } => (Some(at), Some(by)),
+        };
+        let terms = grant.terms;
+        Self {
+            id: grant.id,
+            organization_id: grant.organization,
+            lock_ids: terms.locks,
+            person_id,
+            invitation_id,
+            given_by: grant.given_by,
+            created_at: grant.created_at,
+            starts_at: terms.starts_at,
+            ends_at: terms.ends_at,
+            schedule: terms.schedule,
+            uses: terms.uses.map(|uses| uses.limit()),
+            uses_taken: terms.uses.map(|uses| uses.taken()),
+            ways: vec![Way::App],
+            revoked_at,
+            revoked_by,
+        }
+    }
+}
+
+/// A grant that was given, with the invitation that its holder has to accept where they are no member yet.
+#[derive(Serialize, ToSchema)]
+struct GivenGrant {
+    #[serde(flatten)]
+    grant: Grant,
+    #[schema(required = true)]
+    invitation: Option<Invited>,
+}
+
+/// A grant, and what its locks know of it.
+#[derive(Serialize, ToSchema)]
+struct ProvisionedGrant {
+    #[serde(flatten)]
+    grant: Grant,
+    locks: Vec<Provisioning>,
+}
+
+/// Whether a grant works at one lock.
+#[derive(Serialize, ToSchema)]
+struct Provisioning {
+    #[schema(value_type = schema::LockId)]
+    lock_id: LockId,
+    /// `ready`: the backend decides at every request, the lock need not know. `not-in-service`: the lock is not claimed
+    /// yet, retired, or set apart.
+    status: &'static str,
+}
+
+impl From<lock::Lock> for Provisioning {
+    fn from(lock: lock::Lock) -> Self {
+        let is_ready = lock.state == LockState::Enrolled && !lock.quarantined;
+        Self {
+            lock_id: lock.id,
+            status: if is_ready { "ready" } else { "not-in-service" },
+        }
+    }
+}
+
+/// A grant that was taken back.
+#[derive(Serialize, ToSchema)]
+struct Revoked {
+    /// No bolt moves by it after this time.
+    #[schema(value_type = schema::Time)]
+    effective_no_later_than: Timestamp,
+}
+
+/// Which grants.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct GrantFilter {
+    /// Only those that name this lock.
+    #[param(value_type = schema::LockId, required = false)]
+    lock_id: Option<LockId>,
+    /// Only those that this person holds.
+    #[param(value_type = schema::PersonId, required = false)]
+    person_id: Option<PersonId>,
+}
+
+/// The grants that the caller manages
+#[utoipa::path(
+    tag = "grants",
+    params(GrantFilter, Paging),
+    responses((status = 200, description = "A page of grants", body = List<Grant>), (status = 403))
+)]
+#[get("/v1/grants")]
+pub(super) async fn list_grants(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Query(filter): Query<GrantFilter>,
+    Query(paging): Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = service
+        .app
+        .grants(&who, filter.lock_id, filter.person_id, paging.request()?)
+        .await?;
+    Ok(HttpResponse::Ok().json(List::of(page, Grant::from)))
+}
+
+/// Give access
+#[utoipa::path(
+    tag = "grants",
+    responses(
+        (status = 201, description = "Given", body = GivenGrant),
+        (status = 403), (status = 404), (status = 409),
+    )
+)]
+#[post("/v1/grants")]
+pub(super) async fn give(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Json(give): Json<Give>,
+) -> Result<HttpResponse, Problem> {
+    let to = match give.to {
+        Receiver::PersonId(person) => To::Person(person),
+        Receiver::Email(email) => To::Email(email),
+    };
+    let new = NewGrant {
+        locks: give.lock_ids,
+        starts_at: give.starts_at,
+        ends_at: give.ends_at,
+        schedule: give.schedule,
+        uses: give.uses,
+        ways: give.ways,
+        delegable: give.delegable,
+    };
+    let given = service.app.give(&who, new, to).await?;
+    Ok(HttpResponse::Created().json(GivenGrant {
+        grant: given.grant.into(),
+        invitation: given.invitation.map(Invited::from),
+    }))
+}
+
+/// One grant, and whether it works at each of its locks
+#[utoipa::path(
+    tag = "grants",
+    params(("grant_id" = schema::GrantId, Path)),
+    responses((status = 200, description = "The grant", body = ProvisionedGrant), (status = 403))
+)]
+#[get("/v1/grants/{grant_id}")]
+pub(super) async fn show_grant(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Id(id): Id<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let (grant, locks) = service.app.grant(&who, id).await?;
+    Ok(HttpResponse::Ok().json(ProvisionedGrant {
+        grant: grant.into(),
+        locks: locks.into_iter().map(Provisioning::from).collect(),
+    }))
+}
+
+/// Take a grant back
+#[utoipa::path(
+    tag = "grants",
+    params(("grant_id" = schema::GrantId, Path)),
+    responses((status = 200, description = "Taken back", body = Revoked), (status = 403))
+)]
+#[post("/v1/grants/{grant_id}/revoke")]
+pub(super) async fn revoke(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Id(id): Id<GrantId>,
+) -> Result<HttpResponse, Problem> {
+    let revocation = service.app.revoke(&who, id).await?;
+    Ok(HttpResponse::Ok().json(Revoked {
+        effective_no_later_than: revocation.effective_no_later_than,
+    }))
+}
