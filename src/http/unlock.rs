@@ -14,7 +14,7 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::Actor;
-use crate::app::unlock::{Asked, LONGEST_WAIT_MS, USUAL_WAIT_MS};
+use crate::app::unlock::{Asked, LONGEST_WAIT_MS};
 use crate::domain::attempt::{self, Action, AttemptStatus};
 use crate::domain::ids::{AttemptId, LockId, PersonId};
 use crate::domain::time::Timestamp;
@@ -24,21 +24,14 @@ use crate::domain::unlock::ToldRefusal;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Wait {
-    /// In milliseconds.
-    #[serde(default)]
-    #[schema(value_type = u64, required = false, minimum = 0, maximum = 15000, default = 8000)]
-    wait_ms: WaitMs,
+    /// In milliseconds; 8000 where the operator has not set another and it is left out.
+    #[schema(value_type = Option<u64>, minimum = 0, maximum = 15000)]
+    wait_ms: Option<WaitMs>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "u64")]
 struct WaitMs(u64);
-
-impl Default for WaitMs {
-    fn default() -> Self {
-        Self(USUAL_WAIT_MS)
-    }
-}
 
 impl TryFrom<u64> for WaitMs {
     type Error = String;
@@ -155,7 +148,10 @@ async fn ask(
     action: Action,
     wait: Wait,
 ) -> Result<HttpResponse, Problem> {
-    let wait = Duration::from_millis(wait.wait_ms.0);
+    let wait = match wait.wait_ms {
+        Some(WaitMs(ms)) => Duration::from_millis(ms),
+        None => service.app.usual_wait(),
+    };
     match service.app.ask(who, lock, action, wait).await? {
         Asked::Sent(attempt) => {
             let attempt = Attempt::from(attempt);
@@ -213,9 +209,10 @@ mod tests {
     #[test]
     fn a_wait_has_its_bounds() {
         for (body, ms) in [
-            ("{}", Some(8000)),
-            (r#"{"wait_ms":0}"#, Some(0)),
-            (r#"{"wait_ms":15000}"#, Some(15000)),
+            ("{}", Some(None)),
+            (r#"{"wait_ms":null}"#, Some(None)),
+            (r#"{"wait_ms":0}"#, Some(Some(0))),
+            (r#"{"wait_ms":15000}"#, Some(Some(15000))),
             (r#"{"wait_ms":15001}"#, None),
             (r#"{"wait_ms":-1}"#, None),
             (r#"{"wait_ms":"5"}"#, None),
@@ -223,7 +220,7 @@ mod tests {
             (r#"{"wait":1}"#, None),
         ] {
             let wait: Option<Wait> = serde_json::from_str(body).ok();
-            assert_eq!(wait.map(|wait| wait.wait_ms.0), ms, "{body}");
+            assert_eq!(wait.map(|wait| wait.wait_ms.map(|wait| wait.0)), ms, "{body}");
         }
     }
 }
