@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use doorward::config::Config;
 
-// mod demo;
+mod demo;
 mod landlord;
 mod serve;
 
@@ -23,8 +23,8 @@ pub struct Doorward {
 enum Command {
     /// Run the backend.
     Serve(serve::Serve),
-    // Run everything on this machine, with a landlord, a tenant, a guest and two locks to try it on.
-    // Demo(demo::Demo),
+    /// Run everything on this machine, with a landlord, a tenant, a guest and two locks to try it on.
+    Demo(demo::Demo),
     /// Bring the database up to date and stop.
     Migrate(serve::Serve),
     /// Landlords.
@@ -52,7 +52,7 @@ fn start(command: Command) -> Outcome {
     let outcome = runtime.block_on(async {
         match command {
             Command::Serve(serve) => serve.run().await,
-            // demo
+            Command::Demo(demo) => demo.run().await,
             Command::Migrate(serve) => serve.migrate().await,
             Command::Landlord { command } => command.run().await,
         }

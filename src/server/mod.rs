@@ -1,6 +1,8 @@
 //! Composition root: opens, wires, starts, stops.
 
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -64,6 +66,7 @@ pub struct Server {
     http: SocketAddr,
     metrics: Option<SocketAddr>,
     broker_address: BrokerAddress,
+    link: Option<Arc<Link>>,
     broker: Option<Broker>,
     web: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     timers: JoinSet<()>,
@@ -78,10 +81,7 @@ impl Server {
     pub async fn start(config: &Config, sources: Sources) -> Result<Self, StartError> {
         let Sources { clock, random } = sources;
         let now = clock.now();
-        std::fs::create_dir_all(&config.state_dir).map_err(|source| StartError::StateFolder {
-            path: config.state_dir.clone(),
-            source,
-        })?;
+        make_state_folder(config)?;
         let db = open_database(config).await?;
         let issuer = installation::open(&db, config.issuer()).await?;
         let keys = Arc::new(KeyStore::open(&config.keys_dir(), now)?);
@@ -112,10 +112,12 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let shared_db = db.clone();
         // The link hands in what locks say, and the use cases send through the link: each holds the other.
+        let mut link = None;
         let app = Arc::new_cyclic(|app: &Weak<App>| {
             let inbox = Arc::new(LockInbox::new(Weak::clone(app)));
-            let link = Link::start(link_options, inbox, sessions, Arc::clone(&random));
-            let relay: Arc<dyn Relay> = Arc::new(link);
+            let started = Arc::new(Link::start(link_options, inbox, sessions, Arc::clone(&random)));
+            let relay: Arc<dyn Relay> = Arc::clone(&started) as _;
+            link = Some(started);
             let parts = Parts {
                 db: shared_db,
                 clock,
@@ -152,6 +154,7 @@ impl Server {
             http,
             metrics,
             broker_address: found.for_locks,
+            link,
             broker: found.broker,
             web: running,
             timers,
@@ -197,14 +200,27 @@ impl Server {
         }
         self.stop.cancel();
         self.timers.join_all().await;
-        // The last holder of the link; dropped, it says goodbye to the broker.
-        drop(self.app);
+        if let Some(link) = self.link {
+            link.stop().await;
+        }
         if let Some(broker) = self.broker {
             broker.stop().await;
         }
         self.db.close().await;
         tracing::info!("Doorward has stopped");
     }
+}
+
+/// Makes the state folder where there is none, for this account alone.
+fn make_state_folder(config: &Config) -> Result<(), StartError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&config.state_dir)
+        .map_err(|source| StartError::StateFolder {
+            path: config.state_dir.clone(),
+            source,
+        })
 }
 
 /// What the use cases need to know of the configuration.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Sources, StartError, installation, open_database, settings};
+use super::{Sources, StartError, installation, make_state_folder, open_database, settings};
 use crate::app::{App, BrokerAddress, Metrics, Parts};
 use crate::config::Config;
 use crate::crypto::keys::KeyStore;
@@ -37,10 +37,7 @@ impl Relay for NoRelay {
 /// [`StartError`]; with SQLite also where the backend is running.
 pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db), StartError> {
     let Sources { clock, random } = sources;
-    std::fs::create_dir_all(&config.state_dir).map_err(|source| StartError::StateFolder {
-        path: config.state_dir.clone(),
-        source,
-    })?;
+    make_state_folder(config)?;
     let db = open_database(config).await?;
     let issuer = installation::open(&db, config.issuer()).await?;
     let parts = Parts {
