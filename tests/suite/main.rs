@@ -8,7 +8,9 @@
     reason = "a test fails by panicking, and its name says what it is for"
 )]
 
+mod api;
 mod brokers;
 mod dependencies;
 mod fixtures;
 mod store;
+mod world;

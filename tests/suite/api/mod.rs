@@ -1,0 +1,3 @@
+//! The REST surface from outside, on both databases.
+
+mod story;

@@ -1,0 +1,133 @@
+//! Requests as any client makes them.
+
+use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
+
+use super::Answer;
+
+/// The way to the server. Clones are the same one, and stay right when the server starts again elsewhere.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    address: Arc<Mutex<SocketAddr>>,
+}
+
+impl Http {
+    pub(super) fn to(address: SocketAddr) -> Self {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap();
+        Self {
+            client,
+            address: Arc::new(Mutex::new(address)),
+        }
+    }
+
+    pub(super) fn move_to(&self, address: SocketAddr) {
+        *self.address.lock().unwrap() = address;
+    }
+
+    /// Where the server is: `http://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// The server's socket.
+    pub fn address(&self) -> SocketAddr {
+        *self.address.lock().unwrap()
+    }
+
+    /// A request with this method; sent when it is awaited.
+    pub fn request(&self, method: &str, path: &str) -> Request {
+        let method: Method = method.parse().unwrap();
+        let line = format!("{method} {path}");
+        let builder = self.client.request(method, format!("{}{path}", self.base_url()));
+        Request { line, builder }
+    }
+
+    /// `GET`.
+    pub fn get(&self, path: &str) -> Request {
+        self.request("GET", path)
+    }
+
+    /// `POST`, without a body so far.
+    pub fn post(&self, path: &str) -> Request {
+        self.request("POST", path)
+    }
+
+    /// `PATCH`, without a body so far.
+    pub fn patch(&self, path: &str) -> Request {
+        self.request("PATCH", path)
+    }
+
+    /// `DELETE`.
+    pub fn delete(&self, path: &str) -> Request {
+        self.request("DELETE", path)
+    }
+}
+
+/// A request that is sent when it is awaited.
+pub struct Request {
+    line: String,
+    builder: reqwest::RequestBuilder,
+}
+
+impl Request {
+    /// With this access token.
+    pub fn bearer(self, token: &str) -> Self {
+        self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
+    }
+
+    /// With this body.
+    pub fn json(self, body: Value) -> Self {
+        self.body("application/json", body.to_string())
+    }
+
+    /// With this body, right or wrong.
+    pub fn body(mut self, media_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        self.builder = self.builder.header(CONTENT_TYPE, media_type).body(body);
+        self
+    }
+
+    /// With this header too.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// As if it came through the reverse proxy on this machine from a client at `address`.
+    pub fn from_address(self, address: &str) -> Self {
+        self.header("X-Forwarded-For", address)
+    }
+
+    /// With this `Idempotency-Key`.
+    pub fn idempotency_key(self, key: &str) -> Self {
+        self.header("Idempotency-Key", key)
+    }
+}
+
+impl IntoFuture for Request {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { line, builder } = self;
+            let response = builder.send().await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = response
+                .text()
+                .await
+                .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            Answer::new(line, status, headers, text)
+        })
+    }
+}

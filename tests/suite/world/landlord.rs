@@ -1,0 +1,154 @@
+//! Landlords and managers: who runs houses, doors and people.
+
+use std::ops::Deref;
+
+use serde_json::{Value, json};
+
+use super::{Door, HandClock, Person, Request};
+use doorward::domain::time::Clock as _;
+
+/// Somebody who manages an organization.
+pub struct Landlord {
+    person: Person,
+    /// Their organization.
+    pub organization: String,
+    clock: HandClock,
+}
+
+impl Deref for Landlord {
+    type Target = Person;
+
+    fn deref(&self) -> &Person {
+        &self.person
+    }
+}
+
+/// A property.
+pub struct Property {
+    /// Which.
+    pub id: String,
+}
+
+/// A unit of a property.
+pub struct Unit {
+    /// Which.
+    pub id: String,
+    /// In which property.
+    pub property: String,
+}
+
+impl Landlord {
+    pub(super) fn new(person: Person, organization: String, clock: HandClock) -> Self {
+        Self {
+            person,
+            organization,
+            clock,
+        }
+    }
+
+    /// Adds a property in this time zone.
+    pub async fn add_property(&self, zone: &str) -> Property {
+        let property = json!({
+            "organization_id": self.organization,
+            "name": "Linden Street 4",
+            "address": "Linden Street 4, Vienna",
+            "time_zone": zone,
+        });
+        let answer = self.post("/v1/properties").json(property).await;
+        let id = answer.text_of("id");
+        answer.expect(201);
+        Property { id }
+    }
+
+    /// Adds a unit.
+    pub async fn add_unit(&self, property: &Property, name: &str) -> Unit {
+        let path = format!("/v1/properties/{}/units", property.id);
+        let id = self.post(&path).json(json!({ "name": name })).await.text_of("id");
+        Unit {
+            id,
+            property: property.id.clone(),
+        }
+    }
+
+    /// Adds the lock of a shared door.
+    pub async fn add_lock(&self, property: &Property, name: &str) -> Door {
+        self.add_door(json!({ "property_id": property.id, "name": name, "kind": "controller" }))
+            .await
+    }
+
+    /// Adds the lock of a unit's own door.
+    pub async fn add_lock_of(&self, unit: &Unit, name: &str) -> Door {
+        let lock = json!({ "property_id": unit.property, "unit_id": unit.id, "name": name, "kind": "controller" });
+        self.add_door(lock).await
+    }
+
+    async fn add_door(&self, lock: Value) -> Door {
+        let added = self.post("/v1/locks").json(lock).await.expect(201);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Door::new(
+            text(&added["id"]),
+            text(&added["claim"]["code"]),
+            self.http.clone(),
+            self.clock.clone(),
+        )
+    }
+
+    /// Invites somebody: `{role: …}` or `{tenancy: {…}}`. The answer holds the link.
+    pub fn invite(&self, email: &str, mut offer: Value) -> Request {
+        offer["organization_id"] = self.organization.clone().into();
+        offer["email"] = email.into();
+        self.post("/v1/invitations").json(offer)
+    }
+
+    /// Brings somebody in who accepts at once.
+    async fn bring_in(&self, name: &str, offer: Value) -> Person {
+        let email = format!("{name}@people.example");
+        let link = self.invite(&email, offer).await.text_of("secret_link");
+        Person::accept(&self.http, name, &email, &link).await
+    }
+
+    /// A tenant who lives in the unit from now on.
+    pub async fn tenant(&self, name: &str, unit: &Unit) -> Person {
+        let tenancy = json!({ "unit_id": unit.id, "starts_at": self.clock.now().to_string() });
+        self.bring_in(name, json!({ "tenancy": tenancy })).await
+    }
+
+    /// A guest, who may open nothing yet.
+    pub async fn guest(&self, name: &str) -> Person {
+        self.bring_in(name, json!({ "role": "guest" })).await
+    }
+
+    /// A manager of the same organization.
+    pub async fn manager(&self, name: &str) -> Landlord {
+        let person = self.bring_in(name, json!({ "role": "manager" })).await;
+        Self::new(person, self.organization.clone(), self.clock.clone())
+    }
+
+    /// Gives somebody access to a door from now on, by these further terms; the answer is the grant.
+    pub async fn grant(&self, to: &Person, door: &Door, terms: Value) -> Value {
+        self.give(&[door], json!({ "person_id": to.id }), terms)
+            .await
+            .expect(201)
+    }
+
+    /// Asks for a grant from now on; `terms` go over that.
+    pub fn give(&self, doors: &[&Door], to: Value, terms: Value) -> Request {
+        let doors: Vec<&str> = doors.iter().map(|door| door.id.as_str()).collect();
+        let mut grant = json!({ "lock_ids": doors, "to": to, "starts_at": self.clock.now().to_string() });
+        for (name, value) in terms.as_object().unwrap() {
+            grant[name] = value.clone();
+        }
+        self.post("/v1/grants").json(grant)
+    }
+
+    /// Takes a grant back; the answer says by when.
+    pub async fn revoke(&self, grant: &Value) -> Value {
+        let id = grant["id"].as_str().unwrap();
+        self.post(&format!("/v1/grants/{id}/revoke")).await.expect(200)
+    }
+
+    /// The access log, the newest entries first.
+    pub async fn log(&self) -> Vec<Value> {
+        self.list("/v1/access-log?limit=200").await
+    }
+}
