@@ -22,6 +22,7 @@ pub mod enrolment;
 mod error;
 pub mod grants;
 pub mod housekeeping;
+pub mod idempotency;
 pub mod invitations;
 pub mod lock_messages;
 pub mod locks;

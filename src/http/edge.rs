@@ -16,7 +16,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::json::Body;
 use super::problem::Problem;
-use super::{Service, auth, query};
+use super::{Service, auth, idempotency, query};
 use crate::app::metrics::RequestLabels;
 use crate::domain::time::Timestamp;
 
@@ -83,18 +83,27 @@ async fn walk(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     match prepare(service, route, &mut req).await {
-        Ok(()) => Ok(next.call(req).await?.map_into_boxed_body()),
+        Ok(Passage::Once) => idempotency::once(service, req, next).await,
+        Ok(Passage::Any) => Ok(next.call(req).await?.map_into_boxed_body()),
         Err(problem) => Ok(req.error_response(problem)),
     }
 }
 
+/// How a request goes on to its handler.
+enum Passage {
+    /// Once under its `Idempotency-Key`.
+    Once,
+    /// As often as it comes.
+    Any,
+}
+
 /// Reads the body, checks the query, lets the caller in.
-async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut ServiceRequest) -> Result<(), Problem> {
+async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut ServiceRequest) -> Result<Passage, Problem> {
     // Read even where no handler wants it: what is left unread would cost the connection.
     let body = read_body(req).await?;
     req.extensions_mut().insert(Body(body));
     let Some(operations) = route.and_then(|route| service.operations.at(route)) else {
-        return Ok(());
+        return Ok(Passage::Any);
     };
     let Some(operation) = operations.get(req.method().as_str()) else {
         let allowed: Vec<&str> = operations.keys().map(String::as_str).collect();
@@ -103,7 +112,8 @@ async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut Service
     if operation.protected {
         auth::admit(req.request()).await?;
     }
-    query::check_names(req.query_string(), &operation.query)
+    query::check_names(req.query_string(), &operation.query)?;
+    Ok(if operation.once { Passage::Once } else { Passage::Any })
 }
 
 async fn read_body(req: &mut ServiceRequest) -> Result<Bytes, Problem> {

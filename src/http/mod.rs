@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod enrolments;
 mod grants;
+mod idempotency;
 mod invitations;
 mod json;
 pub mod limits;

@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use actix_web::http::Method;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation as Described, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation as Described, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::openapi::{Ref, RefOr};
+use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_actix_web::OpenApiFactory as _;
 
 use super::problem;
+use crate::app::idempotency::RequestKey;
 
 /// What went wrong (RFC 9457). Some types have more members, which their descriptions name.
 #[derive(ToSchema)]
@@ -86,8 +87,14 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     document.paths.merge(scope.paths());
-    for item in document.paths.paths.values_mut() {
-        for (_, operation) in described_mut(item) {
+    for (route, item) in &mut document.paths.paths {
+        for (method, operation) in described_mut(item) {
+            if method == Method::POST && is_protected(operation) && !route.starts_with("/v1/auth/") {
+                operation
+                    .parameters
+                    .get_or_insert_default()
+                    .push(idempotency_key().into());
+            }
             complete(operation);
         }
     }
@@ -115,6 +122,9 @@ fn complete(operation: &mut Described) {
     if operation.request_body.is_some() {
         statuses.extend([415, 422]);
     }
+    if is_once(operation) {
+        statuses.extend([409, 422]);
+    }
     if parameters(operation).any(|(place, _)| place == ParameterIn::Path) {
         statuses.push(404);
     }
@@ -134,18 +144,35 @@ fn complete(operation: &mut Described) {
     }
 }
 
+fn idempotency_key() -> Parameter {
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(RequestKey::LONGEST))
+        .pattern(Some("^[ -~]+$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "The same request under the same key is carried out once and answered the same for 24 hours",
+        ))
+        .schema(Some(key))
+        .build()
+}
+
 /// The problem that stands behind a status, described by `said` where the handler says something.
 fn refusal(status: &str, said: &str) -> Response {
     let usual = match status {
-        "400" => "`malformed-body`, `invalid-query`, `invalid-cursor`",
+        "400" => "`malformed-body`, `invalid-query`, `invalid-cursor`, `invalid-idempotency-key`",
         "401" => "`unauthenticated`, `wrong-credentials`",
         "403" => "`forbidden`",
         "404" => "`not-found`: no such thing, or none that you may know of",
         "408" => "`slow-body`",
-        "409" => "The present state does not allow it; the `type` says why",
+        "409" => "The present state does not allow it, or the Idempotency-Key is in use; the `type` says why",
         "413" => "`body-too-large`",
         "415" => "`unsupported-media-type`",
-        "422" => "`invalid-field`, with the field's path",
+        "422" => "`invalid-field`, with the field's path; `idempotency-key-reused`",
         "429" => "`throttled`",
         "503" => "`busy`, `store-unavailable`, `relay-away`, `clock-behind`",
         _ => "`internal`, with the id under which the log knows more",
@@ -174,6 +201,11 @@ fn is_protected(operation: &Described) -> bool {
     operation.security.is_none()
 }
 
+/// Whether the operation takes an `Idempotency-Key`.
+fn is_once(operation: &Described) -> bool {
+    parameters(operation).any(|(place, _)| place == ParameterIn::Header)
+}
+
 fn parameters(operation: &Described) -> impl Iterator<Item = (ParameterIn, &str)> {
     operation
         .parameters
@@ -190,6 +222,8 @@ fn parameters(operation: &Described) -> impl Iterator<Item = (ParameterIn, &str)
 pub(super) struct Operation {
     /// Whether somebody must be signed in.
     pub protected: bool,
+    /// Whether it takes an `Idempotency-Key`.
+    pub once: bool,
     /// The names of its query's parameters.
     pub query: BTreeSet<String>,
 }
@@ -208,8 +242,12 @@ impl Operations {
                     .filter(|(place, _)| *place == ParameterIn::Query)
                     .map(|(_, name)| name.to_owned())
                     .collect();
-                let protected = is_protected(operation);
-                (method.as_str().to_owned(), Operation { protected, query })
+                let operation = Operation {
+                    protected: is_protected(operation),
+                    once: is_once(operation),
+                    query,
+                };
+                (method.as_str().to_owned(), operation)
             });
             (route.clone(), operations.collect())
         });
