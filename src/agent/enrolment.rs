@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::controller;
-use doorward_lock::keys;
+use doorward_lock::{keys, wire};
 use hyper::StatusCode;
 use p256::ecdsa::SigningKey;
 use rustls::ClientConfig;
@@ -29,6 +29,9 @@ const PATH: &str = "/v1/enrolments";
 /// How often the backend is asked, where an earlier request cannot have reached it or was put off.
 const TRIES: u32 = 4;
 
+/// The wait before the second try; it doubles with every further one.
+const FIRST_WAIT: Duration = Duration::from_secs(2);
+
 /// The longest that a backend may put a lock off before the lock gives up.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
@@ -39,7 +42,7 @@ pub const FIRMWARE: &str = env!("CARGO_PKG_VERSION");
 #[derive(Serialize)]
 struct Ask<'a> {
     claim_code: &'a str,
-    public_key: &'a PublicKey,
+    public_key: wire::Jwk<'a>,
     model: &'a str,
     firmware: &'a str,
     proof: &'a str,
@@ -156,13 +159,23 @@ pub async fn enrol(
     model: &str,
     random: &dyn Random,
 ) -> Result<Enrolled, EnrolError> {
+    enrol_patiently(server, claim_code, model, random, FIRST_WAIT).await
+}
+
+/// As [`enrol`], with another first wait.
+pub(super) async fn enrol_patiently(
+    server: &Server,
+    claim_code: &str,
+    model: &str,
+    random: &dyn Random,
+    first_wait: Duration,
+) -> Result<Enrolled, EnrolError> {
     let claim_code = claim_code.trim();
     let key = new_key(random);
     let body = request(&key, claim_code, model)?;
-    let mut tries = 1;
+    let (mut tries, mut wait) = (1, first_wait);
     let answer = loop {
-        let wait = Duration::from_secs(1 << tries);
-        match server.post(PATH, body.to_string()).await {
+        match server.post(PATH, body.clone()).await {
             Ok(answer) => match put_off(&answer, wait) {
                 Some(wait) if tries < TRIES => tokio::time::sleep(wait).await,
                 _ => break answer,
@@ -179,37 +192,25 @@ pub async fn enrol(
             Err(unanswered) => return Err(no_answer(server, unanswered)),
         }
         tries += 1;
+        wait *= 2;
     };
-    let welcome = welcome(&answer)?;
-    let enrolled = Enrolled {
-        welcome,
-        key,
-        model: model.to_owned(),
-        firmware: FIRMWARE.to_owned(),
-    };
-    enrolled.check()?;
-    Ok(enrolled)
+    Enrolled::new(welcome(&answer)?, key, model)
 }
 
-fn request(key: &SigningKey, claim_code: &str, model: &str) -> Result<Zeroizing<String>, EnrolError> {
+fn request(key: &SigningKey, claim_code: &str, model: &str) -> Result<String, EnrolError> {
     if model.is_empty() || model.len() > controller::MAX_MODEL {
         return Err(EnrolError::BadModel);
     }
     let proof = controller::enrolment_proof(key, claim_code, model, FIRMWARE).map_err(|_| EnrolError::BadModel)?;
-    let public = keys::PublicKey::from_key(*key.verifying_key());
-    let (x, y) = public.coordinates();
-    let public_key =
-        PublicKey::from_jwk(&keys::jwk(&x, &y)).map_err(|error| EnrolError::BadWelcome(error.to_string()))?;
+    let (x, y) = keys::PublicKey::from_key(*key.verifying_key()).coordinates();
     let ask = Ask {
         claim_code,
-        public_key: &public_key,
+        public_key: keys::jwk(&x, &y),
         model,
         firmware: FIRMWARE,
         proof: &proof,
     };
-    serde_json::to_string(&ask)
-        .map(Zeroizing::new)
-        .map_err(|error| EnrolError::BadWelcome(error.to_string()))
+    serde_json::to_string(&ask).map_err(|_| EnrolError::BadModel)
 }
 
 /// How long to wait before asking again, where the backend says that it has done nothing yet.
@@ -328,7 +329,7 @@ impl Enrolled {
         let Some(enrolment) = self.for_controller() else {
             return bad("a text in it is too long");
         };
-        let address = doorward_lock::wire::Address {
+        let address = wire::Address {
             iss: &enrolment.iss,
             org: &enrolment.org,
             aud: &enrolment.lock,

@@ -3,10 +3,12 @@
 
 pub mod backend_address;
 pub mod bolt;
+pub mod command;
 pub mod controller;
 pub mod counter;
 pub mod dice;
 pub mod enrolment;
+pub mod simulate;
 pub mod state_folder;
 pub mod storage;
 

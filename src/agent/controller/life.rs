@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_lock::controller::{Input, Outcome};
 use doorward_lock::journal;
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::bolt::{Bolt, Movement};
@@ -18,6 +18,9 @@ use super::{End, Order, View};
 
 /// How often the controller is told that time has passed.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a movement may go on when the lock is told to stop.
+const LAST_MOVEMENT: Duration = Duration::from_secs(5);
 
 /// A lock from its start to its end.
 pub(super) struct Life<S> {
@@ -66,7 +69,7 @@ impl<S: Medium> Life<S> {
                 _ = ticks.tick() => Next::Ticked,
             };
             let end = match next {
-                Next::Stop => Some(End::Stopped),
+                Next::Stop => Some(self.finish().await),
                 Next::Heard(news) => self.hear(news).await,
                 Next::Moved(outcome) => {
                     self.movement = None;
@@ -83,6 +86,19 @@ impl<S: Medium> Life<S> {
                 return end;
             }
             self.show();
+        }
+    }
+
+    /// Lets the movement under way come to its end, which is written down now and told after the next start.
+    async fn finish(&mut self) -> End {
+        if self.movement.is_some()
+            && let Ok(outcome) = timeout(LAST_MOVEMENT, ended(&mut self.movement)).await
+        {
+            self.tell(Told::Input(Input::Moved(outcome)))
+                .await
+                .unwrap_or(End::Stopped)
+        } else {
+            End::Stopped
         }
     }
 

@@ -117,6 +117,7 @@ pub struct ReferenceLock {
     view: watch::Receiver<View>,
     stop: CancellationToken,
     task: JoinHandle<End>,
+    end: Option<End>,
     _stop_when_dropped: DropGuard,
 }
 
@@ -179,6 +180,7 @@ impl ReferenceLock {
             orders,
             view,
             task,
+            end: None,
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
         })
@@ -233,11 +235,15 @@ impl ReferenceLock {
 
     /// Waits until the lock ends by itself.
     pub async fn ended(&mut self) -> End {
-        (&mut self.task).await.unwrap_or(End::Stopped)
+        if let Some(end) = self.end {
+            return end;
+        }
+        let end = (&mut self.task).await.unwrap_or(End::Stopped);
+        *self.end.insert(end)
     }
 
-    /// Says `offline`, disconnects and ends. A movement under way is given up, and reported as interrupted at the next
-    /// start.
+    /// Says `offline`, disconnects and ends. A movement under way may come to its end first, for five seconds; past that
+    /// it is given up, and reported as interrupted at the next start.
     pub async fn stop(mut self) -> End {
         self.stop.cancel();
         self.ended().await

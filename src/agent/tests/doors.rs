@@ -227,3 +227,23 @@ async fn a_lock_goes_on_from_its_folder() {
         pairs(&[("attempt", "ok"), ("locked", "ok")])
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_told_to_stop_ends_its_movement_first() {
+    let backend = Backend::start().await;
+    let site = Site::new(&backend);
+    site.bolt.hold();
+    let lock = site.start().await;
+    backend.until("the time", lock.id(), |known| known.has_time).await;
+    let jti = backend.ask(lock.id(), Action::Unlock).await;
+    backend.until_told(lock.id(), "attempt", &jti).await;
+    let stopping = tokio::spawn(lock.stop());
+    site.bolt.let_go(Outcome::Arrived);
+    assert_eq!(stopping.await.unwrap(), End::Stopped);
+    let lock = site.start().await;
+    backend.until_told(lock.id(), "unlocked", &jti).await;
+    assert_eq!(
+        backend.story(lock.id(), &jti),
+        pairs(&[("attempt", "ok"), ("unlocked", "ok")])
+    );
+}

@@ -2,6 +2,11 @@
 
 mod backend;
 mod bolts;
+mod commands;
 mod doors;
+mod enrolments;
+mod folders;
+mod front_door;
 mod power;
+mod simulations;
 mod site;

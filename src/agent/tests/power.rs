@@ -55,3 +55,36 @@ async fn a_loss_of_power_between_two_writes_moves_nothing_twice_and_nothing_unwr
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_of_power_while_starting_leaves_a_lock_that_starts() {
+    let backend = Backend::start().await;
+    for starts_before in [0, 1] {
+        for write in 1..=3 {
+            for last_is_stored in [false, true] {
+                let site = Site::new(&backend);
+                for _ in 0..starts_before {
+                    site.start().await.stop().await;
+                }
+                site.storage.cut_power_at(write, last_is_stored);
+                // The first start has three writes, a later one has two.
+                if let Ok(lock) = site.try_start().await {
+                    lock.stop().await;
+                }
+                site.storage.power_on();
+                let lock = site.start().await;
+                shows(&lock, "everything acknowledged", |view| {
+                    view.acknowledged == view.events
+                })
+                .await;
+                let story = backend.story(lock.id(), "auto");
+                assert_eq!(
+                    story.first().map(|(kind, _)| kind.as_str()),
+                    Some("claimed"),
+                    "{story:?}"
+                );
+                lock.stop().await;
+            }
+        }
+    }
+}

@@ -1,15 +1,14 @@
 //! What a lock knows of a backend: a broker that lets it in, somebody who signs, verifies and acknowledges.
 
-use std::collections::HashMap;
+mod office;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorward_lock::wire::{Ack, Action, Address, Event, Hello, LockTime, MAX_TOKEN_SECONDS, Time, Unlock, VERSION};
-use tokio::sync::Notify;
+use doorward_lock::wire::{Action, Address, LockTime, MAX_TOKEN_SECONDS, Release, Unlock, VERSION};
 
 use crate::agent::enrolment::{BrokerAccess, Enrolled, Welcome, new_key};
 use crate::crypto::authority::Authority;
@@ -17,14 +16,15 @@ use crate::crypto::keys::KeyStore;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::random::{OsRandom, Random as _};
 use crate::crypto::tls::{ServerIdentity, Source};
-use crate::crypto::tokens::{LockKey, Said};
+use crate::crypto::tokens::LockKey;
 use crate::domain::ids::LockId;
-use crate::domain::relay::{Credentials, FromLock, Inbox, NotStored, Principal, Relay as _, Unavailable};
+use crate::domain::relay::{Credentials, Relay as _};
 use crate::domain::time::Timestamp;
 use crate::mqtt::address::BrokerAddress;
 use crate::mqtt::broker::{Broker, BrokerOptions, Limits};
 use crate::mqtt::link::{Link, LinkOptions};
 use crate::mqtt::topics::Topics;
+use office::{Book, Keys, Known, Office, Told};
 
 pub const ISS: &str = "https://doorward.example";
 pub const ORG: &str = "org_0190a000000070008000000000000001";
@@ -43,51 +43,6 @@ pub fn now() -> Timestamp {
 
 fn now_s() -> u64 {
     u64::try_from(now().as_seconds()).unwrap()
-}
-
-/// An event as the backend has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    pub chain: String,
-    pub seq: u64,
-    pub kind: String,
-    /// The `jti` of the token that caused it, or else how it came about.
-    pub cause: String,
-    pub result: String,
-    pub boot: u32,
-    hash: String,
-    prev: String,
-}
-
-/// What the backend knows of one lock.
-#[derive(Debug, Default)]
-pub struct Known {
-    /// Events by `seq`: each once, never two of one `seq`.
-    pub events: Vec<Told>,
-    pub hellos: u32,
-    pub boot: u32,
-    pub mono: u64,
-    pub has_time: bool,
-}
-
-struct Keys {
-    keys: KeyStore,
-    locks: Mutex<HashMap<LockId, LockKey>>,
-}
-
-/// Everything that came in, and who is told that something did.
-#[derive(Default)]
-struct Book {
-    locks: Mutex<HashMap<LockId, Known>>,
-    changed: Notify,
-}
-
-struct Office {
-    keys: Keys,
-    book: Book,
-    link: Mutex<Option<Arc<Link>>>,
-    acknowledges: AtomicBool,
-    knows_time: AtomicBool,
 }
 
 pub struct Backend {
@@ -114,7 +69,7 @@ impl Backend {
             acknowledges: AtomicBool::new(true),
             knows_time: AtomicBool::new(true),
         });
-        let broker = open_broker(&office, &authority, 0);
+        let broker = open_broker(&office, &authority);
         let plain = broker.plain()[0];
         let link = Link::start(
             LinkOptions {
@@ -150,16 +105,24 @@ impl Backend {
 
     /// A lock that has just enrolled.
     pub fn enrol(&self) -> Enrolled {
-        let lock = LockId::from_bits(u128::from(self.next_lock.fetch_add(1, Ordering::Relaxed)));
         let key = new_key(&OsRandom);
+        let (x, y) = doorward_lock::keys::PublicKey::from_key(*key.verifying_key()).coordinates();
+        let public = PublicKey::from_jwk(&doorward_lock::keys::jwk(&x, &y)).unwrap();
+        Enrolled::new(self.welcome(&public), key, "bench").unwrap()
+    }
+
+    /// What a new lock with this key is given.
+    pub fn welcome(&self, public: &PublicKey) -> Welcome {
+        let lock = LockId::from_bits(u128::from(self.next_lock.fetch_add(1, Ordering::Relaxed)));
+        let verifier = LockKey::of_lock(&lock, public).unwrap();
+        self.office.keys.locks.lock().unwrap().insert(lock.clone(), verifier);
         let keys = &self.office.keys.keys;
         let address = Address {
             iss: ISS,
             org: ORG,
             aud: lock.as_str(),
         };
-        let welcome = Welcome {
-            lock_id: lock.clone(),
+        Welcome {
             iss: ISS.to_owned(),
             org: ORG.to_owned(),
             root_key: keys.root().public().clone(),
@@ -174,13 +137,35 @@ impl Backend {
                 password: format!("password of {lock}"),
                 topic_root: "doorward/v1".to_owned(),
             },
+            lock_id: lock,
+        }
+    }
+
+    /// Who issued the certificates, as PEM.
+    pub fn authority_pem(&self) -> &str {
+        self.authority.pem()
+    }
+
+    /// A certificate for `localhost`.
+    pub fn identity(&self) -> Arc<ServerIdentity> {
+        identity(&self.authority)
+    }
+
+    /// Lets the lock go.
+    pub async fn release(&self, lock: &LockId) -> String {
+        let jti = URL_SAFE_NO_PAD.encode(OsRandom.bits().to_be_bytes());
+        let iat = now_s();
+        let claims = Release {
+            iss: ISS,
+            org: ORG,
+            aud: lock.as_str(),
+            iat,
+            exp: iat + 60,
+            jti: &jti,
         };
-        let enrolled = Enrolled::new(welcome, key, "bench").unwrap();
-        let (x, y) = enrolled.public_key().coordinates();
-        let public = PublicKey::from_jwk(&doorward_lock::keys::jwk(&x, &y)).unwrap();
-        let verifier = LockKey::of_lock(&lock, &public).unwrap();
-        self.office.keys.locks.lock().unwrap().insert(lock, verifier);
-        enrolled
+        let release = self.office.keys.keys.sign_release(&claims).unwrap();
+        self.send(lock, &release).await;
+        jti
     }
 
     /// Whether events are acknowledged as they come.
@@ -301,124 +286,26 @@ fn topics() -> Topics {
     Topics::new("doorward/v1").unwrap()
 }
 
-fn open_broker(office: &Arc<Office>, authority: &Arc<Authority>, tls_port: u16) -> Broker {
-    let identity = ServerIdentity::new(
-        Source::Issued {
-            authority: Arc::clone(authority),
-            names: vec!["localhost".to_owned()],
-        },
-        now(),
-    )
-    .unwrap();
+fn identity(authority: &Arc<Authority>) -> Arc<ServerIdentity> {
+    let source = Source::Issued {
+        authority: Arc::clone(authority),
+        names: vec!["localhost".to_owned()],
+    };
+    ServerIdentity::new(source, now()).unwrap()
+}
+
+fn open_broker(office: &Arc<Office>, authority: &Arc<Authority>) -> Broker {
     let options = BrokerOptions {
         plain: vec!["127.0.0.1:0".parse().unwrap()],
         tls: Some((
-            format!("127.0.0.1:{tls_port}").parse().unwrap(),
-            identity.server_config().unwrap(),
+            "127.0.0.1:0".parse().unwrap(),
+            identity(authority).server_config().unwrap(),
         )),
         topics: topics(),
         limits: Limits::default(),
     };
     let credentials: Arc<dyn Credentials> = Arc::<Office>::clone(office);
     Broker::start(options, credentials).unwrap()
-}
-
-#[async_trait]
-impl Credentials for Office {
-    async fn authenticate(&self, user: &str, password: &[u8]) -> Result<Option<Principal>, Unavailable> {
-        if user == NODE {
-            let node = user.to_owned();
-            return Ok((password == b"backend").then_some(Principal::Backend { node }));
-        }
-        let lock: Option<LockId> = user.parse().ok();
-        let is_ours = |lock: &LockId| {
-            self.keys.locks.lock().unwrap().contains_key(lock) && password == format!("password of {lock}").as_bytes()
-        };
-        Ok(lock.filter(is_ours).map(Principal::Lock))
-    }
-}
-
-#[async_trait]
-impl Inbox for Office {
-    async fn receive(&self, message: FromLock) -> Result<(), NotStored> {
-        let FromLock::Up { lock, payload } = message else {
-            return Ok(());
-        };
-        let key = self.keys.locks.lock().unwrap()[&lock].clone();
-        let signed = key.open(&payload).expect("a lock signs what it says");
-        let answer = match signed.claims().expect("a lock's claims are whole") {
-            Said::Event(event) => self.event(&lock, &event, &signed.hash()),
-            Said::Hello(hello) => self.hello(&lock, &hello),
-        };
-        if let Some(answer) = answer {
-            let link = self.link.lock().unwrap().clone();
-            if let Some(link) = link {
-                // A lock that is gone says it all again when it comes back.
-                let _ = link.send(&lock, answer, SOON).await;
-            }
-        }
-        self.book.changed.notify_waiters();
-        Ok(())
-    }
-}
-
-impl Office {
-    fn event(&self, lock: &LockId, event: &Event<'_>, hash: &[u8; 32]) -> Option<String> {
-        use doorward_lock::wire::Cause;
-        let told = Told {
-            chain: event.chain.to_owned(),
-            seq: event.seq,
-            kind: event.kind.to_owned(),
-            cause: match event.cause {
-                Cause::Jti(jti) => jti.to_owned(),
-                Cause::Manual => "manual".to_owned(),
-                Cause::Auto => "auto".to_owned(),
-                other => format!("{other:?}"),
-            },
-            result: event.result.to_owned(),
-            boot: event.boot,
-            hash: URL_SAFE_NO_PAD.encode(hash),
-            prev: event.prev.to_owned(),
-        };
-        let head = told.hash.clone();
-        let mut locks = self.book.locks.lock().unwrap();
-        let known = locks.entry(lock.clone()).or_default();
-        match known.events.iter().find(|known| known.seq == told.seq) {
-            Some(before) => assert_eq!(*before, told, "a fork"),
-            None => known.events.push(told),
-        }
-        let is_whole = (0..=event.seq).all(|seq| known.events.iter().any(|told| told.seq == seq));
-        if !is_whole || !self.acknowledges.load(Ordering::Relaxed) {
-            return None;
-        }
-        let ack = Ack {
-            iss: ISS,
-            org: ORG,
-            aud: lock.as_str(),
-            chain: event.chain,
-            seq: event.seq,
-            head: &head,
-        };
-        Some(self.keys.keys.sign_ack(&ack).unwrap())
-    }
-
-    fn hello(&self, lock: &LockId, hello: &Hello<'_>) -> Option<String> {
-        let mut locks = self.book.locks.lock().unwrap();
-        let known = locks.entry(lock.clone()).or_default();
-        known.hellos += 1;
-        known.boot = hello.boot;
-        known.mono = hello.mono;
-        let nonce = hello.nonce.filter(|_| self.knows_time.load(Ordering::Relaxed))?;
-        known.has_time = true;
-        let time = Time {
-            iss: ISS,
-            org: ORG,
-            aud: lock.as_str(),
-            nonce,
-            t: now_s(),
-        };
-        Some(self.keys.keys.sign_time(&time).unwrap())
-    }
 }
 
 /// Returns as soon as `is_so` says yes, which must be soon.

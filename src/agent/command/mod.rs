@@ -1,0 +1,153 @@
+//! `doorward lock run` and `doorward lock simulate`: what a person types, and what it does.
+
+mod run;
+mod simulate;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use tokio_util::sync::CancellationToken;
+
+use crate::mqtt::address::BadAuthority;
+
+use super::backend_address::TrustError;
+use super::controller::StartError;
+use super::enrolment::EnrolError;
+use super::simulate::SimulationError;
+use super::state_folder::StateFolderError;
+
+pub use run::{RunArgs, run};
+pub use simulate::{SimulateArgs, simulate};
+
+/// Locks on this computer.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Run one lock: enrol it with a claim code, then verify commands and move its bolt.
+    Run(RunArgs),
+    /// Run many simulated locks in one process, with faults.
+    Simulate(SimulateArgs),
+}
+
+/// A command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The first start lacks something.
+    #[error("{0} holds no lock yet: give --server and --claim-code")]
+    NotEnrolled(PathBuf),
+    /// The lock's folder.
+    #[error(transparent)]
+    Folder(#[from] StateFolderError),
+    /// Whom to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The enrolment.
+    #[error(transparent)]
+    Enrol(#[from] EnrolError),
+    /// The broker's certificate.
+    #[error("the lock cannot trust its broker")]
+    Authority(#[from] BadAuthority),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The start of a simulation.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
+    /// The file of claim codes.
+    #[error("{path} cannot be read")]
+    Claims {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not enough claim codes.
+    #[error("{wanted} locks need as many claim codes, and there are {found}")]
+    TooFewClaims {
+        /// How many were asked for.
+        wanted: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Too many connections for one process.
+    #[error("{wanted} locks need more open files than this system allows a process ({allowed}): raise `ulimit -Hn`")]
+    TooManyLocks {
+        /// How many locks were asked for.
+        wanted: usize,
+        /// How many files a process may open.
+        allowed: u64,
+    },
+}
+
+impl LockCommand {
+    /// Does it, until it is done or `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`CommandError`], whose text is for the operator.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), CommandError> {
+        match self {
+            Self::Run(args) => run(args, stop).await,
+            Self::Simulate(args) => simulate(args, stop).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: LockCommand,
+    }
+
+    fn read(line: &str) -> Result<LockCommand, clap::Error> {
+        Line::try_parse_from(line.split(' ')).map(|line| line.command)
+    }
+
+    #[test]
+    fn lines_are_read_or_refused() {
+        for (line, good) in [
+            ("lock run --state /var/lib/door", true),
+            (
+                "lock run --state d --server https://doors.example --claim-code 0A1B2",
+                true,
+            ),
+            ("lock run --state d --on-unlock open --on-lock close", true),
+            ("lock run --state d --on-unlock open", false),
+            (
+                "lock run --state d --server http://doors.example --claim-code 0A1B2",
+                false,
+            ),
+            ("lock run", false),
+            ("lock simulate --count 5 --server http://localhost:1 --claims -", true),
+            (
+                "lock simulate --count 5 --server http://localhost:1 --claims - --lossy 2.5 --offline 10",
+                true,
+            ),
+            (
+                "lock simulate --count 5 --server http://localhost:1 --claims - --lossy 101",
+                false,
+            ),
+            (
+                "lock simulate --count 5 --server http://localhost:1 --claims - --slow 99",
+                false,
+            ),
+        ] {
+            assert_eq!(read(line).is_ok(), good, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_folder_needs_a_claim_code() {
+        let place = tempfile::tempdir().unwrap();
+        let state = place.path().join("door");
+        let Ok(LockCommand::Run(args)) = read(&format!("lock run --state {}", state.display())) else {
+            panic!("the line is good")
+        };
+        let error = run(args, CancellationToken::new()).await.unwrap_err();
+        assert!(matches!(error, CommandError::NotEnrolled(_)), "{error}");
+    }
+}
