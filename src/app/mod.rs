@@ -16,6 +16,7 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::store::{Conn, Db, accounts};
 
 pub mod access_log;
+pub mod attempts;
 pub mod bootstrap;
 pub mod credentials;
 pub mod enrolment;

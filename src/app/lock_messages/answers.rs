@@ -1,0 +1,110 @@
+//! What is said back to locks: acknowledgements, requests to send again, the keyset, the time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use doorward_lock::wire;
+
+use crate::app::{App, Error};
+use crate::domain::ids::{LockId, OrganizationId};
+use crate::store::lock_events::ChainEnd;
+
+/// How long an answer to a lock may take to reach the broker.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Acknowledgements that wait to be sent: the newest of each lock says all that the older ones would.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Acks(Mutex<HashMap<LockId, Ack>>);
+
+/// What an acknowledgement says: everything of the chain up to this number is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Ack {
+    organization: OrganizationId,
+    chain: String,
+    seq: u64,
+    head: String,
+}
+
+impl Ack {
+    /// The acknowledgement of everything up to the chain's end; `None` of an empty chain.
+    pub(super) fn of(organization: &OrganizationId, end: &ChainEnd) -> Option<Self> {
+        let (chain, head) = end.chain.clone().zip(end.head.clone())?;
+        let seq = u64::try_from(end.seq).ok()?;
+        Some(Self {
+            organization: organization.clone(),
+            chain,
+            seq,
+            head,
+        })
+    }
+}
+
+impl Acks {
+    /// Puts it in the place of an older one of the lock.
+    pub(super) fn put(&self, lock: LockId, ack: Ack) {
+        let mut acks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_older = acks
+            .get(&lock)
+            .is_some_and(|newer| newer.chain == ack.chain && newer.seq > ack.seq);
+        if !is_older {
+            acks.insert(lock, ack);
+        }
+    }
+
+    fn take(&self) -> HashMap<LockId, Ack> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A gap in a lock's chain, to be asked for again.
+#[derive(Debug)]
+pub(super) struct Gap {
+    pub(super) chain: String,
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+impl App {
+    /// Sends the acknowledgements that wait; says how many there were. One that is lost is made good by the lock's
+    /// next hello.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where one could not be signed.
+    pub async fn send_acks(&self) -> Result<usize, Error> {
+        let acks = self.acks.take();
+        let count = acks.len();
+        for (lock, ack) in acks {
+            let message = self.keys.sign_ack(&wire::Ack {
+                iss: &self.settings.issuer.name,
+                org: ack.organization.as_str(),
+                aud: lock.as_str(),
+                chain: &ack.chain,
+                seq: ack.seq,
+                head: &ack.head,
+            })?;
+            self.answer(&lock, message).await;
+        }
+        Ok(count)
+    }
+
+    pub(super) async fn ask_again(&self, lock: &LockId, organization: &OrganizationId, gap: &Gap) -> Result<(), Error> {
+        let message = self.keys.sign_resend(&wire::Resend {
+            iss: &self.settings.issuer.name,
+            org: organization.as_str(),
+            aud: lock.as_str(),
+            chain: &gap.chain,
+            from: gap.from,
+            to: gap.to,
+        })?;
+        self.answer(lock, message).await;
+        Ok(())
+    }
+
+    /// Sends an answer that the lock will ask for again if it is lost.
+    pub(super) async fn answer(&self, lock: &LockId, message: String) {
+        if let Err(away) = self.relay.send(lock, message, ANSWER_WITHIN).await {
+            tracing::debug!(lock.id = %lock, error = %away, "an answer to {lock} was not sent");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A lock's event chain: its end moves over what is stored without a gap; gaps and forks are seen here.
+
+use doorward_lock::wire;
+
+use super::answers::Gap;
+use super::events::Verified;
+use crate::app::Error;
+use crate::crypto::tokens::is_hash_of;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::ids::LockId;
+use crate::domain::lock::Lock;
+use crate::domain::time::Timestamp;
+use crate::store::lock_events::{self, ChainEnd, StoredEvent};
+use crate::store::{Conn, StoreError, access_log};
+
+/// Moves the end of the chain over everything that is stored without a gap.
+pub(super) fn advance(
+    conn: &mut Conn,
+    lock: &Lock,
+    mut end: ChainEnd,
+    event: &Verified,
+    now: Timestamp,
+) -> Result<ChainEnd, Error> {
+    if end.chain.as_deref() != Some(event.chain.as_str()) {
+        if event.seq != 0 {
+            // The beginning of a new chain is still to come; until then the end of the old one stands.
+            return Ok(end);
+        }
+        if end.chain.is_some() {
+            // A factory reset: the lock begins anew, and somebody should know.
+            alarm(conn, lock, "factory-reset", now, now)?;
+            lock_events::forget_clocks(conn, &lock.id)?;
+        }
+        end = ChainEnd {
+            chain: Some(event.chain.clone()),
+            seq: -1,
+            head: None,
+        };
+    }
+    let mut next = Some((event.seq, event.prev.clone(), event.stored.hash.clone()));
+    while let Some((seq, prev, hash)) = next.take() {
+        if seq != end.seq + 1 {
+            break;
+        }
+        if !follows(conn, &lock.id, &event.chain, &end, &prev)? {
+            fork(conn, lock, "chain-broken", now)?;
+            break;
+        }
+        end = ChainEnd {
+            seq,
+            head: Some(hash),
+            ..end
+        };
+        if let Some(stored) = lock_events::find(conn, &lock.id, &event.chain, end.seq + 1)? {
+            next = Some((end.seq + 1, previous_of(&stored)?, stored.hash));
+        }
+    }
+    lock_events::set_chain_end(conn, &lock.id, &end)?;
+    Ok(end)
+}
+
+/// Whether `prev` names the event at the end of the chain, in either form of its signature.
+fn follows(conn: &mut Conn, lock: &LockId, chain: &str, end: &ChainEnd, prev: &str) -> Result<bool, Error> {
+    if prev == end.head.as_deref().unwrap_or(wire::NO_PREVIOUS) {
+        return Ok(true);
+    }
+    let last = lock_events::find(conn, lock, chain, end.seq)?;
+    Ok(last.is_some_and(|last| is_hash_of(prev, &last.token)))
+}
+
+/// What a stored event says of the one before it. Its signature was verified when it was stored.
+fn previous_of(stored: &StoredEvent) -> Result<String, Error> {
+    let message = doorward_lock::jws::Message::parse(&stored.token);
+    let event = message.and_then(|message| message.claims::<wire::Event<'_>>().map(|event| event.prev.to_owned()));
+    event.map_err(|refusal| Error::Store(StoreError::corrupt(refusal)))
+}
+
+/// Two histories of one lock: it is set apart and somebody should know.
+pub(super) fn fork(conn: &mut Conn, lock: &Lock, reason: &str, now: Timestamp) -> Result<(), Error> {
+    if lock_events::quarantine(conn, &lock.id, now)? {
+        tracing::warn!(lock.id = %lock.id, reason, "two histories of {} were seen; it is set apart", lock.id);
+        alarm(conn, lock, reason, now, now)?;
+    }
+    Ok(())
+}
+
+/// Writes an alarm into the log.
+pub(super) fn alarm(
+    conn: &mut Conn,
+    lock: &Lock,
+    reason: &str,
+    occurred_at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let entry = NewEntry {
+        reason: Some(reason.to_owned()),
+        ..NewEntry::new(Kind::Alarm, occurred_at)
+    }
+    .about(lock);
+    access_log::append(conn, &lock.organization, &entry, now)?;
+    Ok(())
+}
+
+/// What is missing between the stored end of the chain and an event or a head that the lock has named.
+pub(super) fn missing(end: &ChainEnd, named: Option<(String, u64)>) -> Option<Gap> {
+    let (chain, seq) = named?;
+    let stored = if end.chain.as_deref() == Some(chain.as_str()) {
+        end.seq
+    } else {
+        -1
+    };
+    let from = u64::try_from(stored + 1).ok()?;
+    // The named event itself is stored, or will be sent anyway; only what lies before it is asked for.
+    (seq > from).then(|| Gap {
+        chain,
+        from,
+        to: seq - 1,
+    })
+}

@@ -1,0 +1,270 @@
+//! Events: stored once, written into the log, and the end of the attempt that caused them.
+
+use std::time::Duration;
+
+use doorward_lock::wire::{self, Cause};
+
+use super::answers::{Ack, Gap};
+use super::chain::{advance, alarm, fork, missing};
+use super::{bolt_of, door_of};
+use crate::app::attempts::grant_of;
+use crate::app::{App, Error};
+use crate::crypto::tokens::is_same_statement;
+use crate::domain::access_log::{Kind, NewEntry, Outcome};
+use crate::domain::account::Scope;
+use crate::domain::attempt::{Attempt, AttemptState};
+use crate::domain::ids::{LockId, OrganizationId};
+use crate::domain::lock::Lock;
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
+use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
+use crate::store::{Conn, access_log, attempts, grants, locks};
+
+/// What follows from a message once it is committed.
+#[derive(Debug, Default)]
+struct Followup {
+    ack: Option<Ack>,
+    gap: Option<Gap>,
+    ended: Vec<Attempt>,
+}
+
+/// An event that was verified, without ties to the message that it came in.
+pub(super) struct Verified {
+    pub(super) lock: LockId,
+    pub(super) organization: OrganizationId,
+    pub(super) chain: String,
+    pub(super) seq: i64,
+    pub(super) prev: String,
+    pub(super) stored: StoredEvent,
+    pub(super) kind: String,
+    pub(super) result: String,
+    pub(super) cause: EventCause,
+    pub(super) mono: u64,
+    pub(super) boot: u32,
+    /// The lock's own time, where it trusts its clock.
+    pub(super) wall: Option<Timestamp>,
+    pub(super) seen: Observation,
+}
+
+pub(super) enum EventCause {
+    Jti(String),
+    Other(&'static str),
+    Pass(String),
+    Pin(u16),
+}
+
+impl App {
+    /// Stores an event once and does what follows from it.
+    pub(super) async fn take_event(&self, event: Verified) -> Result<(), Error> {
+        let now = self.now();
+        let lock = event.lock.clone();
+        let organization = event.organization.clone();
+        let followup = self.db.write(move |conn| store_event(conn, event, now)).await?;
+        self.metrics.lock_events.inc();
+        followup.ended.iter().for_each(|attempt| self.ended(attempt));
+        if let Some(ack) = followup.ack {
+            self.acks.put(lock.clone(), ack);
+        }
+        if let Some(gap) = followup.gap {
+            self.ask_again(&lock, &organization, &gap).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The event, without ties to the message that it came in.
+pub(super) fn verified(
+    lock: LockId,
+    organization: OrganizationId,
+    event: &wire::Event<'_>,
+    stored: StoredEvent,
+) -> Verified {
+    Verified {
+        lock,
+        organization,
+        chain: event.chain.to_owned(),
+        // Below 2^53, as the verifier saw to.
+        seq: i64::try_from(event.seq).unwrap_or(i64::MAX),
+        prev: event.prev.to_owned(),
+        stored,
+        kind: event.kind.to_owned(),
+        result: event.result.to_owned(),
+        cause: match event.cause {
+            Cause::Jti(jti) => EventCause::Jti(jti.to_owned()),
+            Cause::Pass(grant) => EventCause::Pass(grant.to_owned()),
+            Cause::Pin(slot) => EventCause::Pin(slot),
+            Cause::Manual => EventCause::Other("manual"),
+            Cause::Key => EventCause::Other("key"),
+            Cause::Auto => EventCause::Other("auto"),
+        },
+        mono: event.mono,
+        boot: event.boot,
+        wall: match (event.clock, event.wall) {
+            (wire::ClockState::Fresh, Some(seconds)) => Some(Timestamp::from_millis(
+                i64::try_from(seconds).unwrap_or(0).saturating_mul(1000),
+            )),
+            _ => None,
+        },
+        seen: Observation {
+            bolt: event.bolt.map(bolt_of),
+            door: event.door.map(door_of),
+            battery: event.battery,
+        },
+    }
+}
+
+/// Stores the event if it is not stored yet, moves the end of the chain, writes the log and ends the attempt.
+fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Followup, Error> {
+    let Some(end) = lock_events::chain_end(conn, &event.lock)? else {
+        return Ok(Followup::default());
+    };
+    let scope = Scope::only(event.organization.clone());
+    let Some(lock) = locks::find(conn, &event.lock, &scope)? else {
+        return Ok(Followup::default());
+    };
+    if let Some(known) = lock_events::find(conn, &event.lock, &event.chain, event.seq)? {
+        if !is_same_statement(&known.token, &event.stored.token) {
+            fork(conn, &lock, "event-fork", now)?;
+            return Ok(Followup::default());
+        }
+        // Again: the acknowledgement was lost, or it named the other form of the signature, which anybody on the way
+        // can make of one. The lock believes only the form that it sent.
+        let is_settled = end.chain.as_deref() == Some(event.chain.as_str()) && event.seq <= end.seq;
+        let received = ChainEnd {
+            chain: Some(event.chain),
+            seq: event.seq,
+            head: Some(event.stored.hash),
+        };
+        let ack = Ack::of(&event.organization, if is_settled { &received } else { &end });
+        return Ok(Followup {
+            ack,
+            ..Followup::default()
+        });
+    }
+    let place = (event.chain.as_str(), event.seq);
+    lock_events::add(conn, &event.lock, place, &event.kind, &event.stored, now)?;
+    let end = advance(conn, &lock, end, &event, now)?;
+    let occurred_at = occurred_at(conn, &event, now)?;
+    let ended = write_down(conn, &lock, &event, occurred_at, now)?;
+    lock_events::report(conn, &event.lock, event.seen, occurred_at.unwrap_or(now))?;
+    let gap = missing(&end, Some((event.chain.clone(), u64::try_from(event.seq).unwrap_or(0))));
+    Ok(Followup {
+        ack: Ack::of(&event.organization, &end),
+        gap,
+        ended: ended.into_iter().collect(),
+    })
+}
+
+/// When the event happened, as well as can be known: by the lock's own trusted clock, or by how long after its last
+/// hello; never in the future. `None` where neither tells.
+fn occurred_at(conn: &mut Conn, event: &Verified, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    if let Some(wall) = event.wall {
+        return Ok(Some(wall.min(now)));
+    }
+    let clocks = lock_events::clocks(conn, &event.lock)?.filter(|clocks| clocks.boot == event.boot);
+    Ok(clocks.map(|clocks| {
+        let at = if event.mono >= clocks.mono {
+            clocks.at + Duration::from_secs(event.mono - clocks.mono)
+        } else {
+            clocks.at - Duration::from_secs(clocks.mono - event.mono)
+        };
+        at.min(now)
+    }))
+}
+
+/// Writes the event into the log, and ends the attempt that caused it. Returns the attempt if that changed it.
+fn write_down(
+    conn: &mut Conn,
+    lock: &Lock,
+    event: &Verified,
+    occurred_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<Attempt>, Error> {
+    let attempt = match &event.cause {
+        EventCause::Jti(jti) => attempts::find_by_jti(conn, &lock.id, jti)?,
+        EventCause::Other(_) | EventCause::Pass(_) | EventCause::Pin(_) => None,
+    };
+    let change = attempt
+        .as_ref()
+        .and_then(|attempt| attempt.on_event(&event.kind, &event.result, now));
+    let is_late = change.as_ref().is_some_and(|change| change.late_report);
+    if let Some(entry) = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now)) {
+        access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+    }
+    let (Some(attempt), Some(change)) = (attempt, change) else {
+        return Ok(None);
+    };
+    let deadline = attempt.command.as_ref().map(|command| command.deadline);
+    let moved = matches!(change.state, AttemptState::Confirmed { .. });
+    if let (true, Some(at), Some(deadline)) = (moved, occurred_at, deadline)
+        && at > deadline
+    {
+        alarm(conn, lock, "moved-after-deadline", at, now)?;
+    }
+    if !attempts::set_state(conn, &attempt.id, attempt.state.status(), &change.state)? {
+        return Ok(None);
+    }
+    let ended = Attempt {
+        state: change.state,
+        ..attempt
+    };
+    if !moved {
+        // The lock itself says that the bolt did not move by this token, and it takes no token twice.
+        give_use_back(conn, &ended)?;
+    }
+    Ok(Some(ended))
+}
+
+/// Gives back the counted use that the attempt holds, if it holds one.
+pub(super) fn give_use_back(conn: &mut Conn, attempt: &Attempt) -> Result<(), Error> {
+    let Some(command) = attempt.command.as_ref().filter(|command| command.takes_use) else {
+        return Ok(());
+    };
+    if let RightSource::Grant(grant) = &command.by {
+        grants::give_use_back(conn, grant)?;
+    }
+    Ok(attempts::set_takes_use(conn, &attempt.id, false)?)
+}
+
+/// What the log says of the event; `None` of what the log has already or what is no event of the door.
+fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred_at: Timestamp) -> Option<NewEntry> {
+    let (kind, outcome) = match event.kind.as_str() {
+        // The request stands in the log; levels and versions are kept as the lock's state.
+        "attempt" | "battery" | "keyset" | "revocations" | "pins" => return None,
+        "unlocked" => (Kind::Unlocked, Outcome::Ok),
+        "locked" => (Kind::Locked, Outcome::Ok),
+        "denied" => (Kind::Denied, Outcome::Refused),
+        "jammed" => (Kind::Jammed, Outcome::Failed),
+        "ajar" | "forced" | "tamper" | "wrong_code_limit" | "overflow" | "reset" => (Kind::Alarm, Outcome::Ok),
+        _ => (Kind::LockEvent, Outcome::Ok),
+    };
+    let reason = match kind {
+        Kind::Unlocked | Kind::Locked => is_late.then(|| "late-report".to_owned()),
+        Kind::Alarm | Kind::LockEvent => Some(event.kind.clone()),
+        _ => Some(event.result.clone()),
+    };
+    let cause = match &event.cause {
+        EventCause::Jti(_) => "app",
+        EventCause::Pass(_) => "pass",
+        EventCause::Pin(_) => "pin",
+        EventCause::Other(word) => word,
+    };
+    let mut detail = serde_json::json!({ "cause": cause, "chain": event.chain, "event_seq": event.seq });
+    match &event.cause {
+        EventCause::Pin(slot) => detail["pin_slot"] = (*slot).into(),
+        EventCause::Pass(grant) => detail["pass_grant"] = grant.clone().into(),
+        EventCause::Jti(_) | EventCause::Other(_) => {}
+    }
+    let by = attempt
+        .and_then(|attempt| attempt.command.as_ref())
+        .map(|command| &command.by);
+    Some(NewEntry {
+        outcome,
+        reason,
+        person: attempt.map(|attempt| attempt.person.clone()),
+        grant: grant_of(by),
+        attempt: attempt.map(|attempt| attempt.id.clone()),
+        detail: Some(detail),
+        ..NewEntry::new(kind, occurred_at)
+    })
+}

@@ -1,0 +1,89 @@
+//! Hellos: what a lock says of itself when it connects and every minute after, and what it lacks.
+
+use doorward_lock::wire;
+
+use super::answers::Ack;
+use super::chain::missing;
+use super::events::give_use_back;
+use super::{bolt_of, door_of};
+use crate::app::{App, Error};
+use crate::domain::ids::{LockId, OrganizationId};
+use crate::domain::lock::LockClock;
+use crate::store::attempts;
+use crate::store::lock_events::{self, Clocks, Observation};
+
+impl App {
+    /// Notes what the lock says of itself and sends what it lacks.
+    pub(super) async fn take_hello(
+        &self,
+        lock: LockId,
+        organization: OrganizationId,
+        hello: &wire::Hello<'_>,
+    ) -> Result<(), Error> {
+        let now = self.now();
+        let clocks = Clocks {
+            at: now,
+            boot: hello.boot,
+            mono: hello.mono,
+            clock: clock_of(hello.clock),
+        };
+        let seen = Observation {
+            bolt: Some(bolt_of(hello.bolt)),
+            door: Some(door_of(hello.door)),
+            battery: hello.battery,
+        };
+        let (id, owner) = (lock.clone(), organization.clone());
+        let (firmware, counter) = (hello.firmware.to_owned(), hello.ctr);
+        let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
+        let (is_news, ack, gap) = self
+            .db
+            .write(move |conn| {
+                if !lock_events::report_hello(conn, &id, &clocks, &firmware)? {
+                    return Ok::<_, Error>((false, None, None));
+                }
+                lock_events::report(conn, &id, seen, now)?;
+                for attempt in attempts::never_accepted(conn, &id, counter, now)? {
+                    give_use_back(conn, &attempt)?;
+                }
+                let Some(end) = lock_events::chain_end(conn, &id)? else {
+                    return Ok((false, None, None));
+                };
+                Ok((true, Ack::of(&owner, &end), missing(&end, head)))
+            })
+            .await?;
+        if !is_news {
+            return Ok(());
+        }
+        if let Some(ack) = ack {
+            self.acks.put(lock.clone(), ack);
+        }
+        if let Some(gap) = gap {
+            self.ask_again(&lock, &organization, &gap).await?;
+        }
+        if hello.keyset < self.settings.issuer.keyset_version {
+            let keyset = self.keyset_for(&lock, &organization)?;
+            self.answer(&lock, keyset).await;
+        }
+        if let Some(nonce) = hello.nonce {
+            let t = u64::try_from(self.now().as_seconds()).unwrap_or(0);
+            let (iss, org, aud) = (self.settings.issuer.name.as_str(), organization.as_str(), lock.as_str());
+            let message = self.keys.sign_time(&wire::Time {
+                iss,
+                org,
+                aud,
+                nonce,
+                t,
+            })?;
+            self.answer(&lock, message).await;
+        }
+        Ok(())
+    }
+}
+
+fn clock_of(clock: wire::ClockState) -> LockClock {
+    match clock {
+        wire::ClockState::Fresh => LockClock::Fresh,
+        wire::ClockState::Stale => LockClock::Stale,
+        wire::ClockState::None => LockClock::None,
+    }
+}

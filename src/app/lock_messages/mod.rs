@@ -1,0 +1,102 @@
+//! What locks say: verified, stored once, acted upon.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::refusal::Refusal;
+use doorward_lock::wire;
+
+use super::metrics::RefusalLabels;
+use super::{App, Error};
+use crate::crypto::public_key::PublicKey;
+use crate::crypto::tokens::{LockKey, Said};
+use crate::domain::ids::LockId;
+use crate::domain::lock::{Bolt, Door};
+use crate::store::lock_events::{self, StoredEvent};
+use crate::store::{StoreError, locks};
+
+mod answers;
+mod chain;
+mod events;
+mod hello;
+
+pub(super) use answers::Acks;
+
+impl App {
+    /// Takes a message from a lock's `up` topic. `Ok` once all that follows from it is committed, or it is known to be
+    /// worthless: not signed by that lock, or not a message.
+    ///
+    /// # Errors
+    /// Those of the database: the message should come again.
+    pub async fn hear(&self, lock: LockId, payload: &[u8]) -> Result<(), Error> {
+        let id = lock.clone();
+        let controller = self
+            .db
+            .read(move |conn| Ok::<_, Error>(locks::find_controller(conn, &id)?))
+            .await?;
+        let Some(controller) = controller else {
+            self.disbelieve(&lock, Refusal::UnknownKey);
+            return Ok(());
+        };
+        let key: PublicKey = serde_json::from_str(&controller.public_key).map_err(StoreError::corrupt)?;
+        let key = LockKey::of_lock(&lock, &key).map_err(StoreError::corrupt)?;
+        let signed = match key.open(payload) {
+            Ok(signed) => signed,
+            Err(refusal) => {
+                self.disbelieve(&lock, refusal);
+                return Ok(());
+            }
+        };
+        match signed.claims() {
+            Ok(Said::Event(event)) => {
+                let stored = StoredEvent {
+                    hash: URL_SAFE_NO_PAD.encode(signed.hash()),
+                    token: signed.compact().to_owned(),
+                };
+                let event = events::verified(lock, controller.organization, &event, stored);
+                self.take_event(event).await
+            }
+            Ok(Said::Hello(hello)) => self.take_hello(lock, controller.organization, &hello).await,
+            Err(refusal) => {
+                self.disbelieve(&lock, refusal);
+                Ok(())
+            }
+        }
+    }
+
+    /// Records that a lock, or its last will, says on its `status` topic that it is there or gone. Nothing proves it;
+    /// no door depends on it, only whether asking is worth while.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn note_status(&self, lock: LockId, online: bool) -> Result<(), Error> {
+        let now = self.now();
+        self.db
+            .write(move |conn| Ok(lock_events::report_online(conn, &lock, online, now)?))
+            .await
+    }
+
+    fn disbelieve(&self, lock: &LockId, refusal: Refusal) {
+        let reason = refusal.as_str();
+        self.metrics
+            .refused_messages
+            .get_or_create(&RefusalLabels { reason })
+            .inc();
+        tracing::debug!(lock.id = %lock, reason, "a message on the topics of {lock} was not believed");
+    }
+}
+
+fn bolt_of(bolt: wire::Bolt) -> Bolt {
+    match bolt {
+        wire::Bolt::Locked => Bolt::Locked,
+        wire::Bolt::Unlocked => Bolt::Unlocked,
+        wire::Bolt::Unknown => Bolt::Unknown,
+    }
+}
+
+fn door_of(door: wire::Door) -> Door {
+    match door {
+        wire::Door::Open => Door::Open,
+        wire::Door::Closed => Door::Closed,
+        wire::Door::Unknown => Door::Unknown,
+    }
+}

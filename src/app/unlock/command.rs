@@ -1,0 +1,75 @@
+//! The signed command: made, and handed to the broker.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::wire;
+
+use crate::app::{App, Error};
+use crate::crypto::digest::digest;
+use crate::domain::attempt::{Action, Attempt, Reason};
+use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::relay::RelayAway;
+use crate::domain::time::Timestamp;
+use crate::store::lock_events::Clocks;
+
+impl App {
+    /// Signs the attempt's token and sends it; says when the broker had it.
+    pub(super) async fn send_command(&self, attempt: &Attempt, clocks: Option<Clocks>) -> Result<Timestamp, Error> {
+        let Some(command) = &attempt.command else {
+            return Err(Error::Internal("sending", "an attempt without a command".into()));
+        };
+        let issuer = &self.settings.issuer;
+        let seconds = |at: Timestamp| u64::try_from(at.as_seconds()).unwrap_or(0);
+        let subject = pseudonym(&attempt.person, &attempt.organization);
+        let right = command.by.to_string();
+        let token = self.keys.sign_unlock(&wire::Unlock {
+            ver: wire::VERSION,
+            iss: &issuer.name,
+            org: attempt.organization.as_str(),
+            aud: attempt.lock.as_str(),
+            sub: &subject,
+            gid: &right,
+            act: match attempt.action {
+                Action::Unlock => wire::Action::Unlock,
+                Action::Lock => wire::Action::Lock,
+            },
+            jti: &command.jti,
+            iat: seconds(attempt.requested_at),
+            exp: seconds(command.deadline),
+            ctr: command.counter,
+            lt: clocks.map(|clocks| lock_time(&clocks, command.deadline)),
+            rev: issuer.revision,
+            node: &self.settings.node,
+        })?;
+        let left = command.deadline.since(self.now());
+        let sent = if left.is_zero() {
+            Err(RelayAway)
+        } else {
+            self.relay.send(&attempt.lock, token, left).await
+        };
+        match sent {
+            Ok(()) => Ok(self.now()),
+            Err(away) => {
+                self.close(&attempt.id, |attempt| attempt.fail(Reason::BROKER_AWAY))
+                    .await?;
+                tracing::warn!(lock.id = %attempt.lock, error = %away, "a command for {} could not be sent", attempt.lock);
+                Err(Error::RelayAway)
+            }
+        }
+    }
+}
+
+/// The person as the lock knows them: the same in every token of one organization, and nothing that leads back to them.
+fn pseudonym(person: &PersonId, organization: &OrganizationId) -> String {
+    let hash = digest(format!("{organization} {person}").as_bytes());
+    URL_SAFE_NO_PAD.encode(&hash[..16])
+}
+
+/// The deadline on the lock's own monotonic clock. The hello that told where it stood took some time to come, so the
+/// lock's clock is a little ahead of this reckoning, and the deadline never late.
+fn lock_time(clocks: &Clocks, deadline: Timestamp) -> wire::LockTime {
+    wire::LockTime {
+        boot: clocks.boot,
+        dl: clocks.mono + deadline.since(clocks.at).as_secs(),
+    }
+}

@@ -1,0 +1,235 @@
+//! The decision on an ask, and its one transaction.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::CLOCK_TOLERANCE;
+use crate::app::attempts::{end, grant_of};
+use crate::app::{Actor, App, Error, What, joined_by};
+use crate::domain::access_log::{Kind, NewEntry, Outcome};
+use crate::domain::account::Scope;
+use crate::domain::attempt::{Action, Attempt, AttemptState, Command, Reason};
+use crate::domain::ids::{AttemptId, LockId};
+use crate::domain::lock::{Lock, LockState};
+use crate::domain::time::{TimeZone, Timestamp};
+use crate::domain::unlock::{Ask, Decision, Refusal, Right, RightSource, ToldRefusal, decide};
+use crate::store::lock_events::Clocks;
+use crate::store::{Conn, access_log, attempts, grants, lock_events, locks, places};
+
+/// What the transaction decided.
+pub(super) enum Decided {
+    /// To be signed and sent.
+    Issued {
+        attempt: Attempt,
+        clocks: Option<Clocks>,
+        superseded: Vec<Attempt>,
+    },
+    Refused(Attempt, ToldRefusal),
+    Unreachable(Attempt, Error),
+    Offline(Attempt),
+}
+
+impl App {
+    /// Decides, and commits the decision with its counter, attempt and log entry.
+    pub(super) async fn decide(
+        &self,
+        who: &Actor,
+        lock: LockId,
+        action: Action,
+        now: Timestamp,
+    ) -> Result<Decided, Error> {
+        let who = who.clone();
+        let id = AttemptId::from_bits(self.id_bits(now));
+        let jti = URL_SAFE_NO_PAD.encode(self.random.bits().to_be_bytes());
+        let deadline = self.deadline(now);
+        let relay_is_up = self.relay.is_up();
+        let generation = u64::from(self.settings.issuer.generation) << 48;
+        self.db
+            .write(move |conn| {
+                let scope = joined_by(conn, &who)?;
+                let lock = locks::find(conn, &lock, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+                refuse_old_clock(conn, &lock, now)?;
+                let zone = zone_of(conn, &lock)?;
+                let rights = grants::rights(conn, &lock, &who.person)?;
+                let attempt = Attempt {
+                    id,
+                    organization: lock.organization.clone(),
+                    lock: lock.id.clone(),
+                    person: who.person.clone(),
+                    action,
+                    requested_at: now,
+                    command: None,
+                    state: AttemptState::Pending,
+                };
+                let ask = Ask {
+                    lock: lock.id.clone(),
+                    action,
+                };
+                let (by, takes_use) = match judge(&ask, &lock, &rights, &zone, now) {
+                    Ok(open) => open,
+                    Err((refusal, nearest)) => return refuse(conn, attempt, &lock, refusal, nearest, now),
+                };
+                if !relay_is_up {
+                    let attempt = fail(conn, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
+                    return Ok(Decided::Unreachable(attempt, Error::RelayAway));
+                }
+                if !lock.is_online(now) {
+                    return fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now).map(Decided::Offline);
+                }
+                // The last uses and revocations of other nodes, which this transaction's reads may not have seen.
+                if !grants::hold(conn, &by, now)? {
+                    return refuse(conn, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
+                }
+                if let (true, RightSource::Grant(grant)) = (takes_use, &by)
+                    && !grants::take_use(conn, grant)?
+                {
+                    return refuse(conn, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
+                }
+                let counter = generation | locks::next_counter(conn, &lock.id, now)?;
+                let command = Command {
+                    by,
+                    takes_use,
+                    jti,
+                    counter,
+                    deadline,
+                    relayed_at: None,
+                };
+                let attempt = Attempt {
+                    command: Some(command),
+                    ..attempt
+                };
+                let superseded = supersede(conn, &attempt, &lock, now)?;
+                attempts::add(conn, &attempt)?;
+                let entry = entry(
+                    &attempt,
+                    &lock,
+                    attempt.command.as_ref().map(|command| &command.by),
+                    now,
+                );
+                access_log::append(conn, &lock.organization, &entry, now)?;
+                let clocks = lock_events::clocks(conn, &lock.id)?;
+                Ok(Decided::Issued {
+                    attempt,
+                    clocks,
+                    superseded,
+                })
+            })
+            .await
+    }
+
+    /// The last instant at which a bolt may move by a token issued at `now`. Tokens count whole seconds and a lock takes
+    /// one until the end of its last; so the last second is not given, and the promise of at most `token_seconds` from
+    /// the decision to the movement holds to the millisecond.
+    fn deadline(&self, now: Timestamp) -> Timestamp {
+        let whole_seconds = self.settings.token_seconds.saturating_sub(1).max(1);
+        Timestamp::from_millis(now.as_seconds() * 1000 + 999) + Duration::from_secs(whole_seconds)
+    }
+}
+
+/// The rights' decision, and then the lock's own state: who has no right learns nothing of the lock.
+pub(super) fn judge(
+    ask: &Ask,
+    lock: &Lock,
+    rights: &[Right],
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<(RightSource, bool), (Refusal, Option<RightSource>)> {
+    let (by, takes_use) = match decide(ask, rights, zone, now) {
+        Decision::Open { by, takes_use } => (by, takes_use),
+        Decision::Refuse { refusal, nearest } => return Err((refusal, nearest)),
+    };
+    match lock.state {
+        LockState::Unclaimed => Err((Refusal::LockNotEnrolled, Some(by))),
+        LockState::Retired => Err((Refusal::LockRetired, Some(by))),
+        LockState::Enrolled if lock.quarantined => Err((Refusal::LockQuarantined, Some(by))),
+        LockState::Enrolled => Ok((by, takes_use)),
+    }
+}
+
+/// A clock that is behind what is on record issues nothing: its deadlines would be wrong.
+fn refuse_old_clock(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+    let last = access_log::last_recorded_at(conn, &lock.organization)?;
+    match last.map(|last| last.since(now)) {
+        Some(behind) if behind > CLOCK_TOLERANCE => Err(Error::ClockBehind { behind }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn zone_of(conn: &mut Conn, lock: &Lock) -> Result<TimeZone, Error> {
+    let scope = Scope::only(lock.organization.clone());
+    let property = places::find_property(conn, &lock.property, &scope)?;
+    Ok(property.ok_or(Error::NotFound(What::Property))?.time_zone)
+}
+
+/// Writes down that the backend refused.
+fn refuse(
+    conn: &mut Conn,
+    attempt: Attempt,
+    lock: &Lock,
+    refusal: Refusal,
+    nearest: Option<RightSource>,
+    now: Timestamp,
+) -> Result<Decided, Error> {
+    let attempt = Attempt {
+        state: AttemptState::Refused(refusal.into()),
+        ..attempt
+    };
+    attempts::add(conn, &attempt)?;
+    let entry = entry(&attempt, lock, nearest.as_ref(), now);
+    access_log::append(conn, &lock.organization, &entry, now)?;
+    Ok(Decided::Refused(attempt, refusal.for_person()))
+}
+
+/// Writes down that the person may and it cannot be sent.
+fn fail(
+    conn: &mut Conn,
+    attempt: Attempt,
+    lock: &Lock,
+    reason: Reason,
+    by: &RightSource,
+    now: Timestamp,
+) -> Result<Attempt, Error> {
+    let attempt = Attempt {
+        state: AttemptState::Failed(reason),
+        ..attempt
+    };
+    attempts::add(conn, &attempt)?;
+    let entry = entry(&attempt, lock, Some(by), now);
+    access_log::append(conn, &lock.organization, &entry, now)?;
+    Ok(attempt)
+}
+
+/// Closes the lock's older commands: the newest counts.
+fn supersede(conn: &mut Conn, newer: &Attempt, lock: &Lock, now: Timestamp) -> Result<Vec<Attempt>, Error> {
+    let mut superseded = Vec::new();
+    for older in attempts::pending_of(conn, &lock.id)? {
+        if let Some(change) = older.superseded_by(newer) {
+            superseded.extend(end(conn, older, change, now)?);
+        }
+    }
+    Ok(superseded)
+}
+
+/// What the log says of an attempt when it is asked.
+fn entry(attempt: &Attempt, lock: &Lock, by: Option<&RightSource>, now: Timestamp) -> NewEntry {
+    let kind = match attempt.action {
+        Action::Unlock => Kind::UnlockRequested,
+        Action::Lock => Kind::LockRequested,
+    };
+    let outcome = match attempt.state {
+        AttemptState::Refused(_) => Outcome::Refused,
+        AttemptState::Failed(_) | AttemptState::Expired => Outcome::Failed,
+        AttemptState::Pending | AttemptState::Confirmed { .. } => Outcome::Ok,
+    };
+    NewEntry {
+        outcome,
+        reason: attempt.state.reason().map(|reason| reason.as_str().to_owned()),
+        person: Some(attempt.person.clone()),
+        grant: grant_of(by),
+        attempt: Some(attempt.id.clone()),
+        ..NewEntry::new(kind, now)
+    }
+    .about(lock)
+}

@@ -1,0 +1,158 @@
+//! The main job: somebody asks for a door, and what becomes of it.
+//!
+//! ```text
+//! one transaction: rights -> decision -> next counter -> attempt + log entry      durable before anything is sent
+//! sign -> send to the lock, never after the deadline -> wait for the lock's verified word
+//! ```
+
+use std::time::Duration;
+
+use self::decision::Decided;
+use super::{Actor, App, Error, joined_by};
+use crate::domain::attempt::{Action, Attempt, Command};
+use crate::domain::ids::LockId;
+use crate::domain::lock::{Lock, LockState};
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::{Ask, Refusal, ToldRefusal};
+use crate::store::{attempts, grants, locks};
+
+mod command;
+mod decision;
+
+/// How far the clock may fall behind the last stored time before nothing is issued any more: clocks of two nodes, or
+/// of one that is being corrected, differ by less.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(2);
+
+/// The longest that a request may wait for the lock's word, in milliseconds.
+pub const LONGEST_WAIT_MS: u64 = 15_000;
+
+/// What is answered to somebody who asked for a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A command was sent. The attempt has ended, or is still pending where the wait ended first.
+    Sent(Attempt),
+    /// The person may not, for the reason that they may know.
+    Refused(Attempt, ToldRefusal),
+    /// The lock is away: nothing was sent.
+    Offline(Attempt),
+}
+
+/// What one may open, now or when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Openable {
+    /// The lock.
+    pub lock: Lock,
+    /// Whether a request would be allowed now.
+    pub is_open: bool,
+    /// What it would be refused with now.
+    pub refusal: Option<ToldRefusal>,
+}
+
+impl App {
+    /// How long a request waits for the lock's word where it does not say.
+    #[must_use]
+    pub fn usual_wait(&self) -> Duration {
+        self.settings.usual_wait
+    }
+
+    /// Asks a lock to move its bolt for the person who calls, and waits up to `wait` for its word.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the lock is of no organization of the person's; [`Error::RelayAway`],
+    /// [`Error::ClockBehind`], and those of the database: then no token was issued.
+    pub async fn ask(&self, who: &Actor, lock: LockId, action: Action, wait: Duration) -> Result<Asked, Error> {
+        let asked_at = self.now();
+        let decided = self.decide(who, lock, action, asked_at).await?;
+        let (attempt, clocks, superseded) = match decided {
+            Decided::Issued {
+                attempt,
+                clocks,
+                superseded,
+            } => (attempt, clocks, superseded),
+            Decided::Refused(attempt, told) => {
+                self.count(&attempt);
+                return Ok(Asked::Refused(attempt, told));
+            }
+            Decided::Offline(attempt) => {
+                self.count(&attempt);
+                return Ok(Asked::Offline(attempt));
+            }
+            Decided::Unreachable(attempt, error) => {
+                self.count(&attempt);
+                return Err(error);
+            }
+        };
+        superseded.iter().for_each(|older| self.ended(older));
+        let mut waiter = self.waiters.wait_for(&attempt.id);
+        let relayed_at = self.send_command(&attempt, clocks).await?;
+        let ended = tokio::time::timeout(wait, waiter.ended()).await;
+        if let Ok(Some(ended)) = ended {
+            return Ok(Asked::Sent(with_relayed(ended, relayed_at)));
+        }
+        // The wait ended first, or another node had the lock's word.
+        let id = attempt.id.clone();
+        let present = self
+            .db
+            .write(move |conn| {
+                attempts::set_relayed(conn, &id, relayed_at)?;
+                Ok::<_, Error>(attempts::find_any(conn, &id)?)
+            })
+            .await?;
+        Ok(Asked::Sent(
+            present.unwrap_or_else(|| with_relayed(attempt, relayed_at)),
+        ))
+    }
+
+    /// The locks that the caller may open, now or later, and when.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn openable(&self, who: &Actor) -> Result<Vec<Openable>, Error> {
+        let (now, who) = (self.now(), who.clone());
+        self.db
+            .read(move |conn| {
+                let scope = joined_by(conn, &who)?;
+                let ids = grants::lock_ids_of(conn, &who.person)?;
+                let mut openable = Vec::new();
+                for lock in locks::with_ids(conn, &ids)? {
+                    if !scope.contains(&lock.organization) || lock.state == LockState::Retired {
+                        continue;
+                    }
+                    let zone = decision::zone_of(conn, &lock)?;
+                    let rights = grants::rights(conn, &lock, &who.person)?;
+                    let ask = Ask {
+                        lock: lock.id.clone(),
+                        action: Action::Unlock,
+                    };
+                    let refusal = decision::judge(&ask, &lock, &rights, &zone, now)
+                        .err()
+                        .map(|(refusal, _)| refusal);
+                    // What has ended for good is not shown; what opens later is.
+                    let is_over = refusal.is_some_and(|refusal| {
+                        matches!(
+                            refusal,
+                            Refusal::GrantExpired | Refusal::GrantRevoked | Refusal::NoAccess
+                        )
+                    });
+                    if !is_over {
+                        let told = refusal.map(|refusal| refusal.for_person());
+                        openable.push(Openable {
+                            lock,
+                            is_open: told.is_none(),
+                            refusal: told,
+                        });
+                    }
+                }
+                Ok(openable)
+            })
+            .await
+    }
+}
+
+fn with_relayed(attempt: Attempt, at: Timestamp) -> Attempt {
+    let command = attempt.command.map(|command| Command {
+        relayed_at: Some(at),
+        ..command
+    });
+    Attempt { command, ..attempt }
+}
