@@ -26,14 +26,14 @@ use super::backend_address::{Answer, Server, Unanswered};
 /// Where locks enrol.
 const PATH: &str = "/v1/enrolments";
 
-/// How often the backend is asked, where an earlier request cannot have reached it or was put off.
+/// How often the backend is asked, where an earlier request cannot have reached it.
 const TRIES: u32 = 4;
 
 /// The wait before the second try; it doubles with every further one.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
-/// The longest that a backend may put a lock off before the lock gives up.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// How long a lock lets itself be put off altogether: a claim code is not good for longer.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// What this program is, to the backend.
 pub const FIRMWARE: &str = env!("CARGO_PKG_VERSION");
@@ -159,25 +159,29 @@ pub async fn enrol(
     model: &str,
     random: &dyn Random,
 ) -> Result<Enrolled, EnrolError> {
-    enrol_patiently(server, claim_code, model, random, FIRST_WAIT).await
+    enrol_patiently(server, claim_code, model, random, FIRST_WAIT, PATIENCE).await
 }
 
-/// As [`enrol`], with another first wait.
+/// As [`enrol`], with other waits.
 pub(super) async fn enrol_patiently(
     server: &Server,
     claim_code: &str,
     model: &str,
     random: &dyn Random,
     first_wait: Duration,
+    patience: Duration,
 ) -> Result<Enrolled, EnrolError> {
     let claim_code = claim_code.trim();
     let key = new_key(random);
     let body = request(&key, claim_code, model)?;
-    let (mut tries, mut wait) = (1, first_wait);
+    let (mut tries, mut wait, mut patience) = (1, first_wait, patience);
     let answer = loop {
         match server.post(PATH, body.clone()).await {
             Ok(answer) => match put_off(&answer, wait) {
-                Some(wait) if tries < TRIES => tokio::time::sleep(wait).await,
+                Some(wait) if wait <= patience => {
+                    patience -= wait;
+                    tokio::time::sleep(wait).await;
+                }
                 _ => break answer,
             },
             Err(Unanswered::NotSent(cause)) if tries < TRIES => {
@@ -214,13 +218,12 @@ fn request(key: &SigningKey, claim_code: &str, model: &str) -> Result<String, En
 }
 
 /// How long to wait before asking again, where the backend says that it has done nothing yet.
-fn put_off(answer: &Answer, otherwise: Duration) -> Option<Duration> {
-    let wait = answer.retry_after.unwrap_or(otherwise);
+fn put_off(answer: &Answer, at_least: Duration) -> Option<Duration> {
     let is_put_off = matches!(
         answer.status,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
     );
-    (is_put_off && wait <= LONGEST_WAIT).then_some(wait)
+    is_put_off.then(|| answer.retry_after.unwrap_or_default().max(at_least))
 }
 
 fn no_answer(server: &Server, unanswered: Unanswered) -> EnrolError {

@@ -15,6 +15,8 @@ use crate::agent::simulate::enrol_all;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::random::{OsRandom, Random as _};
 
+const MS: Duration = Duration::from_millis(1);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_enrols_with_a_code_and_a_proof() {
     let backend = Arc::new(Backend::start().await);
@@ -77,7 +79,8 @@ async fn a_lost_answer_is_not_asked_for_again() {
 async fn who_is_put_off_asks_again_and_gives_up_in_the_end() {
     let put_off: Arc<Clerk> = Arc::new(|_| Some(answer("503 Service Unavailable", "{}")));
     let door = FrontDoor::open(None, put_off).await;
-    let error = enrol(&door.server(), "code", "bench", &OsRandom).await.unwrap_err();
+    let enrolled = enrol_patiently(&door.server(), "code", "bench", &OsRandom, MS, 7 * MS).await;
+    let error = enrolled.unwrap_err();
     assert!(matches!(error, EnrolError::Refused { status: 503, .. }), "{error}");
     assert_eq!(door.asked(), 4);
 }
@@ -86,7 +89,7 @@ async fn who_is_put_off_asks_again_and_gives_up_in_the_end() {
 async fn a_backend_that_is_away_leaves_the_code_good() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let server = Server::new(format!("http://{nobody}").parse().unwrap(), None).unwrap();
-    let enrolled = enrol_patiently(&server, "code", "bench", &OsRandom, Duration::from_millis(1)).await;
+    let enrolled = enrol_patiently(&server, "code", "bench", &OsRandom, MS, MS).await;
     let error = enrolled.unwrap_err();
     assert!(matches!(error, EnrolError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("still good"), "{error}");
