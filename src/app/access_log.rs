@@ -2,11 +2,13 @@
 
 use super::{Actor, App, Error, What, joined_by};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
+use crate::domain::account::PersonName;
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::place::PlaceName;
 pub use crate::store::access_log::Filter;
 use crate::store::access_log::{self, Order};
-use crate::store::{Conn, accounts};
+use crate::store::{Conn, accounts, locks};
 
 /// Whose log is read, and what of it the caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,19 @@ pub struct View {
     pub organization: OrganizationId,
     /// Only entries about this person, where the caller is no manager.
     only_of: Option<PersonId>,
+}
+
+/// An entry with the names that belong to its identifiers, as they are now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// What the person concerned is called.
+    pub person_name: Option<PersonName>,
+    /// What whoever did it is called.
+    pub actor_name: Option<PersonName>,
+    /// What the door is called.
+    pub lock_name: Option<PlaceName>,
 }
 
 impl App {
@@ -36,7 +51,7 @@ impl App {
         view: View,
         filter: Filter,
         page: PageRequest<i64>,
-    ) -> Result<Page<Entry, i64>, Error> {
+    ) -> Result<Page<NamedEntry, i64>, Error> {
         self.db
             .read(move |conn| {
                 let limit = i64::from(page.limit) + 1;
@@ -50,7 +65,7 @@ impl App {
                     page.after,
                     limit,
                 )?;
-                Ok(Page::cut(found, page.limit, |entry| entry.seq))
+                Ok(Page::cut(named(conn, found)?, page.limit, |named| named.entry.seq))
             })
             .await
     }
@@ -74,20 +89,19 @@ impl App {
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn export_log(&self, view: View, filter: Filter, after: i64, most: u16) -> Result<Vec<Entry>, Error> {
+    pub async fn export_log(
+        &self,
+        view: View,
+        filter: Filter,
+        after: i64,
+        most: u16,
+    ) -> Result<Vec<NamedEntry>, Error> {
         self.db
             .read(move |conn| {
                 let (of, limit) = (view.only_of.as_ref(), i64::from(most));
                 let order = Order::OldestFirst;
-                Ok(access_log::entries(
-                    conn,
-                    &view.organization,
-                    &filter,
-                    of,
-                    order,
-                    Some(after),
-                    limit,
-                )?)
+                let found = access_log::entries(conn, &view.organization, &filter, of, order, Some(after), limit)?;
+                named(conn, found)
             })
             .await
     }
@@ -114,4 +128,21 @@ fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> R
     let role = accounts::role(conn, &organization, &who.person)?.ok_or(Error::NotFound(What::Organization))?;
     let only_of = (!role.manages()).then(|| who.person.clone());
     Ok(View { organization, only_of })
+}
+
+/// The entries with the names that belong to them: two look-ups for all of them.
+fn named(conn: &mut Conn, entries: Vec<Entry>) -> Result<Vec<NamedEntry>, Error> {
+    let whats = || entries.iter().map(|entry| &entry.what);
+    let persons: Vec<_> = whats().flat_map(|what| what.person.iter().chain(&what.actor)).collect();
+    let persons = accounts::names(conn, &persons)?;
+    let doors: Vec<_> = whats().filter_map(|what| what.lock.as_ref()).collect();
+    let doors = locks::names(conn, &doors)?;
+    let person_name = |id: &Option<PersonId>| id.as_ref().and_then(|id| persons.get(id)).cloned();
+    let named = entries.into_iter().map(|entry| NamedEntry {
+        person_name: person_name(&entry.what.person),
+        actor_name: person_name(&entry.what.actor),
+        lock_name: entry.what.lock.as_ref().and_then(|id| doors.get(id)).cloned(),
+        entry,
+    });
+    Ok(named.collect())
 }

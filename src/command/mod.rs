@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use doorward::config::Config;
+use doorward::agent::command::LockCommand;
+use doorward::config::{Config, Log};
+use doorward::server::logging;
+use tokio_util::sync::CancellationToken;
 
 mod demo;
 mod landlord;
@@ -32,6 +35,11 @@ enum Command {
         #[command(subcommand)]
         command: landlord::Landlord,
     },
+    /// The lock's side: a reference controller, and a simulator of many.
+    Lock {
+        #[command(subcommand)]
+        command: LockCommand,
+    },
 }
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -55,11 +63,26 @@ fn start(command: Command) -> Outcome {
             Command::Demo(demo) => demo.run().await,
             Command::Migrate(serve) => serve.migrate().await,
             Command::Landlord { command } => command.run().await,
+            Command::Lock { command } => run_lock(command).await,
         }
     });
     // What still blocks (a read from a terminal) must not keep the program.
     runtime.shutdown_background();
     outcome
+}
+
+/// Runs locks until they are done or told to stop.
+async fn run_lock(command: LockCommand) -> Outcome {
+    logging::start(&Log::default())?;
+    let stop = CancellationToken::new();
+    let until = stop.clone();
+    tokio::spawn(async move {
+        // Where signals cannot be heard, the lock runs until it is killed, which it survives.
+        if told_to_stop().await.is_ok() {
+            until.cancel();
+        }
+    });
+    Ok(command.run(stop).await?)
 }
 
 #[allow(
@@ -85,7 +108,7 @@ fn say(line: &str) {
 /// The configuration of `file`, or of the environment alone, with the log started as it says.
 fn configured(file: Option<&Path>) -> Result<Config, Box<dyn Error>> {
     let config = Config::load(file, std::env::vars())?;
-    doorward::server::logging::start(&config.log)?;
+    logging::start(&config.log)?;
     Ok(config)
 }
 

@@ -1,5 +1,7 @@
 //! Organizations, persons and their memberships.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::columns::{parsed, text};
@@ -81,6 +83,17 @@ fn person((id, email, name): PersonRow) -> Result<Person, StoreError> {
 pub fn find_person(conn: &mut Conn, id: &PersonId) -> Result<Option<Person>, StoreError> {
     let row: Option<PersonRow> = persons::table.find(id.as_str()).select(PERSON).first(conn).optional()?;
     row.map(person).transpose()
+}
+
+/// The names of those of the persons that there are.
+pub fn names(conn: &mut Conn, ids: &[&PersonId]) -> Result<HashMap<PersonId, PersonName>, StoreError> {
+    let rows: Vec<(String, String)> = persons::table
+        .filter(persons::id.eq_any(ids.iter().map(|id| id.as_str())))
+        .select((persons::id, persons::name))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, name)| Ok((parsed(&id)?, text(name)?)))
+        .collect()
 }
 
 /// The person with this address and the PHC string of their password.

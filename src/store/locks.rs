@@ -1,5 +1,7 @@
 //! Locks: what landlords say of them, and their enrolment.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::columns::{digest, instant, parsed, parsed_option, text, word};
@@ -8,6 +10,7 @@ use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockState, Observed};
+use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
 #[derive(Queryable, Selectable)]
@@ -137,6 +140,17 @@ pub fn with_ids(conn: &mut Conn, ids: &[LockId]) -> Result<Vec<Lock>, StoreError
         .select((Row::as_select(), ReportRow::as_select()))
         .load(conn)?;
     rows.into_iter().map(lock).collect()
+}
+
+/// The names of those of the locks that there are.
+pub fn names(conn: &mut Conn, ids: &[&LockId]) -> Result<HashMap<LockId, PlaceName>, StoreError> {
+    let rows: Vec<(String, String)> = locks::table
+        .filter(locks::id.eq_any(ids.iter().map(|id| id.as_str())))
+        .select((locks::id, locks::name))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, name)| Ok((parsed(&id)?, text(name)?)))
+        .collect()
 }
 
 /// Writes the lock's name and unit.

@@ -11,8 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{Entry, LogFilter};
 use crate::app::Error;
-use crate::app::access_log::{Filter, View};
-use crate::domain::access_log;
+use crate::app::access_log::{Filter, NamedEntry, View};
 use crate::domain::time::Timestamp;
 use crate::http::Service;
 use crate::http::auth::Anyone;
@@ -61,7 +60,7 @@ impl Format {
         }
     }
 
-    fn write(self, entries: Vec<access_log::Entry>) -> Result<Vec<u8>, Error> {
+    fn write(self, entries: Vec<NamedEntry>) -> Result<Vec<u8>, Error> {
         match self {
             Self::Csv => write_csv(&entries.iter().map(cells).collect::<Vec<_>>()),
             Self::Jsonl => {
@@ -76,7 +75,7 @@ impl Format {
     }
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 17] = [
     "seq",
     "recorded_at",
     "occurred_at",
@@ -86,14 +85,18 @@ const COLUMNS: [&str; 14] = [
     "property_id",
     "unit_id",
     "lock_id",
+    "lock_name",
     "person_id",
+    "person_name",
     "actor_id",
+    "actor_name",
     "grant_id",
     "attempt_id",
     "detail",
 ];
 
-fn cells(entry: &access_log::Entry) -> [String; 14] {
+fn cells(named: &NamedEntry) -> [String; 17] {
+    let entry = &named.entry;
     let what = &entry.what;
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     [
@@ -106,8 +109,11 @@ fn cells(entry: &access_log::Entry) -> [String; 14] {
         text(what.property.as_ref().map(|id| id.as_str())),
         text(what.unit.as_ref().map(|id| id.as_str())),
         text(what.lock.as_ref().map(|id| id.as_str())),
+        text(named.lock_name.as_ref().map(|name| name.as_str())),
         text(what.person.as_ref().map(|id| id.as_str())),
+        text(named.person_name.as_ref().map(|name| name.as_str())),
         text(what.actor.as_ref().map(|id| id.as_str())),
+        text(named.actor_name.as_ref().map(|name| name.as_str())),
         text(what.grant.as_ref().map(|id| id.as_str())),
         text(what.attempt.as_ref().map(|id| id.as_str())),
         what.detail.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -115,7 +121,7 @@ fn cells(entry: &access_log::Entry) -> [String; 14] {
     .map(harmless)
 }
 
-/// A cell that no spreadsheet takes for a formula: reasons and details come from locks, and one that begins like a
+/// A cell that no spreadsheet takes for a formula: names come from people, reasons and details from locks, and one that begins like a
 /// formula gets an apostrophe before it.
 fn harmless(cell: String) -> String {
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -125,7 +131,7 @@ fn harmless(cell: String) -> String {
     }
 }
 
-fn write_csv(rows: &[[String; 14]]) -> Result<Vec<u8>, Error> {
+fn write_csv(rows: &[[String; 17]]) -> Result<Vec<u8>, Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.write_record(row).map_err(failed)?;
@@ -157,11 +163,11 @@ impl Reader {
         }
         let (view, filter) = (self.view.clone(), self.filter.clone());
         let mut entries = self.service.app.export_log(view, filter, self.after, PART).await?;
-        entries.retain(|entry| entry.recorded_at <= self.until);
+        entries.retain(|named| named.entry.recorded_at <= self.until);
         let Some(last) = entries.last() else {
             return Ok(None);
         };
-        self.after = last.seq;
+        self.after = last.entry.seq;
         let part = self.format.write(entries)?;
         Ok(Some((part.into(), self)))
     }
@@ -212,18 +218,24 @@ pub(in crate::http) async fn export(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::access_log::{Kind, NewEntry};
+    use super::{COLUMNS, Format, NamedEntry, Timestamp, cells};
+    use crate::domain::access_log::{Entry, Kind, NewEntry};
+    use crate::domain::account::PersonName;
 
-    fn entry(reason: &str) -> access_log::Entry {
-        access_log::Entry {
-            seq: 1,
-            recorded_at: Timestamp::MIN,
-            what: NewEntry {
-                reason: Some(reason.to_owned()),
-                detail: Some(serde_json::json!({ "model": "a \"b\", c" })),
-                ..NewEntry::new(Kind::Unlocked, Timestamp::MIN)
+    fn entry(reason: &str) -> NamedEntry {
+        NamedEntry {
+            entry: Entry {
+                seq: 1,
+                recorded_at: Timestamp::MIN,
+                what: NewEntry {
+                    reason: Some(reason.to_owned()),
+                    detail: Some(serde_json::json!({ "model": "a \"b\", c" })),
+                    ..NewEntry::new(Kind::Unlocked, Timestamp::MIN)
+                },
             },
+            person_name: PersonName::try_from("=cmd".to_owned()).ok(),
+            actor_name: None,
+            lock_name: None,
         }
     }
 
@@ -241,6 +253,7 @@ mod tests {
         ] {
             assert_eq!(cells(&entry(reason))[5], cell);
         }
+        assert_eq!(cells(&entry("jammed"))[11], "'=cmd");
     }
 
     #[test]
@@ -253,7 +266,7 @@ mod tests {
         let mut reader = csv::Reader::from_reader(csv.as_slice());
         assert_eq!(reader.headers().unwrap(), COLUMNS.as_slice());
         let row = reader.records().next().unwrap().unwrap();
-        assert_eq!((&row[5], &row[13]), ("jammed", r#"{"model":"a \"b\", c"}"#));
+        assert_eq!((&row[5], &row[16]), ("jammed", r#"{"model":"a \"b\", c"}"#));
         let lines = Format::Jsonl.write(vec![entry("jammed"), entry("x")]).unwrap();
         let lines = String::from_utf8(lines).unwrap();
         assert_eq!(lines.lines().count(), 2);

@@ -10,10 +10,12 @@ use super::page::{List, Paging};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::access_log::{Filter, View};
+use crate::app::access_log::{Filter, NamedEntry, View};
 use crate::app::{Actor, Error};
-use crate::domain::access_log::{self, Kind, Outcome};
+use crate::domain::access_log::{Kind, Outcome};
+use crate::domain::account::PersonName;
 use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PropertyId, UnitId};
+use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
 pub(super) mod export;
@@ -42,12 +44,21 @@ pub(super) struct Entry {
     unit_id: Option<UnitId>,
     #[schema(value_type = Option<schema::LockId>, required = true)]
     lock_id: Option<LockId>,
+    /// What its door is called now.
+    #[schema(value_type = Option<String>, required = true)]
+    lock_name: Option<PlaceName>,
     /// The person concerned: who asked at the door, who got or lost access.
     #[schema(value_type = Option<schema::PersonId>, required = true)]
     person_id: Option<PersonId>,
+    /// What that person is called now.
+    #[schema(value_type = Option<String>, required = true)]
+    person_name: Option<PersonName>,
     /// Who did it, where that is somebody else.
     #[schema(value_type = Option<schema::PersonId>, required = true)]
     actor_id: Option<PersonId>,
+    /// What they are called now.
+    #[schema(value_type = Option<String>, required = true)]
+    actor_name: Option<PersonName>,
     #[schema(value_type = Option<schema::GrantId>, required = true)]
     grant_id: Option<GrantId>,
     #[schema(value_type = Option<schema::AttemptId>, required = true)]
@@ -57,8 +68,14 @@ pub(super) struct Entry {
     detail: Option<serde_json::Value>,
 }
 
-impl From<access_log::Entry> for Entry {
-    fn from(entry: access_log::Entry) -> Self {
+impl From<NamedEntry> for Entry {
+    fn from(named: NamedEntry) -> Self {
+        let NamedEntry {
+            entry,
+            person_name,
+            actor_name,
+            lock_name,
+        } = named;
         let what = entry.what;
         Self {
             seq: entry.seq,
@@ -70,8 +87,11 @@ impl From<access_log::Entry> for Entry {
             property_id: what.property,
             unit_id: what.unit,
             lock_id: what.lock,
+            lock_name,
             person_id: what.person,
+            person_name,
             actor_id: what.actor,
+            actor_name,
             grant_id: what.grant,
             attempt_id: what.attempt,
             detail: what.detail,
