@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -66,7 +66,9 @@ pub(super) async fn pass(
         // The request went down with the handler: what is left is an answer without one. The panic hook has logged it.
         Err(_) => {
             tracing::error!(request.id = %id, "the handler of request {id} panicked");
-            return Err(Problem::internal().into());
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            note(&service, &method, route, status, began.elapsed(), &id);
+            return Err(Problem::internal().with("request_id", id).into());
         }
     };
     explain(&mut answer, &id);
@@ -171,6 +173,10 @@ pub(super) async fn no_route() -> Result<HttpResponse, Problem> {
 /// Logs, once, what is behind a problem that is ours, and tells the caller under which id.
 fn explain(answer: &mut ServiceResponse, id: &str) {
     let Some(problem) = answer.response().error().and_then(Error::as_error::<Problem>) else {
+        // Whoever serves pages says no more than the status.
+        if answer.status() == StatusCode::NOT_FOUND && answer.response().body().size() == BodySize::Sized(0) {
+            *answer.response_mut() = Problem::no_route().answer(None);
+        }
         return;
     };
     if let Some(cause) = problem.cause() {

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Manager;
 use super::invitations::Invited;
-use super::json::Json;
+use super::json::{Json, object_or_nothing};
 use super::page::{List, Paging};
 use super::path::Id;
 use super::problem::Problem;
@@ -36,6 +36,7 @@ struct Give {
     #[schema(value_type = Option<schema::Time>)]
     ends_at: Option<Timestamp>,
     /// When within that, by the clock of the property; left out for always.
+    #[serde(default, deserialize_with = "object_or_nothing")]
     #[schema(value_type = Option<schema::Schedule>)]
     schedule: Option<Schedule>,
     /// How many openings; left out for any number.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{ClientAddress, Manager};
-use super::json::Json;
+use super::json::{Json, object_or_nothing};
 use super::problem::Problem;
 use super::sessions::TokenPair;
 use super::{Service, schema};
@@ -27,6 +27,7 @@ struct Invite {
     email: Email,
     #[schema(value_type = Option<schema::Role>)]
     role: Option<Role>,
+    #[serde(default, deserialize_with = "object_or_nothing")]
     tenancy: Option<OfferedTenancy>,
 }
 

@@ -13,4 +13,5 @@ mod brokers;
 mod dependencies;
 mod fixtures;
 mod store;
+mod surface;
 mod world;
