@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::metrics::CommitLabels;
 use super::{App, Error};
 use crate::domain::lock::SILENCE;
-use crate::store::{idempotency, locks, sessions};
+use crate::store::{COMMIT_SIZES, idempotency, locks, sessions};
 
 /// How long an answer is kept for a request that may come twice.
 pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -51,6 +52,18 @@ impl App {
         let statistics = self.db.statistics();
         metrics.reads_waiting.set(gauge(statistics.reads_waiting));
         metrics.writes_waiting.set(gauge(statistics.writes_waiting));
+        let total = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.committed_pieces.set(total(statistics.committed));
+        let bounds = COMMIT_SIZES
+            .iter()
+            .map(u64::to_string)
+            .chain(std::iter::once("more".to_owned()));
+        for (pieces_up_to, commits) in bounds.zip(statistics.commit_sizes) {
+            metrics
+                .commits
+                .get_or_create(&CommitLabels { pieces_up_to })
+                .set(total(commits));
+        }
         Ok(())
     }
 }

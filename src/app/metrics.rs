@@ -23,6 +23,13 @@ pub struct RefusalLabels {
     pub reason: &'static str,
 }
 
+/// Commits of up to so many pieces of work.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CommitLabels {
+    /// The greatest number of pieces counted here, `more` beyond the last bound; not added up over smaller ones.
+    pub pieces_up_to: String,
+}
+
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -60,8 +67,8 @@ pub struct Metrics {
     pub reads_waiting: Gauge,
     /// Writes that wait for the database.
     pub writes_waiting: Gauge,
-    /// Commits of the database, in all.
-    pub commits: Gauge,
+    /// Commits of the database by the number of pieces of work in them.
+    pub commits: Family<CommitLabels, Gauge>,
     /// Pieces of work in those commits, in all.
     pub committed_pieces: Gauge,
     /// Whether the broker is connected.
@@ -90,7 +97,7 @@ impl Default for Metrics {
             passwords_waiting: Gauge::default(),
             reads_waiting: Gauge::default(),
             writes_waiting: Gauge::default(),
-            commits: Gauge::default(),
+            commits: Family::default(),
             committed_pieces: Gauge::default(),
             relay_up: Gauge::default(),
             task_restarts: Counter::default(),
@@ -128,6 +135,11 @@ impl Metrics {
             "Tasks that panicked and were started again",
             self.task_restarts.clone(),
         );
+        registry.register(
+            "commits",
+            "Commits of the database by the pieces of work in them",
+            self.commits.clone(),
+        );
         for (name, help, gauge) in [
             ("locks_online", "Locks connected", &self.locks_online),
             (
@@ -146,7 +158,6 @@ impl Metrics {
                 "Writes that wait for the database",
                 &self.writes_waiting,
             ),
-            ("commits", "Commits of the database", &self.commits),
             (
                 "committed_pieces",
                 "Pieces of work in those commits",
