@@ -166,7 +166,7 @@ async fn ask(
                 StatusCode::FORBIDDEN,
                 "access-refused",
                 "The door stays as it is",
-                "you may not do this with this door now",
+                in_words(told.reason),
             )
             .with("reason", told.reason)
             .with("attempt_id", attempt.id.as_str());
@@ -183,6 +183,19 @@ async fn ask(
         )
         .with("ways_in", vec!["mechanical-key"])
         .with("attempt_id", attempt.id.as_str())),
+    }
+}
+
+/// A refusal for somebody who stands at the door.
+fn in_words(reason: &str) -> &'static str {
+    match reason {
+        "not-yet" => "your access to this door has not begun",
+        "outside-schedule" => "your access to this door does not reach to this hour",
+        "grant-expired" => "your access to this door has ended",
+        "grant-revoked" => "your access to this door was taken back",
+        "uses-exhausted" => "your access to this door is used up",
+        "lock-not-in-service" => "the lock of this door is not in service",
+        _ => "you have no access to this door",
     }
 }
 
