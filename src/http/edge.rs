@@ -253,3 +253,24 @@ fn note(service: &Service, method: &Method, route: Option<String>, status: Statu
     };
     metrics.requests.get_or_create(&labels).inc();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::fmt::Error);
+
+    #[test]
+    fn a_chain_names_every_cause_on_one_line() {
+        let words = chain(&Outer(std::fmt::Error));
+        assert!(words.starts_with("outer: ") && !words.contains('\n'), "{words}");
+    }
+
+    #[test]
+    fn no_two_requests_have_one_name() {
+        let ids = RequestIds::since(Timestamp::from_millis(0x12));
+        assert_eq!([ids.next(), ids.next()], ["12-0", "12-1"]);
+    }
+}

@@ -24,6 +24,7 @@ mod me;
 mod members;
 mod openapi;
 mod page;
+mod pages;
 mod path;
 mod places;
 mod problem;
@@ -79,6 +80,7 @@ impl Service {
         to.app_data(Data::from(Arc::clone(self)));
         let scope = utoipa_actix_web::scope::scope("").configure(routes);
         to.service(scope.map(|scope| {
+            let scope = scope.configure(pages::routes);
             let scope = if self.settings.docs {
                 scope.configure(service::docs)
             } else {

@@ -29,8 +29,10 @@ impl House {
 
     async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut config = Config::default();
-        config.state_dir = folder.path().join("state");
+        let mut config = Config {
+            state_dir: folder.path().join("state"),
+            ..Config::default()
+        };
         config.http.bind = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http.workers = 1;
         config.metrics.bind = None;

@@ -55,3 +55,17 @@ async fn the_pages_load_nothing_from_elsewhere() {
     );
     house.get("/docs/nothing.js").await.expect(404, "no-such-route");
 }
+
+#[tokio::test]
+async fn the_link_of_an_invitation_leads_to_a_page() {
+    let house = House::open().await;
+    let page = house.get("/invitation").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    assert_eq!(page.header("cache-control"), "no-store");
+    for part in page.text.split('"').filter(|part| part.starts_with('/')) {
+        assert_eq!(house.get(part).await.status, 200, "{part}");
+    }
+    assert!(!page.text.contains("http"), "{}", page.text);
+}
