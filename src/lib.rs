@@ -2,7 +2,7 @@
 //!
 //! Folders are floors and a file imports only from floors below its own: `domain` and `config` (0),
 //! `crypto` (1), `store` and `mqtt` (2), `app` and `agent` (3), `http`, `inbox` and `jobs` (4),
-//! `server` (5). `docs/ARCHITECTURE.md` draws the house; `tests/architecture.rs` holds it up.
+//! `server` (5). `docs/ARCHITECTURE.md` draws the house; `tests/suite/architecture.rs` holds it up.
 
 pub mod agent;
 pub mod app;

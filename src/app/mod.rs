@@ -48,7 +48,7 @@ pub struct Settings {
     /// The name of this node: where locks answer.
     pub node: String,
     /// How long after the decision a bolt may move at the latest, in whole seconds: 2 to 30 (`docs/PROTOCOL.md`,
-    /// "Unlock token").
+    /// "`unlock+jwt`").
     pub token_seconds: u64,
     /// How long a request waits for the lock's word where it does not say.
     pub usual_wait: Duration,

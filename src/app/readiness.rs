@@ -1,5 +1,6 @@
 //! Whether this node has what it needs.
 
+use super::unlock::CLOCK_TOLERANCE;
 use super::{App, Error};
 use crate::domain::time::Timestamp;
 use crate::store::access_log;
@@ -11,7 +12,7 @@ pub struct Readiness {
     pub database: bool,
     /// The broker is connected.
     pub relay: bool,
-    /// The clock is not behind what is already on record.
+    /// The clock is not behind what is already on record, by more than it may be where an unlock is decided.
     pub clock: bool,
 }
 
@@ -32,7 +33,7 @@ impl App {
         Readiness {
             database: latest.is_ok(),
             relay: self.relay.is_up(),
-            clock: latest.is_ok_and(|latest| latest.is_none_or(|latest| latest <= now)),
+            clock: latest.is_ok_and(|latest| latest.is_none_or(|latest| latest.since(now) <= CLOCK_TOLERANCE)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::broker_url::{BrokerUrl, is_loopback_host, split_port};
 use super::{Config, ConfigError, EmbeddedBroker, ExternalBroker, Http, MqttMode};
 
-/// The longest life of an unlock token in seconds (`docs/PROTOCOL.md`, "Unlock token").
+/// The longest life of an unlock token in seconds (`docs/PROTOCOL.md`, "`unlock+jwt`").
 const TOKEN_SECONDS_MAX: u64 = doorward_lock::wire::MAX_TOKEN_SECONDS;
 
 /// The longest wait of an unlock's answer in milliseconds (`docs/API.md`, "unlock").

@@ -1,7 +1,7 @@
 //! Attempts: one asked-for movement of one lock, and what became of it.
 //!
 //! An attempt is asked, then relayed, then answered by the lock; the three are kept apart, and only a verified event of
-//! the lock confirms (`docs/TRUST.md`, I6). Reports of the lock may come twice, late or out of order: an attempt only
+//! the lock confirms (`docs/THREAT-MODEL.md`, I6). Reports of the lock may come twice, late or out of order: an attempt only
 //! ever moves *towards* the truth, in the order pending, expired, failed before the lock had a say, refused by the lock,
 //! jammed, confirmed. So any order of the same reports ends in the same status.
 

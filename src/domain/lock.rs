@@ -87,7 +87,7 @@ pub enum Door {
     Unknown,
 }
 
-/// The lock's trust in its own clock (`docs/PROTOCOL.md`, "Trusted time").
+/// The lock's trust in its own clock (`docs/PROTOCOL.md`, "The time").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LockClock {
@@ -122,7 +122,7 @@ pub struct Lock {
     pub model: Option<String>,
     /// Version of its firmware, as last reported.
     pub firmware: Option<String>,
-    /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); it then issues nothing until released.
+    /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); nothing is issued for it any more; it is retired, and another enrolled.
     pub quarantined: bool,
     /// Whether it is connected.
     pub online: Option<Observed<bool>>,

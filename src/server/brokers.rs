@@ -18,6 +18,8 @@ use crate::mqtt::topics::Topics;
 /// How this node reaches its broker, and what locks are told.
 pub(super) struct Found {
     pub(super) broker: Option<Broker>,
+    /// The certificate that the broker inside this process shows.
+    pub(super) identity: Option<Arc<ServerIdentity>>,
     pub(super) for_link: address::BrokerAddress,
     pub(super) user: String,
     pub(super) password: String,
@@ -84,6 +86,7 @@ pub(super) fn embedded(
     };
     Ok(Found {
         broker: Some(broker),
+        identity: Some(identity),
         for_link: address::BrokerAddress {
             host: Ipv4Addr::LOCALHOST.to_string(),
             port: own_port,
@@ -122,6 +125,7 @@ pub(super) fn external(config: &Config) -> Result<Found, StartError> {
     };
     Ok(Found {
         broker: None,
+        identity: None,
         for_link: address::BrokerAddress {
             host: url.host,
             port: url.port,

@@ -9,6 +9,9 @@ const GENERATION: &str = "generation";
 const KEYSET_VERSION: &str = "keyset-version";
 const REVISION: &str = "revision";
 
+/// Counters carry the generation above their 48 lower bits and stay below 2^53, so that every JSON reader has them whole.
+const MOST_GENERATIONS: u16 = 31;
+
 /// The facts of this installation, written down at its first start. Its name must not change afterwards: locks pinned
 /// it.
 pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartError> {
@@ -34,7 +37,9 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
         name,
         generation: generation
             .parse()
-            .map_err(|_| StartError::DamagedInstallation(GENERATION))?,
+            .ok()
+            .filter(|generation| (1..=MOST_GENERATIONS).contains(generation))
+            .ok_or(StartError::DamagedInstallation(GENERATION))?,
         keyset_version: number(keyset_version, KEYSET_VERSION)?,
         revision: number(revision, REVISION)?,
     })

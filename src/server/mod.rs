@@ -111,6 +111,7 @@ impl Server {
         let sessions = found.broker.as_ref().map(|broker| Arc::new(broker.sessions()) as _);
         let metrics = Arc::new(Metrics::default());
         let shared_db = db.clone();
+        let clock_for_timers = Arc::clone(&clock);
         // The link hands in what locks say, and the use cases send through the link: each holds the other.
         let mut link = None;
         let app = Arc::new_cyclic(|app: &Weak<App>| {
@@ -146,7 +147,10 @@ impl Server {
             None => None,
         };
         let stop = CancellationToken::new();
-        let timers = timers::start(&app, &stop);
+        let mut timers = timers::start(&app, &stop);
+        if let Some(identity) = found.identity {
+            timers.spawn(timers::renew(identity, clock_for_timers, stop.clone()));
+        }
         tracing::info!(%http, mqtt.host = found.for_locks.host, mqtt.port = found.for_locks.port, "Doorward is ready");
         Ok(Self {
             app,

@@ -208,8 +208,9 @@ fn write_down(
         state: change.state,
         ..attempt
     };
-    if !moved {
-        // The lock itself says that the bolt did not move by this token, and it takes no token twice.
+    // The lock itself says that the bolt did not move by this token, and it takes no token twice. Where its power was
+    // cut in mid-movement it cannot say, and the use stays taken.
+    if !moved && event.result != wire::RESULT_INTERRUPTED {
         give_use_back(conn, &ended)?;
     }
     Ok(Some(ended))
