@@ -5,6 +5,7 @@
 //! sign -> send to the lock, never after the deadline -> wait for the lock's verified word
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::decision::Decided;
@@ -55,12 +56,27 @@ impl App {
         self.settings.usual_wait
     }
 
-    /// Asks a lock to move its bolt for the person who calls, and waits up to `wait` for its word.
+    /// Asks a lock to move its bolt for the person who calls, and waits up to `wait` for its word. What was decided is
+    /// carried out even if the caller goes: a phone that loses its connection at the door has asked all the same.
     ///
     /// # Errors
     /// [`Error::NotFound`] where the lock is of no organization of the person's; [`Error::RelayAway`],
     /// [`Error::ClockBehind`], and those of the database: then no token was issued.
-    pub async fn ask(&self, who: &Actor, lock: LockId, action: Action, wait: Duration) -> Result<Asked, Error> {
+    pub async fn ask(
+        self: &Arc<Self>,
+        who: &Actor,
+        lock: LockId,
+        action: Action,
+        wait: Duration,
+    ) -> Result<Asked, Error> {
+        let (app, who) = (Arc::clone(self), who.clone());
+        let carried_out = tokio::spawn(async move { app.carry_out(&who, lock, action, wait).await });
+        carried_out
+            .await
+            .map_err(|broken| Error::Internal("asking for a door", broken.into()))?
+    }
+
+    async fn carry_out(&self, who: &Actor, lock: LockId, action: Action, wait: Duration) -> Result<Asked, Error> {
         let asked_at = self.now();
         let decided = self.decide(who, lock, action, asked_at).await?;
         let (attempt, clocks, superseded) = match decided {
@@ -86,18 +102,27 @@ impl App {
         let mut waiter = self.waiters.wait_for(&attempt.id);
         let relayed_at = self.send_command(&attempt, clocks).await?;
         let ended = tokio::time::timeout(wait, waiter.ended()).await;
+        let id = attempt.id.clone();
+        let noted = self.db.clone();
+        let noted = async move {
+            let noting = noted.write(move |conn| {
+                attempts::set_relayed(conn, &id, relayed_at)?;
+                Ok::<_, Error>(attempts::find_any(conn, &id)?)
+            });
+            noting.await
+        };
         if let Ok(Some(ended)) = ended {
+            // Nobody at a door waits for the books; that the lock has answered says more than this time.
+            tokio::spawn(async move {
+                if let Err(error) = noted.await {
+                    let cause = &error as &dyn std::error::Error;
+                    tracing::warn!(error = cause, "when a command was relayed could not be noted");
+                }
+            });
             return Ok(Asked::Sent(with_relayed(ended, relayed_at)));
         }
         // The wait ended first, or another node had the lock's word.
-        let id = attempt.id.clone();
-        let present = self
-            .db
-            .write(move |conn| {
-                attempts::set_relayed(conn, &id, relayed_at)?;
-                Ok::<_, Error>(attempts::find_any(conn, &id)?)
-            })
-            .await?;
+        let present = noted.await?;
         Ok(Asked::Sent(
             present.unwrap_or_else(|| with_relayed(attempt, relayed_at)),
         ))
