@@ -11,6 +11,7 @@
 mod api;
 mod brokers;
 mod dependencies;
+mod doors;
 mod fixtures;
 mod store;
 mod surface;

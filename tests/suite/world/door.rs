@@ -23,8 +23,8 @@ pub struct Door {
     pub id: String,
     /// The code that claims it, as it was shown.
     pub claim_code: String,
-    http: Http,
-    clock: HandClock,
+    pub(super) http: Http,
+    pub(super) clock: HandClock,
 }
 
 impl Door {

@@ -16,6 +16,7 @@
 mod answer;
 mod clock;
 mod door;
+mod hand_lock;
 mod http;
 mod landlord;
 mod person;
@@ -24,6 +25,7 @@ mod server;
 pub use answer::Answer;
 pub use clock::HandClock;
 pub use door::Door;
+pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
 pub use landlord::{Landlord, Property};
 pub use person::{PASSWORD, Person};
