@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Manager;
 use super::invitations::Invited;
-use super::json::{Json, object_or_nothing};
+use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};
 use super::path::Id;
 use super::problem::Problem;
@@ -51,12 +51,32 @@ struct Give {
 
 /// To whom.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(try_from = "Object<WrittenReceiver>")]
 enum Receiver {
     /// A member of the organization.
     PersonId(PersonId),
     /// Whoever has this address; somebody who is no member is invited as a guest.
     Email(Email),
+}
+
+/// As it stands in a body: one of the two. An enum of serde would call any other number of members broken JSON.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenReceiver {
+    person_id: Option<PersonId>,
+    email: Option<Email>,
+}
+
+impl TryFrom<Object<WrittenReceiver>> for Receiver {
+    type Error = &'static str;
+
+    fn try_from(Object(written): Object<WrittenReceiver>) -> Result<Self, Self::Error> {
+        match (written.person_id, written.email) {
+            (Some(person), None) => Ok(Self::PersonId(person)),
+            (None, Some(email)) => Ok(Self::Email(email)),
+            _ => Err("expected either `person_id` or `email`"),
+        }
+    }
 }
 
 /// Somebody's access to some locks.
