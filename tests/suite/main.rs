@@ -9,10 +9,11 @@
 )]
 
 mod api;
+mod architecture;
 mod brokers;
 mod dependencies;
 mod doors;
+mod endpoints;
 mod fixtures;
 mod store;
-mod surface;
 mod world;

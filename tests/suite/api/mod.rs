@@ -1,3 +1,16 @@
 //! The REST surface from outside, on both databases.
 
-mod story;
+mod access_log;
+mod bad_input;
+pub mod enrolments;
+mod grants;
+mod idempotency;
+mod invitations;
+mod limits;
+mod locks;
+mod members;
+mod places;
+mod raw;
+mod schedules;
+mod service;
+mod sign_in;

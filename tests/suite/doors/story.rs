@@ -21,6 +21,8 @@ on_each_database!(
     a_bolt_that_jams_has_not_opened,
     a_retired_lock_is_put_out_at_once,
     two_organizations_do_not_see_each_others_doors,
+    locks_are_there_again_after_a_restart,
+    a_lock_is_there_again_after_new_batteries,
 );
 
 async fn a_tenant_opens_their_door_and_no_other(database: TestDatabase) {
@@ -243,4 +245,43 @@ async fn two_organizations_do_not_see_each_others_doors(database: TestDatabase) 
             .iter()
             .all(|entry| entry["person_id"] != *gus.id)
     );
+}
+
+async fn locks_are_there_again_after_a_restart(database: TestDatabase) {
+    let (mut t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let (own, shared) = (
+        ana.add_lock_of(&flat, "Flat 1").await,
+        ana.add_lock(&house, "Front door").await,
+    );
+    let locks = [own.install().await, shared.install().await];
+    let tom = ana.tenant("tom", &flat).await;
+
+    t.restart().await;
+    for lock in &locks {
+        lock.until_online(&ana, true).await;
+    }
+    tom.unlock(&own).await.expect_opened();
+    tom.unlock(&shared).await.expect_opened();
+}
+
+async fn a_lock_is_there_again_after_new_batteries(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let mut lock = door.install().await;
+    let gus = ana.guest("gus").await;
+    ana.grant(&gus, &door, json!({})).await;
+    gus.unlock(&door).await.expect_opened();
+    lock.power_off().await;
+    soon("the lock to be away", async {
+        while ana.get(&door.path()).await.expect(200)["online"]["value"] == true {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    gus.unlock(&door).await.expect_offline();
+    lock.start(SimulatedBolt::new(Duration::ZERO)).await;
+    lock.until_online(&ana, true).await;
+    gus.unlock(&door).await.expect_opened();
+    assert_eq!(lock.view().borrow().boot, 2);
 }

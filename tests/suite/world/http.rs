@@ -62,16 +62,6 @@ impl Http {
     pub fn post(&self, path: &str) -> Request {
         self.request("POST", path)
     }
-
-    /// `PATCH`, without a body so far.
-    pub fn patch(&self, path: &str) -> Request {
-        self.request("PATCH", path)
-    }
-
-    /// `DELETE`.
-    pub fn delete(&self, path: &str) -> Request {
-        self.request("DELETE", path)
-    }
 }
 
 /// A request that is sent when it is awaited.
@@ -104,7 +94,7 @@ impl Request {
     }
 
     /// As if it came through the reverse proxy on this machine from a client at `address`.
-    pub fn from_address(self, address: &str) -> Self {
+    pub fn coming_from(self, address: &str) -> Self {
         self.header("X-Forwarded-For", address)
     }
 

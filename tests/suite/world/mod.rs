@@ -27,7 +27,7 @@ pub use clock::HandClock;
 pub use door::Door;
 pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
-pub use landlord::{Landlord, Property};
+pub use landlord::{Landlord, Property, Unit};
 pub use person::{PASSWORD, Person};
 pub use server::TestServer;
 

@@ -69,11 +69,6 @@ impl TestServer {
         self.server.as_ref().unwrap().app()
     }
 
-    /// What it runs with.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// Where its metrics are.
     pub fn metrics(&self) -> SocketAddr {
         self.server.as_ref().unwrap().metrics().unwrap()

@@ -1,0 +1,274 @@
+//! Every endpoint for everybody: what each role is answered, and that no endpoint is missing here.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::world::{Answer, Door, Landlord, PASSWORD, Person, Property, TestServer, Unit};
+
+/// Who asks, in the order of the table's columns.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Anonymous,
+    Guest,
+    Tenant,
+    Manager,
+    Owner,
+    /// The owner of another organization.
+    Stranger,
+}
+
+const ROLES: [Role; 6] = [
+    Role::Anonymous,
+    Role::Guest,
+    Role::Tenant,
+    Role::Manager,
+    Role::Owner,
+    Role::Stranger,
+];
+
+/// What everybody is answered who asks about things of the landlord's organization.
+#[rustfmt::skip]
+const TABLE: [(&str, [u16; 6]); 37] = [
+    // operation                                                        anonymous guest tenant manager owner stranger
+    ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200]),
+    ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200]),
+    ("GET /openapi.json",                                                 [200, 200, 200, 200, 200, 200]),
+    ("GET /readyz",                                                       [200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/sign-in",                                             [200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/refresh",                                             [200, 200, 200, 200, 200, 200]),
+    ("POST /v1/invitations/accept",                                       [200, 200, 200, 200, 200, 200]),
+    ("POST /v1/enrolments",                                               [409, 409, 409, 409, 409, 409]),
+    ("GET /v1/me",                                                        [401, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/locks",                                                  [401, 200, 200, 200, 200, 200]),
+    ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 404]),
+    ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 404]),
+    ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 404]),
+    ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 404]),
+    ("GET /v1/grants",                                                    [401, 403, 403, 200, 200, 200]),
+    ("POST /v1/grants",                                                   [401, 403, 403, 201, 201, 404]),
+    ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/invitations",                                              [401, 403, 403, 201, 201, 404]),
+    ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200]),
+    ("POST /v1/locks",                                                    [401, 403, 403, 201, 201, 404]),
+    ("GET /v1/locks/{lock_id}",                                           [401, 403, 403, 200, 200, 404]),
+    ("PATCH /v1/locks/{lock_id}",                                         [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/claim",                                    [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/retire",                                   [401, 403, 403, 200, 200, 404]),
+    ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 204, 204, 404]),
+    ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200]),
+    ("POST /v1/properties",                                               [401, 403, 403, 201, 201, 404]),
+    ("GET /v1/properties/{property_id}",                                  [401, 403, 403, 200, 200, 404]),
+    ("PATCH /v1/properties/{property_id}",                                [401, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 204, 204, 404]),
+    ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 201, 201, 404]),
+    // These end the caller's sessions.
+    ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204]),
+];
+
+on_each_database!(
+    everybody_gets_what_their_role_allows,
+    no_endpoint_is_missing_from_the_table
+);
+
+async fn everybody_gets_what_their_role_allows(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let place = Place::new(&t).await;
+    let _lock = place.door.install().await;
+    let mut wrong = Vec::new();
+    for (operation, expected) in TABLE {
+        for (role, expected) in ROLES.into_iter().zip(expected) {
+            let answer = place.ask(operation, role).await;
+            if answer.status != expected {
+                wrong.push(format!(
+                    "{operation} as {role:?}: {}, not {expected}: {}",
+                    answer.status, answer.text
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let document = t.http.get("/openapi.json").await.expect(200);
+    let described: BTreeSet<String> = operations(&document).into_iter().collect();
+    let listed: BTreeSet<String> = TABLE.iter().map(|(operation, _)| (*operation).to_owned()).collect();
+    assert_eq!(described, listed);
+    for (operation, [anonymous, .., stranger]) in TABLE {
+        let (_, path) = operation.split_once(' ').unwrap();
+        if path.contains('{') {
+            assert_eq!((anonymous, stranger), (401, 404), "{operation}");
+        }
+    }
+}
+
+/// The operations that a document describes: `GET /v1/me`.
+pub fn operations(document: &Value) -> Vec<String> {
+    let paths = document["paths"].as_object().unwrap();
+    let methods = ["get", "post", "put", "patch", "delete"];
+    let of_path = |(path, item): (&String, &Value)| {
+        let item = item.as_object().unwrap();
+        let here = item.keys().filter(|key| methods.contains(&key.as_str()));
+        here.map(|method| format!("{} {path}", method.to_uppercase()))
+            .collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+/// A house with everything that addresses name, and one person of each role.
+struct Place {
+    http: crate::world::Http,
+    owner: Landlord,
+    manager: Landlord,
+    tenant: Person,
+    guest: Person,
+    stranger: Landlord,
+    house: Property,
+    unit: Unit,
+    door: Door,
+    grant: String,
+    attempt: String,
+}
+
+impl Place {
+    async fn new(t: &TestServer) -> Self {
+        let owner = t.landlord("ana").await;
+        let house = owner.add_property("Europe/Vienna").await;
+        let unit = owner.add_unit(&house, "Flat 1").await;
+        let door = owner.add_lock_of(&unit, "Flat 1").await;
+        let tenant = owner.tenant("tom", &unit).await;
+        let guest = owner.guest("gus").await;
+        let spare = owner.add_lock(&house, "Cellar").await;
+        let grant = owner.grant(&guest, &spare, json!({})).await;
+        let attempt = tenant.unlock(&door).await.expect_refused("lock-not-in-service");
+        Self {
+            http: t.http.clone(),
+            manager: owner.manager("max").await,
+            stranger: t.landlord("eve").await,
+            owner,
+            tenant,
+            guest,
+            house,
+            unit,
+            door,
+            grant: grant["id"].as_str().unwrap().to_owned(),
+            attempt: attempt["attempt_id"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    fn person(&self, role: Role) -> Option<&Person> {
+        match role {
+            Role::Anonymous => None,
+            Role::Guest => Some(&self.guest),
+            Role::Tenant => Some(&self.tenant),
+            Role::Manager => Some(&self.manager),
+            Role::Owner => Some(&self.owner),
+            Role::Stranger => Some(&self.stranger),
+        }
+    }
+
+    async fn ask(&self, operation: &str, role: Role) -> Answer {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let path = self.path(operation, path).await;
+        let who = self.person(role);
+        let request = match who {
+            Some(person) => person.request(method, &path),
+            None => self.http.request(method, &path),
+        };
+        let answer = match self.body(operation, role).await {
+            Value::Null => request.await,
+            body => request.json(body).await,
+        };
+        if let (Some(person), "POST /v1/auth/password" | "POST /v1/auth/sign-out") = (who, operation) {
+            person.sign_in_again().await;
+        }
+        answer
+    }
+
+    /// The address with real things in it; what the operation uses up is made for it.
+    async fn path(&self, operation: &str, path: &str) -> String {
+        let lock = match operation {
+            "POST /v1/locks/{lock_id}/claim" | "POST /v1/locks/{lock_id}/retire" => {
+                self.owner.add_lock(&self.house, "Spare").await.id
+            }
+            _ => self.door.id.clone(),
+        };
+        let property = match operation {
+            "DELETE /v1/properties/{property_id}" => self.owner.add_property("Asia/Tokyo").await.id,
+            _ => self.house.id.clone(),
+        };
+        let person = match operation {
+            "DELETE /v1/organizations/{organization_id}/members/{person_id}" => {
+                let name = self.unused_name();
+                self.owner.guest(&name).await.id
+            }
+            _ => self.guest.id.clone(),
+        };
+        let query = match operation {
+            "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
+            "GET /v1/access-log/export" => format!("?format=csv&organization_id={}", self.owner.organization),
+            _ => String::new(),
+        };
+        path.replace("{lock_id}", &lock)
+            .replace("{property_id}", &property)
+            .replace("{organization_id}", &self.owner.organization)
+            .replace("{person_id}", &person)
+            .replace("{grant_id}", &self.grant)
+            .replace("{attempt_id}", &self.attempt)
+            + &query
+    }
+
+    fn unused_name(&self) -> String {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        format!("guest{}", COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn body(&self, operation: &str, role: Role) -> Value {
+        let person = self.person(role).unwrap_or(&self.guest);
+        match operation {
+            "POST /v1/auth/sign-in" => json!({ "email": person.email, "password": PASSWORD }),
+            "POST /v1/auth/refresh" => {
+                let session = Person::sign_in(&self.http, &person.name, &person.email).await;
+                json!({ "refresh_token": session.refresh_token() })
+            }
+            "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
+            "POST /v1/invitations" => json!({
+                "organization_id": self.owner.organization, "email": "new@people.example", "role": "guest",
+            }),
+            "POST /v1/invitations/accept" => {
+                let email = format!("{}@people.example", self.unused_name());
+                let invited = self.owner.invite(&email, json!({ "role": "guest" })).await;
+                let link = invited.text_of("secret_link");
+                json!({ "secret": link.split_once('#').unwrap().1, "name": person.name, "password": PASSWORD })
+            }
+            "POST /v1/properties" => json!({
+                "organization_id": self.owner.organization, "name": "Annex", "address": "Next door",
+                "time_zone": "Europe/Vienna",
+            }),
+            "PATCH /v1/properties/{property_id}" => json!({ "address": "Linden Street 4a" }),
+            "POST /v1/properties/{property_id}/units" => json!({ "name": self.unused_name() }),
+            "POST /v1/locks" => json!({
+                "property_id": self.house.id, "unit_id": self.unit.id, "name": "Balcony", "kind": "controller",
+            }),
+            "PATCH /v1/locks/{lock_id}" => json!({ "name": "Flat one" }),
+            "POST /v1/grants" => json!({
+                "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
+                "starts_at": "2027-01-01T00:00:00Z",
+            }),
+            "POST /v1/enrolments" => {
+                let key = doorward::agent::enrolment::new_key(&doorward::crypto::random::OsRandom);
+                crate::api::enrolments::ask(&key, &key, "00000-00000-00000-00000-000000")
+            }
+            _ => Value::Null,
+        }
+    }
+}
