@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 4] = [
+pub const ALL: [Job; 5] = [
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),
@@ -34,6 +34,11 @@ pub const ALL: [Job; 4] = [
         name: "expire",
         every: Duration::from_millis(250),
         round: |app| Box::pin(async move { app.expire_attempts(EXPIRED_A_ROUND).await }),
+    },
+    Job {
+        name: "expel",
+        every: Duration::from_secs(10),
+        round: |app| Box::pin(async move { app.expel_retired().await }),
     },
     Job {
         name: "gauge",

@@ -10,7 +10,8 @@ use crate::crypto::secret::Secret;
 use crate::crypto::tokens::LockKey;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{LockId, OrganizationId};
-use crate::domain::lock::ProductName;
+use crate::domain::lock::{Lock, ProductName};
+use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
 use crate::store::locks::Enrolment;
 use crate::store::{access_log, locks};
@@ -62,8 +63,13 @@ impl App {
     /// Makes the controller the lock that its claim code names. One answer for every refusal: who guesses learns
     /// nothing.
     ///
+    /// The broker is told between two commits: of two controllers with one code only the one that has taken the code
+    /// sets the password, and no lock is enrolled that the broker does not let in. Where the second commit fails, or never
+    /// comes, the broker knows a password that nobody was given, until the lock enrols the next time; after a crash in
+    /// between, or where the caller hangs up, the landlord makes a new code.
+    ///
     /// # Errors
-    /// [`Error::Conflict`] `claim-refused`.
+    /// [`Error::Conflict`] `claim-refused`; [`Error::RelayAway`], after which the code is good again.
     pub async fn enrol(&self, newcomer: Newcomer) -> Result<Welcome, Error> {
         let now = self.now();
         let key = LockKey::of_newcomer(&newcomer.public_key).map_err(|_| REFUSED)?;
@@ -77,21 +83,22 @@ impl App {
             model: newcomer.model.into(),
             firmware: newcomer.firmware.into(),
         };
-        let lock = self
+        let (lock, claim_ends_at) = self
             .db
-            .write(move |conn| {
-                let lock = locks::find_by_claim(conn, &digest, now)?.ok_or(REFUSED)?;
-                if !locks::enrol(conn, &lock.id, &enrolment, now)? {
-                    return Err(REFUSED);
-                }
-                let entry = NewEntry {
-                    detail: Some(serde_json::json!({ "model": enrolment.model, "firmware": enrolment.firmware })),
-                    ..NewEntry::new(Kind::LockEnrolled, now)
-                };
-                access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
-                Ok::<_, Error>(lock)
-            })
+            .write(move |conn| locks::take_claim(conn, &digest, now)?.ok_or(REFUSED))
             .await?;
+        let admitted = self.registrar.admit(&lock.id, password.expose()).await;
+        let enrolled = match admitted {
+            Ok(()) => self.write_enrolment(lock.clone(), enrolment, now).await,
+            Err(RelayAway) => Err(Error::RelayAway),
+        };
+        if let Err(error) = enrolled {
+            let id = lock.id;
+            self.db
+                .write(move |conn| Ok::<_, Error>(locks::return_claim(conn, &id, &digest, claim_ends_at)?))
+                .await?;
+            return Err(error);
+        }
         let pin_key = self
             .pin_keys
             .of(&lock.id)
@@ -107,6 +114,22 @@ impl App {
             password,
             time: now,
         })
+    }
+
+    async fn write_enrolment(&self, lock: Lock, enrolment: Enrolment, now: Timestamp) -> Result<(), Error> {
+        self.db
+            .write(move |conn| {
+                if !locks::enrol(conn, &lock.id, &enrolment, now)? {
+                    return Err(REFUSED);
+                }
+                let entry = NewEntry {
+                    detail: Some(serde_json::json!({ "model": enrolment.model, "firmware": enrolment.firmware })),
+                    ..NewEntry::new(Kind::LockEnrolled, now)
+                };
+                access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
+                Ok(())
+            })
+            .await
     }
 
     /// The keyset for one lock.

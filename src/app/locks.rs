@@ -10,11 +10,15 @@ use crate::domain::ids::{LockId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockKind, LockState};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
+use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, access_log, locks, places};
 
 /// How long a claim code can be used (`docs/PROTOCOL.md`, "Enrolment").
 pub const CLAIM_LIFE: Duration = Duration::from_secs(600);
+
+/// How many retired locks the broker is told of in one round.
+const EXPELLED_A_ROUND: i64 = 100;
 
 /// The code that claims a lock, shown once.
 #[derive(Debug)]
@@ -182,7 +186,9 @@ impl App {
         Ok(claim)
     }
 
-    /// Takes a lock out of service: its broker session ends at once and its keys are void; its log stays.
+    /// Takes a lock out of service: its broker session ends at once and its keys are void; its log stays. Where the
+    /// broker cannot be told now, [`Self::expel_retired`] makes it good: what a retired lock says counts for nothing
+    /// meanwhile.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is retired already.
@@ -204,8 +210,34 @@ impl App {
                 })
             })
             .await?;
-        self.relay.disconnect(&lock.id).await;
+        if let Err(error) = self.expel(&lock.id).await {
+            tracing::warn!(lock.id = %lock.id, %error, "the broker still lets retired lock {} in; it is told again", lock.id);
+        }
         Ok(lock)
+    }
+
+    /// Tells the broker of retired locks that it has not been told of yet; says of how many.
+    ///
+    /// # Errors
+    /// [`Error::RelayAway`], and those of the database.
+    pub async fn expel_retired(&self) -> Result<usize, Error> {
+        let retired = self
+            .db
+            .read(|conn| Ok::<_, Error>(locks::list_retired_with_password(conn, EXPELLED_A_ROUND)?))
+            .await?;
+        for lock in &retired {
+            self.expel(lock).await?;
+        }
+        Ok(retired.len())
+    }
+
+    /// Ends the retired lock's place at the broker.
+    async fn expel(&self, lock: &LockId) -> Result<(), Error> {
+        self.registrar.expel(lock).await.map_err(|RelayAway| Error::RelayAway)?;
+        let lock = lock.clone();
+        self.db
+            .write(move |conn| Ok(locks::forget_broker_password(conn, &lock)?))
+            .await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::domain::account::{Membership, Scope};
 use crate::domain::ids::{PersonId, SessionId};
-use crate::domain::relay::Relay;
+use crate::domain::relay::{Registrar, Relay};
 use crate::domain::time::{Clock, Timestamp};
 use crate::store::{Conn, Db, accounts};
 
@@ -102,6 +102,8 @@ pub struct Parts {
     pub pin_keys: PinKeys,
     /// The way out to the locks.
     pub relay: Arc<dyn Relay>,
+    /// Which locks the broker lets in.
+    pub registrar: Arc<dyn Registrar>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -115,6 +117,7 @@ pub struct App {
     keys: Arc<KeyStore>,
     pin_keys: PinKeys,
     relay: Arc<dyn Relay>,
+    registrar: Arc<dyn Registrar>,
     metrics: Arc<Metrics>,
     settings: Settings,
     waiters: waiters::Waiters,
@@ -144,6 +147,7 @@ impl App {
             keys,
             pin_keys,
             relay,
+            registrar,
             metrics,
         } = parts;
         Self {
@@ -154,6 +158,7 @@ impl App {
             keys,
             pin_keys,
             relay,
+            registrar,
             metrics,
             settings,
             waiters: waiters::Waiters::default(),

@@ -10,8 +10,8 @@ mod sources;
 pub use broker_url::{BadBrokerUrl, BrokerUrl};
 pub use secret_text::SecretText;
 pub use sections::{
-    Database, EmbeddedBroker, ExternalBroker, Http, Limits, Log, LogFormat, Metrics, Mqtt, MqttMode, Passwords,
-    Sessions, Unlock,
+    BrokerCredentials, Database, EmbeddedBroker, ExternalBroker, Http, Limits, Log, LogFormat, Metrics, Mqtt, MqttMode,
+    Passwords, Sessions, Unlock,
 };
 
 use std::path::{Path, PathBuf};

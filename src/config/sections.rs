@@ -204,6 +204,29 @@ impl EmbeddedBroker {
     }
 }
 
+/// Who tells an external broker which locks to let in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", try_from = "String")]
+pub enum BrokerCredentials {
+    /// This backend tells a mosquitto's Dynamic Security plugin.
+    #[default]
+    DynamicSecurity,
+    /// The operator, by hand.
+    Manual,
+}
+
+impl TryFrom<String> for BrokerCredentials {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "dynamic-security" => Ok(Self::DynamicSecurity),
+            "manual" => Ok(Self::Manual),
+            _ => Err("expected `dynamic-security` or `manual`"),
+        }
+    }
+}
+
 /// A broker that the operator runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -219,6 +242,8 @@ pub struct ExternalBroker {
     /// A file with the password, instead of it.
     #[serde(with = "maybe_empty")]
     pub password_file: Option<PathBuf>,
+    /// Who tells the broker which locks to let in.
+    pub credentials: BrokerCredentials,
     /// The certificate authority of the broker, in PEM: for this backend, and what locks are told to trust.
     #[serde(with = "maybe_empty")]
     pub ca_file: Option<PathBuf>,

@@ -125,6 +125,11 @@ fn a_value_of_another_kind_is_refused_with_its_key() {
             &[],
             "expected `human` or `json` for key `log.format`",
         ),
+        (
+            "[mqtt.external]\ncredentials = 'ldap'",
+            &[],
+            "expected `dynamic-security` or `manual` for key `mqtt.external.credentials`",
+        ),
         ("[unlock]\ntoken_seconds = -1", &[], "unlock.token_seconds"),
         (
             "[unlock]\ntoken_seconds = 31",

@@ -1,5 +1,6 @@
 //! Ports between the backend and the broker. The link (`mqtt::link`) carries messages out through [`Relay`] and hands
-//! what comes in to an [`Inbox`]; the embedded broker asks [`Credentials`] who may come in. `server` ties them.
+//! what comes in to an [`Inbox`]; a [`Registrar`] sees to it that the broker lets in the locks of this backend and no
+//! others, for which the embedded broker asks [`Credentials`]. `server` ties them.
 
 use std::time::Duration;
 
@@ -25,9 +26,6 @@ pub trait Relay: Send + Sync + 'static {
 
     /// Whether the broker is connected and the backend's subscriptions stand.
     fn is_up(&self) -> bool;
-
-    /// Ends the lock's broker session at once, where the broker is ours to ask; elsewhere the credentials' end does it.
-    async fn disconnect(&self, lock: &LockId);
 }
 
 /// A message from a lock's topics. The topic says which lock; the payload proves it.
@@ -92,10 +90,20 @@ pub trait Credentials: Send + Sync + 'static {
     async fn authenticate(&self, user: &str, password: &[u8]) -> Result<Option<Principal>, Unavailable>;
 }
 
-/// The sessions of a broker that is ours to ask: the embedded one.
+/// Which locks the broker lets in: they come with their enrolment and go with their retirement.
 #[async_trait]
-pub trait Sessions: Send + Sync + 'static {
-    /// Closes the lock's connection at once and forgets what waits for it. A connection that was let in before this
-    /// call does not outlive it, even where it was not quite established yet.
-    async fn end(&self, lock: &LockId);
+pub trait Registrar: Send + Sync + 'static {
+    /// From now on the lock is let in with this password, as itself, with the rights of a lock and no others; a password
+    /// that it had before is void.
+    ///
+    /// # Errors
+    /// [`RelayAway`] where the broker did not say that it has done so; it may have all the same.
+    async fn admit(&self, lock: &LockId, password: &str) -> Result<(), RelayAway>;
+
+    /// From now on the lock is not let in, and its connection is closed at once, even one that was not quite established
+    /// yet. Doing it again does no harm.
+    ///
+    /// # Errors
+    /// [`RelayAway`] where the broker did not say that it has done so; to be tried again.
+    async fn expel(&self, lock: &LockId) -> Result<(), RelayAway>;
 }

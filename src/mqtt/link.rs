@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::crypto::random::Random;
 use crate::domain::ids::LockId;
-use crate::domain::relay::{FromLock, Inbox, Relay, RelayAway, Sessions};
+use crate::domain::relay::{FromLock, Inbox, Relay, RelayAway};
 
 use super::address::BrokerAddress;
 use super::connection::{self, Owner, Terms};
@@ -62,7 +62,6 @@ pub struct LinkCounts {
 /// The standing link. Dropped, it says goodbye and ends.
 pub struct Link {
     state: Arc<State>,
-    sessions: Option<Arc<dyn Sessions>>,
     task: Mutex<Option<tokio::task::JoinHandle<()>>>,
     stop: CancellationToken,
     _stop_when_dropped: DropGuard,
@@ -78,17 +77,11 @@ struct State {
 }
 
 impl Link {
-    /// Connects in the background, and goes on trying for ever; the messages of the locks go to `inbox`. `sessions`
-    /// are those of the broker, where it is the embedded one.
+    /// Connects in the background, and goes on trying for ever; the messages of the locks go to `inbox`.
     ///
     /// Must be called within a Tokio runtime, which the link's task then lives in.
     #[must_use]
-    pub fn start(
-        options: LinkOptions,
-        inbox: Arc<dyn Inbox>,
-        sessions: Option<Arc<dyn Sessions>>,
-        random: Arc<dyn Random>,
-    ) -> Self {
+    pub fn start(options: LinkOptions, inbox: Arc<dyn Inbox>, random: Arc<dyn Random>) -> Self {
         let stop = CancellationToken::new();
         let state = Arc::new(State {
             topics: options.topics.clone(),
@@ -104,7 +97,6 @@ impl Link {
         let task = tokio::spawn(connection::keep(terms(options), owner, random, stop.clone()));
         Self {
             state,
-            sessions,
             task: Mutex::new(Some(task)),
             _stop_when_dropped: stop.clone().drop_guard(),
             stop,
@@ -146,12 +138,6 @@ impl Relay for Link {
 
     fn is_up(&self) -> bool {
         self.state.outlet().is_some()
-    }
-
-    async fn disconnect(&self, lock: &LockId) {
-        if let Some(sessions) = &self.sessions {
-            sessions.end(lock).await;
-        }
     }
 }
 

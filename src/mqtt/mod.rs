@@ -1,10 +1,11 @@
-//! The links to the broker, for nodes and for locks, and the embedded broker. `rumqttc` is used in `connection` and
+//! The links to the broker, for nodes and for locks; the embedded broker; and the registrar of a mosquitto. `rumqttc` is used in `connection` and
 //! around it, `mqtt5` in `broker`, and neither above this floor.
 
 pub mod address;
 mod back_off;
 pub mod broker;
 mod connection;
+pub mod dynamic_security;
 mod lanes;
 pub mod link;
 pub mod lock_link;

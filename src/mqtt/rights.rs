@@ -1,5 +1,5 @@
 //! Who may use which topic (`docs/PROTOCOL.md`, "Topics"). Pure: the embedded broker asks here at every packet;
-//! `config/mosquitto.acl` says the same to an external one.
+//! `dynamic_security`, or `config/mosquitto.acl`, says the same to an external one.
 
 use crate::domain::relay::Principal;
 

@@ -2,24 +2,31 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
 
 use super::StartError;
 use crate::app::BrokerAddress;
-use crate::config::Config;
+use crate::config::{BrokerCredentials, Config};
 use crate::crypto::authority::Authority;
+use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::crypto::tls::{ServerIdentity, Source};
-use crate::domain::relay::Credentials;
+use crate::domain::ids::LockId;
+use crate::domain::relay::{Credentials, Registrar, RelayAway};
 use crate::domain::time::Timestamp;
 use crate::mqtt::address;
 use crate::mqtt::broker::{Broker, BrokerOptions, Limits};
-use crate::mqtt::topics::Topics;
+use crate::mqtt::dynamic_security::{DynamicSecurity, DynamicSecurityOptions};
+use crate::mqtt::topics::{NodeName, Topics};
 
 /// How this node reaches its broker, and what locks are told.
 pub(super) struct Found {
     pub(super) broker: Option<Broker>,
     /// The certificate that the broker inside this process shows.
     pub(super) identity: Option<Arc<ServerIdentity>>,
+    pub(super) registrar: Arc<dyn Registrar>,
     pub(super) for_link: address::BrokerAddress,
     pub(super) user: String,
     pub(super) password: String,
@@ -85,6 +92,7 @@ pub(super) fn embedded(
         topic_root: config.mqtt.topic_root.clone(),
     };
     Ok(Found {
+        registrar: Arc::new(broker.sessions()),
         broker: Some(broker),
         identity: Some(identity),
         for_link: address::BrokerAddress {
@@ -100,7 +108,12 @@ pub(super) fn embedded(
 }
 
 /// The operator's own broker.
-pub(super) fn external(config: &Config) -> Result<Found, StartError> {
+pub(super) fn external(
+    config: &Config,
+    topics: &Topics,
+    node: &NodeName,
+    random: &Arc<dyn Random>,
+) -> Result<Found, StartError> {
     let external = &config.mqtt.external;
     let url = external.broker_url()?;
     let ca_certificate = external.ca_file.as_deref().map(read_authority).transpose()?;
@@ -123,19 +136,51 @@ pub(super) fn external(config: &Config) -> Result<Found, StartError> {
         ca_certificate: ca_certificate.ok_or(StartError::NoAuthority)?,
         topic_root: config.mqtt.topic_root.clone(),
     };
+    let for_link = address::BrokerAddress {
+        host: url.host,
+        port: url.port,
+        tls,
+    };
+    let registrar: Arc<dyn Registrar> = match external.credentials {
+        BrokerCredentials::DynamicSecurity => {
+            let options = DynamicSecurityOptions {
+                address: for_link.clone(),
+                user: external.username.clone(),
+                password: external.password.expose().to_owned(),
+                node: node.clone(),
+                topics: topics.clone(),
+                keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
+            };
+            Arc::new(DynamicSecurity::start(options, Arc::clone(random)))
+        }
+        BrokerCredentials::Manual => Arc::new(Operator),
+    };
     Ok(Found {
         broker: None,
         identity: None,
-        for_link: address::BrokerAddress {
-            host: url.host,
-            port: url.port,
-            tls,
-        },
+        registrar,
+        for_link,
         user: external.username.clone(),
         password: external.password.expose().to_owned(),
         shared_subscriptions: external.shared_subscriptions,
         for_locks,
     })
+}
+
+/// The registrar of a broker whose users the operator keeps: it tells them what to do.
+struct Operator;
+
+#[async_trait]
+impl Registrar for Operator {
+    async fn admit(&self, lock: &LockId, _: &str) -> Result<(), RelayAway> {
+        tracing::warn!(lock.id = %lock, "lock {lock} enrols: give the broker its user name and password by hand");
+        Ok(())
+    }
+
+    async fn expel(&self, lock: &LockId) -> Result<(), RelayAway> {
+        tracing::warn!(lock.id = %lock, "lock {lock} is retired: remove its user from the broker by hand");
+        Ok(())
+    }
 }
 
 fn read_authority(path: &std::path::Path) -> Result<String, StartError> {

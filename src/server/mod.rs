@@ -96,7 +96,7 @@ impl Server {
                 let gate = BrokerGate::new(db.clone(), node.as_str().to_owned(), password.expose().as_bytes());
                 brokers::embedded(config, &topics, Arc::new(gate), password, now)?
             }
-            MqttMode::External => brokers::external(config)?,
+            MqttMode::External => brokers::external(config, &topics, &node, &random)?,
         };
         let settings = settings(config, issuer, found.for_locks.clone());
         let link_options = LinkOptions {
@@ -108,7 +108,7 @@ impl Server {
             shared_subscriptions: found.shared_subscriptions,
             keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
         };
-        let sessions = found.broker.as_ref().map(|broker| Arc::new(broker.sessions()) as _);
+        let registrar = found.registrar;
         let metrics = Arc::new(Metrics::default());
         let shared_db = db.clone();
         let clock_for_timers = Arc::clone(&clock);
@@ -116,7 +116,7 @@ impl Server {
         let mut link = None;
         let app = Arc::new_cyclic(|app: &Weak<App>| {
             let inbox = Arc::new(LockInbox::new(Weak::clone(app)));
-            let started = Arc::new(Link::start(link_options, inbox, sessions, Arc::clone(&random)));
+            let started = Arc::new(Link::start(link_options, inbox, Arc::clone(&random)));
             let relay: Arc<dyn Relay> = Arc::clone(&started) as _;
             link = Some(started);
             let parts = Parts {
@@ -127,6 +127,7 @@ impl Server {
                 keys,
                 pin_keys,
                 relay,
+                registrar,
                 metrics,
             };
             App::new(parts, settings)

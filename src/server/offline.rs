@@ -12,7 +12,7 @@ use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
 use crate::crypto::pin_keys::PinKeys;
 use crate::domain::ids::LockId;
-use crate::domain::relay::{Relay, RelayAway};
+use crate::domain::relay::{Registrar, Relay, RelayAway};
 use crate::store::Db;
 
 /// No way to any lock.
@@ -27,8 +27,17 @@ impl Relay for NoRelay {
     fn is_up(&self) -> bool {
         false
     }
+}
 
-    async fn disconnect(&self, _: &LockId) {}
+#[async_trait]
+impl Registrar for NoRelay {
+    async fn admit(&self, _: &LockId, _: &str) -> Result<(), RelayAway> {
+        Err(RelayAway)
+    }
+
+    async fn expel(&self, _: &LockId) -> Result<(), RelayAway> {
+        Err(RelayAway)
+    }
 }
 
 /// The use cases over the database that `config` names, and that database, to be closed afterwards.
@@ -46,6 +55,7 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
         pin_keys: PinKeys::open(&config.keys_dir(), random.as_ref())?,
         passwords: Passwords::start(1, Arc::clone(&random)).map_err(StartError::Threads)?,
         relay: Arc::new(NoRelay),
+        registrar: Arc::new(NoRelay),
         metrics: Arc::new(Metrics::default()),
         clock,
         random,

@@ -180,17 +180,57 @@ pub fn set_claim(
     Ok(())
 }
 
-/// The unclaimed lock that the code of this digest claims at `now`, and its organization.
-pub fn find_by_claim(conn: &mut Conn, claim_digest: &[u8; 32], now: Timestamp) -> Result<Option<Lock>, StoreError> {
-    let row: Option<(Row, ReportRow)> = locks::table
+/// The unclaimed lock that the code of this digest claims at `now`, and until when it would have; the code is void from
+/// now on, so that of two claims at once one succeeds.
+pub fn take_claim(
+    conn: &mut Conn,
+    claim_digest: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(Lock, Timestamp)>, StoreError> {
+    let row: Option<(Row, ReportRow, Option<i64>)> = locks::table
         .inner_join(lock_reports::table)
         .filter(locks::claim_digest.eq(digest(claim_digest)))
         .filter(locks::claim_ends_at_ms.gt(now.as_millis()))
         .filter(locks::state.eq(LockState::Unclaimed.as_str()))
-        .select((Row::as_select(), ReportRow::as_select()))
+        .select((Row::as_select(), ReportRow::as_select(), locks::claim_ends_at_ms))
         .first(conn)
         .optional()?;
-    row.map(lock).transpose()
+    let Some((row, report, Some(ends_at_ms))) = row else {
+        return Ok(None);
+    };
+    let lock = lock((row, report))?;
+    let taken = diesel::update(
+        locks::table
+            .find(lock.id.as_str())
+            .filter(locks::claim_digest.eq(digest(claim_digest))),
+    )
+    .set((
+        locks::claim_digest.eq(None::<String>),
+        locks::claim_ends_at_ms.eq(None::<i64>),
+    ))
+    .execute(conn)?;
+    Ok((taken > 0).then_some((lock, Timestamp::from_millis(ends_at_ms))))
+}
+
+/// Makes a code that was taken good again, unless there is another one by now or the lock needs none any more.
+pub fn return_claim(
+    conn: &mut Conn,
+    id: &LockId,
+    claim_digest: &[u8; 32],
+    claim_ends_at: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::state.eq(LockState::Unclaimed.as_str()))
+            .filter(locks::claim_digest.is_null()),
+    )
+    .set((
+        locks::claim_digest.eq(digest(claim_digest)),
+        locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
+    ))
+    .execute(conn)?;
+    Ok(())
 }
 
 /// What a controller brings when it claims a lock.
@@ -206,8 +246,7 @@ pub struct Enrolment {
     pub firmware: String,
 }
 
-/// Makes the unclaimed lock an enrolled one and voids its claim code. Says whether it was still unclaimed, so that of
-/// two claims at once one succeeds.
+/// Makes the unclaimed lock an enrolled one and voids its claim code. Says whether it was still unclaimed.
 pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp) -> Result<bool, StoreError> {
     let enrolled = diesel::update(
         locks::table
@@ -228,7 +267,8 @@ pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp
     Ok(enrolled > 0)
 }
 
-/// Takes the lock out of service: its claim code and its broker password are void.
+/// Takes the lock out of service: its claim code is void. The digest of its broker password stays until
+/// [`forget_broker_password`]: the broker has yet to be told.
 pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(locks::table.find(id.as_str()))
         .set((
@@ -236,9 +276,32 @@ pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), StoreE
             locks::retired_at_ms.eq(now.as_millis()),
             locks::claim_digest.eq(None::<String>),
             locks::claim_ends_at_ms.eq(None::<i64>),
-            locks::broker_digest.eq(None::<String>),
         ))
         .execute(conn)?;
+    Ok(())
+}
+
+/// The retired locks that the broker may still let in, at most `limit`.
+pub fn list_retired_with_password(conn: &mut Conn, limit: i64) -> Result<Vec<LockId>, StoreError> {
+    let ids: Vec<String> = locks::table
+        .filter(locks::state.eq(LockState::Retired.as_str()))
+        .filter(locks::broker_digest.is_not_null())
+        .order(locks::id)
+        .limit(limit)
+        .select(locks::id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Forgets the broker password of a retired lock: the broker lets it in no longer.
+pub fn forget_broker_password(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
+    diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::state.eq(LockState::Retired.as_str())),
+    )
+    .set(locks::broker_digest.eq(None::<String>))
+    .execute(conn)?;
     Ok(())
 }
 

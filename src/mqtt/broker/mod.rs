@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::LockId;
-use crate::domain::relay::{Credentials, Sessions};
+use crate::domain::relay::{Credentials, Registrar, RelayAway};
 
 use super::topics::Topics;
 use door::Door;
@@ -116,7 +116,8 @@ pub struct Broker {
     open: mpsc::Receiver<()>,
 }
 
-/// A handle to the broker's sessions; cheap to clone.
+/// A handle to the broker's sessions; cheap to clone. As a [`Registrar`] it only ends them: whom to let in, the broker
+/// asks its [`Credentials`] at every sign-in.
 #[derive(Clone)]
 pub struct BrokerSessions {
     house: Arc<House>,
@@ -217,7 +218,7 @@ impl Broker {
         self.house.refused()
     }
 
-    /// A handle to the sessions, for the link.
+    /// A handle to the sessions.
     #[must_use]
     pub fn sessions(&self) -> BrokerSessions {
         BrokerSessions {
@@ -248,9 +249,14 @@ impl Drop for Broker {
 }
 
 #[async_trait]
-impl Sessions for BrokerSessions {
-    async fn end(&self, lock: &LockId) {
+impl Registrar for BrokerSessions {
+    async fn admit(&self, _: &LockId, _: &str) -> Result<(), RelayAway> {
+        Ok(())
+    }
+
+    async fn expel(&self, lock: &LockId) -> Result<(), RelayAway> {
         self.house.end(lock).await;
+        Ok(())
     }
 }
 

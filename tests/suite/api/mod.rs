@@ -14,4 +14,3 @@ mod raw;
 mod schedules;
 mod service;
 mod sign_in;
-mod unlock;

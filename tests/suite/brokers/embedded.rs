@@ -1,10 +1,9 @@
 //! What only the embedded broker can be asked.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use doorward::domain::relay::{Relay, Sessions};
+use doorward::domain::relay::Registrar;
 use doorward::mqtt::broker::{Broker, BrokerError, BrokerOptions, Limits};
 use rumqttc::ConnectReturnCode;
 use tokio::net::TcpStream;
@@ -45,7 +44,7 @@ async fn a_retired_locks_session_ends_at_once_and_is_forgotten() {
     let mut lock = broker.lock(&front()).await;
     lock.subscribe(&topics().down(&front())).await;
     broker.book().users.lock().unwrap().remove(front().as_str());
-    broker.broker().sessions().end(&front()).await;
+    broker.broker().sessions().expel(&front()).await.unwrap();
     lock.closed().await;
     assert_eq!(
         broker.visit(&front()).refused().await,
@@ -159,13 +158,10 @@ async fn while_passwords_cannot_be_looked_up_nobody_gets_in() {
 }
 
 #[tokio::test]
-async fn the_link_ends_a_locks_session() {
+async fn a_lock_that_is_expelled_loses_its_session() {
     let broker = TestBroker::embedded();
-    let sessions = Arc::new(broker.broker().sessions());
-    let link = super::link::link_with(broker.plain, Some(sessions));
-    until("the link", || link.is_up()).await;
     let mut lock = broker.lock(&front()).await;
-    link.disconnect(&front()).await;
+    broker.broker().sessions().expel(&front()).await.unwrap();
     lock.closed().await;
 }
 

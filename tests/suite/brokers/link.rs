@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use doorward::crypto::random::OsRandom;
 use doorward::domain::ids::LockId;
-use doorward::domain::relay::{FromLock, Inbox, NotStored, Relay, RelayAway, Sessions};
+use doorward::domain::relay::{FromLock, Inbox, NotStored, Relay, RelayAway};
 use doorward::mqtt::address::BrokerAddress;
 use doorward::mqtt::link::{Link, LinkOptions};
 use rustls::ClientConfig;
@@ -88,30 +88,8 @@ const WITHIN: Duration = Duration::from_secs(5);
 
 fn link(address: SocketAddr) -> (Link, Arc<TestInbox>, mpsc::UnboundedReceiver<FromLock>) {
     let (inbox, received) = TestInbox::new();
-    let link = Link::start(
-        options(address, None, KEEP_ALIVE),
-        inbox.clone(),
-        None,
-        Arc::new(OsRandom),
-    );
+    let link = Link::start(options(address, None, KEEP_ALIVE), inbox.clone(), Arc::new(OsRandom));
     (link, inbox, received)
-}
-
-/// A link whose messages nobody reads.
-pub fn link_with(address: SocketAddr, sessions: Option<Arc<dyn Sessions>>) -> Link {
-    struct Bin;
-    #[async_trait]
-    impl Inbox for Bin {
-        async fn receive(&self, _: FromLock) -> Result<(), NotStored> {
-            Ok(())
-        }
-    }
-    Link::start(
-        options(address, None, KEEP_ALIVE),
-        Arc::new(Bin),
-        sessions,
-        Arc::new(OsRandom),
-    )
 }
 
 fn up(lock: LockId, payload: &str) -> FromLock {
@@ -189,7 +167,7 @@ mod stories {
     pub async fn it_speaks_tls(broker: TestBroker) {
         let (inbox, _received) = TestInbox::new();
         let options = options(broker.tls, Some(broker.trust.clone()), KEEP_ALIVE);
-        let link = Link::start(options, inbox, None, Arc::new(OsRandom));
+        let link = Link::start(options, inbox, Arc::new(OsRandom));
         until("the link", || link.is_up()).await;
         link.send(&front(), "open".into(), WITHIN).await.unwrap();
     }
@@ -350,7 +328,7 @@ async fn a_silent_broker_is_given_up_after_twice_the_keep_alive() {
     let broker = ScriptedBroker::start().await;
     let (inbox, _received) = TestInbox::new();
     let options = options(broker.address, None, Duration::from_secs(1));
-    let link = Link::start(options, inbox, None, Arc::new(OsRandom));
+    let link = Link::start(options, inbox, Arc::new(OsRandom));
     let session = broker.session().await;
     until("the link", || link.is_up()).await;
     let after = session.silent_until_closed().await;

@@ -3,6 +3,7 @@
 
 mod behaviour;
 mod embedded;
+mod external;
 mod link;
 mod lock_link;
 mod mqtt5;

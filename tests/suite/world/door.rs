@@ -99,6 +99,11 @@ impl InstalledLock {
         self.until_settled().await;
     }
 
+    /// What it was given when it enrolled.
+    pub fn enrolled(&self) -> &Enrolled {
+        &self.enrolled
+    }
+
     /// Takes the batteries out.
     pub async fn power_off(&mut self) {
         if let Some(running) = self.running.take() {

@@ -86,7 +86,6 @@ impl Backend {
                 keep_alive: Duration::from_secs(15),
             },
             Arc::<Office>::clone(&office),
-            None,
             Arc::new(OsRandom),
         );
         *office.link.lock().unwrap() = Some(Arc::new(link));
