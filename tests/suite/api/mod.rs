@@ -14,3 +14,4 @@ mod raw;
 mod schedules;
 mod service;
 mod sign_in;
+mod unlock;
