@@ -1,10 +1,12 @@
 //! The service itself, its pages and its numbers, and what every answer wears.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::fixtures::wait;
 use crate::world::{TestServer, house};
 
 on_each_database!(the_service_says_that_it_is_well, what_happens_is_counted);
@@ -30,14 +32,24 @@ async fn what_happens_is_counted(database: TestDatabase) {
     gus.unlock(&door).await.expect_refused("no-access");
     ana.grant(&gus, &door, json!({})).await;
     gus.unlock(&door).await.expect_opened();
-    let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    for result in ["confirmed", "refused"] {
-        let counted = metrics
-            .lines()
-            .any(|line| line.contains(&format!("result=\"{result}\"")) && line.ends_with(" 1"));
-        assert!(counted, "{result}: {metrics}");
-    }
+    // The answer goes out first, and then it is counted.
+    let metrics = wait::soon("both to be counted", async {
+        loop {
+            let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+            let metrics = metrics.text().await.unwrap();
+            let is_counted = |result: &str| {
+                let label = format!("result=\"{result}\"");
+                metrics
+                    .lines()
+                    .any(|line| line.contains(&label) && line.ends_with(" 1"))
+            };
+            if is_counted("confirmed") && is_counted("refused") {
+                return metrics;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
     for person in [&gus.email, &ana.email, &gus.id, &door.id] {
         assert!(!metrics.contains(person.as_str()), "{person}");
     }
