@@ -14,6 +14,7 @@ mod brokers;
 mod dependencies;
 mod doors;
 mod endpoints;
+mod faults;
 mod fixtures;
 mod store;
 mod world;

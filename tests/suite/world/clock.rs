@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use doorward::agent::counter::Counter;
 use doorward::domain::time::{Clock, Timestamp};
+use doorward::server::MachineClock;
 
 /// The time of the server, and of the locks at it. Clones are the same one.
 #[derive(Clone)]
@@ -19,6 +20,11 @@ impl HandClock {
     pub fn new() -> Self {
         let start: Timestamp = Self::START.parse().unwrap();
         Self(Arc::new(AtomicI64::new(start.as_millis())))
+    }
+
+    /// A clock that stands at the machine's present time, for servers that go by that.
+    pub fn of_the_machine() -> Self {
+        Self(Arc::new(AtomicI64::new(MachineClock.now().as_millis())))
     }
 
     /// Moves the clock to this instant, which may be an earlier one.

@@ -36,6 +36,8 @@ pub struct HandLock {
     /// Seconds that its counter is ahead of the clock, so that no two hellos are of one second.
     ahead: u64,
     radio: Option<Client>,
+    /// Every token that came down, in order.
+    pub tokens: Vec<Token>,
 }
 
 /// An unlock token as it came down.
@@ -51,6 +53,11 @@ impl Token {
     /// The name of the token, which comes back in the lock's events.
     pub fn jti(&self) -> &str {
         self.claims["jti"].as_str().unwrap()
+    }
+
+    /// The node that waits for the answer.
+    pub fn node(&self) -> &str {
+        self.claims["node"].as_str().unwrap()
     }
 
     /// What it asks the bolt to do, as the event that says it was done.
@@ -87,6 +94,7 @@ impl HandLock {
             started_ms: door.clock.now().as_millis(),
             ahead: 0,
             radio: None,
+            tokens: Vec::new(),
         }
     }
 
@@ -185,12 +193,30 @@ impl HandLock {
         event
     }
 
-    /// Says that the token was taken and the bolt has moved by it; gives both events.
-    pub async fn move_by(&mut self, token: &Token) -> [String; 2] {
+    /// Takes the token and moves the bolt by it: the two events that say so.
+    pub fn events_of(&mut self, token: &Token) -> [String; 2] {
         self.ctr = token.claims["ctr"].as_u64().unwrap();
-        let begun = self.report(Kind::Attempt, Cause::Jti(token.jti()), RESULT_OK).await;
-        let done = self.report(token.done(), Cause::Jti(token.jti()), RESULT_OK).await;
-        [begun, done]
+        [Kind::Attempt, token.done()].map(|kind| self.event(kind, Cause::Jti(token.jti()), RESULT_OK))
+    }
+
+    /// Moves by the token, and says so to the node that it names.
+    pub async fn move_by(&mut self, token: &Token) -> [String; 2] {
+        let events = self.events_of(token);
+        self.answer(token, &events).await;
+        events
+    }
+
+    /// Says these events to the node that the token names.
+    pub async fn answer(&mut self, token: &Token, events: &[String]) {
+        let topic = self.topic(&format!("up/{}", token.node()));
+        for event in events {
+            self.radio
+                .as_mut()
+                .unwrap()
+                .publish(&topic, event.clone())
+                .await
+                .unwrap();
+        }
     }
 
     /// Waits for the next token and does as it says.
@@ -198,6 +224,17 @@ impl HandLock {
         let token = self.next_token().await;
         self.move_by(&token).await;
         token
+    }
+
+    /// As [`Self::obey`]; gives the events that it said.
+    pub async fn next_and_move(&mut self) -> [String; 2] {
+        let token = self.next_token().await;
+        self.move_by(&token).await
+    }
+
+    /// The event with which its chain begins.
+    pub fn first_event(&mut self) -> String {
+        self.event(Kind::Claimed, Cause::Auto, RESULT_OK)
     }
 
     /// The hello that is due now.
@@ -252,18 +289,22 @@ impl HandLock {
 
     /// The next token that comes down.
     pub async fn next_token(&mut self) -> Token {
-        let compact = self.next_of(Typ::Unlock).await;
-        let claims = claims_of(&compact);
-        Token { compact, claims }
+        self.next_of(Typ::Unlock).await;
+        self.tokens.last().unwrap().clone()
     }
 
     /// The next message of this type that comes down.
     pub async fn next_of(&mut self, typ: Typ) -> String {
-        let radio = self.radio.as_mut().unwrap();
         loop {
-            let message = radio.next_text().await;
-            if Message::parse(&message).unwrap().typ().unwrap() == typ {
-                return message;
+            let compact = self.radio.as_mut().unwrap().next_text().await;
+            let its_typ = Message::parse(&compact).unwrap().typ().unwrap();
+            if its_typ == Typ::Unlock {
+                let claims = claims_of(&compact);
+                let token = compact.clone();
+                self.tokens.push(Token { compact: token, claims });
+            }
+            if its_typ == typ {
+                return compact;
             }
         }
     }

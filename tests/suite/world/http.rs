@@ -19,7 +19,8 @@ pub struct Http {
 }
 
 impl Http {
-    pub(super) fn to(address: SocketAddr) -> Self {
+    /// The way to the server there.
+    pub fn to(address: SocketAddr) -> Self {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -101,6 +102,17 @@ impl Request {
     /// With this `Idempotency-Key`.
     pub fn idempotency_key(self, key: &str) -> Self {
         self.header("Idempotency-Key", key)
+    }
+}
+
+impl Request {
+    /// Sends it to a server that may be gone before it has answered: then there is no answer.
+    pub async fn try_send(self) -> Option<Answer> {
+        let Self { line, builder } = self;
+        let response = builder.send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.ok()?;
+        Some(Answer::new(line, status, headers, text))
     }
 }
 

@@ -38,7 +38,8 @@ pub struct Unit {
 }
 
 impl Landlord {
-    pub(super) fn new(person: Person, organization: String, clock: HandClock) -> Self {
+    /// The person as a manager of the organization, by this clock.
+    pub fn new(person: Person, organization: String, clock: HandClock) -> Self {
         Self {
             person,
             organization,

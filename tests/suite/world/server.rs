@@ -50,6 +50,22 @@ impl TestServer {
         }
     }
 
+    /// Another node of the same backend, at the same external broker, by the same clock.
+    pub async fn another_node(&self, node: &str) -> Self {
+        let mut config = self.config.clone();
+        node.clone_into(&mut config.mqtt.node);
+        node.clone_into(&mut config.mqtt.external.username);
+        config.mqtt.external.password = SecretText::from(format!("password of {node}"));
+        let server = start(&config, &self.clock).await;
+        Self {
+            http: Http::to(server.http()),
+            clock: self.clock.clone(),
+            config,
+            server: Some(server),
+            _state: tempfile::tempdir().unwrap(),
+        }
+    }
+
     /// Stops the server and starts it again on the same state.
     pub async fn restart(&mut self) {
         self.stop().await;

@@ -1,0 +1,181 @@
+//! The real program as an operator runs it: a process, its environment, its state folder.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use crate::fixtures::databases::TestDatabase;
+use crate::fixtures::mosquitto::free_ports;
+use crate::fixtures::wait::soon;
+use crate::world::{HandClock, Http, Landlord, PASSWORD, Person};
+
+/// How long a token lives here, in seconds: as short as can be, for the tests that wait for its end.
+pub const TOKEN_SECONDS: u64 = 2;
+
+/// An installed backend, running or not.
+pub struct Installation {
+    /// The way to it.
+    pub http: Http,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// A running backend. Killed when dropped.
+pub struct Backend(Child);
+
+impl Installation {
+    /// Installs one on this database, on ports of its own.
+    pub fn on(database: &TestDatabase) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [http, broker] = free_ports();
+        let mut installation = Self {
+            http: Http::to(http),
+            folder,
+            environment: Vec::new(),
+        };
+        let state = installation.folder.path().join("state").display().to_string();
+        for (key, value) in [
+            ("STATE_DIR", state.as_str()),
+            ("DATABASE__URL", &database.url_text()),
+            ("DATABASE__READERS", "2"),
+            ("DATABASE__WRITERS", "4"),
+            ("HTTP__BIND", &http.to_string()),
+            ("HTTP__PUBLIC_URL", "https://doors.example"),
+            ("HTTP__WORKERS", "2"),
+            ("METRICS__BIND", ""),
+            ("MQTT__EMBEDDED__BIND", &broker.to_string()),
+            ("MQTT__EMBEDDED__PUBLIC_HOST", "127.0.0.1"),
+            ("UNLOCK__TOKEN_SECONDS", &TOKEN_SECONDS.to_string()),
+            ("LIMITS__UNLOCKS_PER_MINUTE", "1000000"),
+            ("LIMITS__REQUESTS_PER_MINUTE", "1000000"),
+        ] {
+            installation.set(key, value);
+        }
+        installation
+    }
+
+    /// The same one a second time, on other ports.
+    pub fn twin(&self) -> Self {
+        let [http, broker] = free_ports();
+        let mut twin = Self {
+            http: Http::to(http),
+            folder: tempfile::tempdir().unwrap(),
+            environment: self.environment.clone(),
+        };
+        twin.set("HTTP__BIND", &http.to_string());
+        twin.set("MQTT__EMBEDDED__BIND", &broker.to_string());
+        twin
+    }
+
+    /// Sets `DOORWARD__…` in its environment, over what was set before.
+    pub fn set(&mut self, key: &str, value: &str) {
+        let name = format!("DOORWARD__{key}");
+        self.environment.retain(|(known, _)| *known != name);
+        self.environment.push((name, value.to_owned()));
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_doorward"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        soon("the command", self.command(arguments).output()).await.unwrap()
+    }
+
+    /// What `serve` complains of where it does not start.
+    pub async fn complaint(&self) -> String {
+        let output = self.run(&["serve"]).await;
+        assert!(!output.status.success(), "it started");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Adds a landlord while the backend is not running; [`Self::sign_in`] needs it running.
+    pub async fn add_landlord(&self) -> String {
+        let password = self.folder.path().join("password");
+        std::fs::write(&password, PASSWORD).unwrap();
+        let add = ["landlord", "add", "--email", "ana@landlords.example", "--name", "Ana"];
+        let more = ["--organization", "Ana's houses", "--password-file"];
+        let arguments = [&add[..], &more[..], &[password.to_str().unwrap()]].concat();
+        let output = self.run(&arguments).await;
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let organization = said.split_whitespace().find(|word| word.starts_with("org_"));
+        organization.unwrap().to_owned()
+    }
+
+    /// The landlord of this organization, signed in.
+    pub async fn sign_in(&self, organization: String) -> Landlord {
+        let person = Person::sign_in(&self.http, "ana", "ana@landlords.example").await;
+        Landlord::new(person, organization, HandClock::of_the_machine())
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn begin(&self) -> Backend {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
+        let mut command = self.command(&["serve"]);
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        Backend(command.spawn().unwrap())
+    }
+
+    /// Starts it, and waits until it has everything that it needs.
+    pub async fn serve(&self) -> Backend {
+        let backend = self.begin();
+        self.until_ready(true).await;
+        backend
+    }
+
+    /// Waits until it says that it has everything that it needs, or that it has not.
+    pub async fn until_ready(&self, ready: bool) {
+        let is_ready = async {
+            loop {
+                let answer = self.http.get("/readyz").try_send().await;
+                if answer.is_some_and(|answer| (answer.status == 200) == ready) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(30), is_ready).await.is_err() {
+            panic!("in vain: waited for ready = {ready}; the log:\n{}", self.log());
+        }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Backend {
+    /// `kill -9`.
+    pub async fn kill(mut self) {
+        self.0.kill().await.unwrap();
+    }
+
+    /// Asks it to stop, as an init system does.
+    pub fn tell_to_stop(&self) {
+        let process = self.0.id().expect("it runs").to_string();
+        let told = std::process::Command::new("kill").args(["-TERM", &process]).status();
+        assert!(told.unwrap().success());
+    }
+
+    /// Waits for its end; whether all was well.
+    pub async fn ended(mut self) -> bool {
+        soon("the end", self.0.wait()).await.unwrap().success()
+    }
+}

@@ -1,0 +1,12 @@
+//! Bad days: the process is killed, the database is held, the broker goes, clocks jump. What was promised holds
+//! (`invariants`), and everything recovers by itself.
+
+mod installation;
+mod invariants;
+mod kill;
+mod nodes;
+mod outages;
+mod outsider;
+mod random;
+mod scene;
+mod start;
