@@ -28,6 +28,7 @@ use crate::store::{self, DatabaseUrl, Db};
 
 mod brokers;
 mod clock;
+mod descriptors;
 mod error;
 mod installation;
 pub mod logging;
@@ -92,6 +93,7 @@ impl Server {
 
         let found = match config.mqtt.mode {
             MqttMode::Embedded => {
+                descriptors::raise_limit(config.mqtt.embedded.max_connections);
                 let password = random.secret();
                 let gate = BrokerGate::new(db.clone(), node.as_str().to_owned(), password.expose().as_bytes());
                 brokers::embedded(config, &topics, Arc::new(gate), password, now)?
