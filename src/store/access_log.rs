@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{parsed_option, word};
+use super::kept::Kept;
 use super::schema::{access_log, access_log_heads};
 use super::{Conn, StoreError};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
@@ -22,17 +23,21 @@ pub fn append(
     entry: &NewEntry,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let (seq, last_at_ms) = diesel::update(access_log_heads::table.find(organization.as_str()))
-        .set(access_log_heads::last_seq.eq(access_log_heads::last_seq + 1))
-        .returning((access_log_heads::last_seq, access_log_heads::last_at_ms))
-        .get_result::<(i64, i64)>(conn)
-        .optional()?
-        .ok_or(StoreError::Missing)?;
+    let (seq, last_at_ms) = Kept(
+        diesel::update(access_log_heads::table.find(organization.as_str()))
+            .set(access_log_heads::last_seq.eq(access_log_heads::last_seq + 1))
+            .returning((access_log_heads::last_seq, access_log_heads::last_at_ms)),
+    )
+    .get_result::<(i64, i64)>(conn)
+    .optional()?
+    .ok_or(StoreError::Missing)?;
     let recorded_at_ms = last_at_ms.max(now.as_millis());
     if recorded_at_ms > last_at_ms {
-        diesel::update(access_log_heads::table.find(organization.as_str()))
-            .set(access_log_heads::last_at_ms.eq(recorded_at_ms))
-            .execute(conn)?;
+        Kept(
+            diesel::update(access_log_heads::table.find(organization.as_str()))
+                .set(access_log_heads::last_at_ms.eq(recorded_at_ms)),
+        )
+        .execute(conn)?;
     }
     diesel::insert_into(access_log::table)
         .values((
@@ -61,7 +66,7 @@ pub fn last_recorded_at(conn: &mut Conn, organization: &OrganizationId) -> Resul
     let ms: Option<i64> = access_log_heads::table
         .find(organization.as_str())
         .select(access_log_heads::last_at_ms)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(ms.map(Timestamp::from_millis))
 }

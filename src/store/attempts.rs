@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option};
+use super::kept::Kept;
 use super::schema::attempts;
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
@@ -105,7 +106,7 @@ pub fn find(conn: &mut Conn, id: &AttemptId, scope: &Scope) -> Result<Option<Att
         .find(id.as_str())
         .filter(attempts::organization_id.eq_any(scope.ids()))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(Row::into_domain).transpose()
 }
@@ -115,7 +116,7 @@ pub fn find_any(conn: &mut Conn, id: &AttemptId) -> Result<Option<Attempt>, Stor
     let row: Option<Row> = attempts::table
         .find(id.as_str())
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(Row::into_domain).transpose()
 }
@@ -126,7 +127,7 @@ pub fn find_by_jti(conn: &mut Conn, lock: &LockId, jti: &str) -> Result<Option<A
         .filter(attempts::jti.eq(jti))
         .filter(attempts::lock_id.eq(lock.as_str()))
         .select(Row::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(Row::into_domain).transpose()
 }
@@ -176,16 +177,18 @@ pub fn never_accepted(
 /// Writes the attempt's state over the one in which it was read. Says whether it was still in that one, so that of
 /// two changes at once one takes place.
 pub fn set_state(conn: &mut Conn, id: &AttemptId, from: AttemptStatus, to: &AttemptState) -> Result<bool, StoreError> {
-    let changed = diesel::update(
-        attempts::table
-            .find(id.as_str())
-            .filter(attempts::status.eq(from.as_str())),
+    let changed = Kept(
+        diesel::update(
+            attempts::table
+                .find(id.as_str())
+                .filter(attempts::status.eq(from.as_str())),
+        )
+        .set((
+            attempts::status.eq(to.status().as_str()),
+            attempts::reason.eq(to.reason().map(|reason| reason.as_str().to_owned())),
+            attempts::confirmed_at_ms.eq(to.confirmed_at().map(Timestamp::as_millis)),
+        )),
     )
-    .set((
-        attempts::status.eq(to.status().as_str()),
-        attempts::reason.eq(to.reason().map(|reason| reason.as_str().to_owned())),
-        attempts::confirmed_at_ms.eq(to.confirmed_at().map(Timestamp::as_millis)),
-    ))
     .execute(conn)?;
     Ok(changed > 0)
 }

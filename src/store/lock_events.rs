@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::kept::Kept;
 use super::schema::{lock_events, lock_reports, locks};
 use super::{Conn, StoreError};
 use crate::domain::ids::LockId;
@@ -22,23 +23,24 @@ pub struct ChainEnd {
 /// The end of the lock's chain. Taken for update: on Postgres the lock's row is held until the transaction ends, so
 /// that two nodes that receive events of one lock take turns.
 pub fn chain_end(conn: &mut Conn, id: &LockId) -> Result<Option<ChainEnd>, StoreError> {
-    let row: Option<(Option<String>, i64, Option<String>)> = diesel::update(locks::table.find(id.as_str()))
-        .set(locks::chain_seq.eq(locks::chain_seq))
-        .returning((locks::chain, locks::chain_seq, locks::chain_head))
-        .get_result(conn)
-        .optional()?;
+    let row: Option<(Option<String>, i64, Option<String>)> = Kept(
+        diesel::update(locks::table.find(id.as_str()))
+            .set(locks::chain_seq.eq(locks::chain_seq))
+            .returning((locks::chain, locks::chain_seq, locks::chain_head)),
+    )
+    .get_result(conn)
+    .optional()?;
     Ok(row.map(|(chain, seq, head)| ChainEnd { chain, seq, head }))
 }
 
 /// Moves the end of the lock's chain.
 pub fn set_chain_end(conn: &mut Conn, id: &LockId, end: &ChainEnd) -> Result<(), StoreError> {
-    diesel::update(locks::table.find(id.as_str()))
-        .set((
-            locks::chain.eq(&end.chain),
-            locks::chain_seq.eq(end.seq),
-            locks::chain_head.eq(&end.head),
-        ))
-        .execute(conn)?;
+    Kept(diesel::update(locks::table.find(id.as_str())).set((
+        locks::chain.eq(&end.chain),
+        locks::chain_seq.eq(end.seq),
+        locks::chain_head.eq(&end.head),
+    )))
+    .execute(conn)?;
     Ok(())
 }
 
@@ -68,7 +70,7 @@ pub fn find(conn: &mut Conn, id: &LockId, chain: &str, seq: i64) -> Result<Optio
     let row: Option<(String, String)> = lock_events::table
         .find((id.as_str(), chain, seq))
         .select((lock_events::hash, lock_events::token))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(row.map(|(hash, token)| StoredEvent { hash, token }))
 }
@@ -113,12 +115,11 @@ pub fn add(
 
 /// Records that the lock was seen connected, or away, at `at`.
 pub fn report_online(conn: &mut Conn, id: &LockId, online: bool, at: Timestamp) -> Result<(), StoreError> {
-    diesel::update(lock_reports::table.find(id.as_str()))
-        .set((
-            lock_reports::online.eq(online),
-            lock_reports::online_at_ms.eq(at.as_millis()),
-        ))
-        .execute(conn)?;
+    Kept(diesel::update(lock_reports::table.find(id.as_str())).set((
+        lock_reports::online.eq(online),
+        lock_reports::online_at_ms.eq(at.as_millis()),
+    )))
+    .execute(conn)?;
     Ok(())
 }
 
@@ -137,37 +138,43 @@ pub struct Observation {
 pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) -> Result<(), StoreError> {
     let at_ms = at.as_millis();
     if let Some(bolt) = seen.bolt {
-        diesel::update(lock_reports::table.find(id.as_str()))
-            .filter(
-                lock_reports::bolt_at_ms
-                    .is_null()
-                    .or(lock_reports::bolt_at_ms.le(at_ms)),
-            )
-            .set((lock_reports::bolt.eq(bolt.as_str()), lock_reports::bolt_at_ms.eq(at_ms)))
-            .execute(conn)?;
+        Kept(
+            diesel::update(lock_reports::table.find(id.as_str()))
+                .filter(
+                    lock_reports::bolt_at_ms
+                        .is_null()
+                        .or(lock_reports::bolt_at_ms.le(at_ms)),
+                )
+                .set((lock_reports::bolt.eq(bolt.as_str()), lock_reports::bolt_at_ms.eq(at_ms))),
+        )
+        .execute(conn)?;
     }
     if let Some(door) = seen.door {
-        diesel::update(lock_reports::table.find(id.as_str()))
-            .filter(
-                lock_reports::door_at_ms
-                    .is_null()
-                    .or(lock_reports::door_at_ms.le(at_ms)),
-            )
-            .set((lock_reports::door.eq(door.as_str()), lock_reports::door_at_ms.eq(at_ms)))
-            .execute(conn)?;
+        Kept(
+            diesel::update(lock_reports::table.find(id.as_str()))
+                .filter(
+                    lock_reports::door_at_ms
+                        .is_null()
+                        .or(lock_reports::door_at_ms.le(at_ms)),
+                )
+                .set((lock_reports::door.eq(door.as_str()), lock_reports::door_at_ms.eq(at_ms))),
+        )
+        .execute(conn)?;
     }
     if let Some(battery) = seen.battery {
-        diesel::update(lock_reports::table.find(id.as_str()))
-            .filter(
-                lock_reports::battery_at_ms
-                    .is_null()
-                    .or(lock_reports::battery_at_ms.le(at_ms)),
-            )
-            .set((
-                lock_reports::battery.eq(i64::from(battery)),
-                lock_reports::battery_at_ms.eq(at_ms),
-            ))
-            .execute(conn)?;
+        Kept(
+            diesel::update(lock_reports::table.find(id.as_str()))
+                .filter(
+                    lock_reports::battery_at_ms
+                        .is_null()
+                        .or(lock_reports::battery_at_ms.le(at_ms)),
+                )
+                .set((
+                    lock_reports::battery.eq(i64::from(battery)),
+                    lock_reports::battery_at_ms.eq(at_ms),
+                )),
+        )
+        .execute(conn)?;
     }
     Ok(())
 }
@@ -194,21 +201,21 @@ pub fn report_hello(conn: &mut Conn, id: &LockId, clocks: &Clocks, firmware: &st
         .is_null()
         .or(lock_reports::boot.lt(boot))
         .or(lock_reports::boot.eq(boot).and(lock_reports::mono.lt(mono)));
-    let changed = diesel::update(lock_reports::table.find(id.as_str()))
-        .filter(is_news)
-        .set((
-            lock_reports::hello_at_ms.eq(clocks.at.as_millis()),
-            lock_reports::boot.eq(boot),
-            lock_reports::mono.eq(mono),
-            lock_reports::clock.eq(clocks.clock.as_str()),
-            lock_reports::online.eq(true),
-            lock_reports::online_at_ms.eq(clocks.at.as_millis()),
-        ))
-        .execute(conn)?;
+    let changed = Kept(
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .filter(is_news)
+            .set((
+                lock_reports::hello_at_ms.eq(clocks.at.as_millis()),
+                lock_reports::boot.eq(boot),
+                lock_reports::mono.eq(mono),
+                lock_reports::clock.eq(clocks.clock.as_str()),
+                lock_reports::online.eq(true),
+                lock_reports::online_at_ms.eq(clocks.at.as_millis()),
+            )),
+    )
+    .execute(conn)?;
     if changed > 0 {
-        diesel::update(locks::table.find(id.as_str()))
-            .set(locks::firmware.eq(firmware))
-            .execute(conn)?;
+        Kept(diesel::update(locks::table.find(id.as_str())).set(locks::firmware.eq(firmware))).execute(conn)?;
     }
     Ok(changed > 0)
 }
@@ -232,7 +239,7 @@ pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError
             lock_reports::mono,
             lock_reports::clock,
         ))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     let Some((Some(at_ms), Some(boot), Some(mono), Some(clock))) = row else {
         return Ok(None);

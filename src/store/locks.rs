@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::columns::{digest, instant, parsed, parsed_option, text, word};
+use super::kept::Kept;
 use super::schema::{lock_reports, locks};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
@@ -97,13 +98,15 @@ pub fn add(conn: &mut Conn, lock: &Lock, claim_digest: &[u8; 32], claim_ends_at:
 
 /// The lock, if it exists within `scope`.
 pub fn find(conn: &mut Conn, id: &LockId, scope: &Scope) -> Result<Option<Lock>, StoreError> {
-    let row: Option<(Row, ReportRow)> = locks::table
-        .inner_join(lock_reports::table)
-        .filter(locks::id.eq(id.as_str()))
-        .filter(locks::organization_id.eq_any(scope.ids()))
-        .select((Row::as_select(), ReportRow::as_select()))
-        .first(conn)
-        .optional()?;
+    let row: Option<(Row, ReportRow)> = Kept(
+        locks::table
+            .inner_join(lock_reports::table)
+            .filter(locks::id.eq(id.as_str()))
+            .filter(locks::organization_id.eq_any(scope.ids()))
+            .select((Row::as_select(), ReportRow::as_select())),
+    )
+    .get_result(conn)
+    .optional()?;
     row.map(lock).transpose()
 }
 
@@ -312,20 +315,22 @@ pub fn has_broker_digest(conn: &mut Conn, id: &LockId, broker_digest: &[u8; 32])
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
         .filter(locks::broker_digest.eq(digest(broker_digest)))
         .select(locks::id)
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     Ok(found.is_some())
 }
 
 /// The number of the next command for the lock, issued at `now`.
 pub fn next_counter(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<u64, StoreError> {
-    let counter: i64 = diesel::update(locks::table.find(id.as_str()))
-        .set((
-            locks::counter.eq(locks::counter + 1),
-            locks::last_issued_at_ms.eq(now.as_millis()),
-        ))
-        .returning(locks::counter)
-        .get_result(conn)?;
+    let counter: i64 = Kept(
+        diesel::update(locks::table.find(id.as_str()))
+            .set((
+                locks::counter.eq(locks::counter + 1),
+                locks::last_issued_at_ms.eq(now.as_millis()),
+            ))
+            .returning(locks::counter),
+    )
+    .get_result(conn)?;
     u64::try_from(counter).map_err(StoreError::corrupt)
 }
 
@@ -364,7 +369,7 @@ pub fn find_controller(conn: &mut Conn, id: &LockId) -> Result<Option<Controller
         .find(id.as_str())
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
         .select((locks::organization_id, locks::public_key))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     match row {
         Some((organization, Some(public_key))) => Ok(Some(Controller {

@@ -9,6 +9,8 @@
 //!   an error, SQLite may have undone the whole transaction.
 //! - Rows are numbered by updating a head row first, with `RETURNING`; then no two writers ever wait in a circle.
 //! - No `transaction` of diesel inside: the piece is one already.
+//! - A row that is found by its key is read with `get_result` and not with `first`: SQLite plans `LIMIT ?` anew whenever
+//!   a value is bound to it.
 
 pub mod access_log;
 pub mod accounts;
@@ -23,6 +25,7 @@ mod group_commit;
 pub mod idempotency;
 pub mod installation;
 pub mod invitations;
+mod kept;
 mod lane;
 pub mod lock_events;
 pub mod locks;

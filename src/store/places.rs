@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, text};
+use super::kept::Kept;
 use super::schema::{locks, properties, tenancies, units};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
@@ -51,12 +52,14 @@ pub fn add_property(conn: &mut Conn, property: &Property) -> Result<(), StoreErr
 
 /// The property, if it exists within `scope`.
 pub fn find_property(conn: &mut Conn, id: &PropertyId, scope: &Scope) -> Result<Option<Property>, StoreError> {
-    let row: Option<PropertyRow> = properties::table
-        .find(id.as_str())
-        .filter(properties::organization_id.eq_any(scope.ids()))
-        .select(PropertyRow::as_select())
-        .first(conn)
-        .optional()?;
+    let row: Option<PropertyRow> = Kept(
+        properties::table
+            .find(id.as_str())
+            .filter(properties::organization_id.eq_any(scope.ids()))
+            .select(PropertyRow::as_select()),
+    )
+    .get_result(conn)
+    .optional()?;
     row.map(PropertyRow::into_domain).transpose()
 }
 
@@ -155,7 +158,7 @@ pub fn find_unit(conn: &mut Conn, id: &UnitId, scope: &Scope) -> Result<Option<U
         .find(id.as_str())
         .filter(units::organization_id.eq_any(scope.ids()))
         .select(UnitRow::as_select())
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(UnitRow::into_domain).transpose()
 }

@@ -54,7 +54,7 @@ pub fn find_by_access(
         .filter(sessions::access_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
         .select((sessions::id, sessions::person_id))
-        .first(conn)
+        .get_result(conn)
         .optional()?;
     row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
 }
