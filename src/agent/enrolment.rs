@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::controller;
@@ -304,14 +305,22 @@ impl Enrolled {
         Topics::new(&self.welcome.mqtt.topic_root)
     }
 
-    /// The same for the controller; `None` where a text is longer than any lock's.
-    pub(super) fn for_controller(&self) -> Option<controller::Enrolment> {
+    /// The same for the controller, which signs by AWS-LC, many times as fast; `None` where a text is longer than any
+    /// lock's.
+    pub(super) fn for_controller(&self) -> Option<controller::Enrolment<EcdsaKeyPair>> {
+        let point = self.key.verifying_key().to_sec1_point(false);
+        let scalar = Zeroizing::new(<[u8; 32]>::from(self.key.to_bytes()));
+        let key = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            scalar.as_slice(),
+            point.as_bytes(),
+        );
         Some(controller::Enrolment {
             lock: self.welcome.lock_id.as_str().try_into().ok()?,
             iss: self.welcome.iss.as_str().try_into().ok()?,
             org: self.welcome.org.as_str().try_into().ok()?,
             root: keys::PublicKey::from_jwk(&self.welcome.root_key.jwk())?,
-            key: self.key.clone(),
+            key: key.ok()?,
             model: self.model.as_str().try_into().ok()?,
             firmware: self.firmware.as_str().try_into().ok()?,
         })

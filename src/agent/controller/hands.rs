@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::signature::EcdsaKeyPair;
 use doorward_lock::controller::{Controller, Input};
 use doorward_lock::journal;
 use doorward_lock::shell::{Shell, Storage};
@@ -64,10 +65,10 @@ impl Shell for Hands {
 }
 
 /// The controller with its hands. Clones are the same one.
-pub(super) struct Core<S>(Arc<Mutex<(Controller<S>, Hands)>>);
+pub(super) struct Core<S>(Arc<Mutex<(Controller<S, EcdsaKeyPair>, Hands)>>);
 
 impl<S: Medium> Core<S> {
-    pub(super) fn new(controller: Controller<S>, hands: Hands) -> Self {
+    pub(super) fn new(controller: Controller<S, EcdsaKeyPair>, hands: Hands) -> Self {
         Self(Arc::new(Mutex::new((controller, hands))))
     }
 
