@@ -13,6 +13,7 @@ on_each_database!(
     killed_after_the_publish_before_the_event,
     killed_after_the_event_before_its_commit,
     killed_after_the_commit_before_the_acknowledgement,
+    killed_after_a_revocation_was_answered,
 );
 
 /// How often each point is tried.
@@ -258,5 +259,33 @@ async fn killed_after_the_commit_before_the_acknowledgement(database: TestDataba
         assert_eq!(scene.statuses().last().unwrap(), "confirmed");
         settle(&database, &scene, &mut witness).await;
     }
+    backend.kill().await;
+}
+
+async fn killed_after_a_revocation_was_answered(database: TestDatabase) {
+    let (mut scene, backend) = Scene::open(&database, Installation::on(&database)).await;
+    let mut witness = Witness::at(&scene.door).await;
+    let grant = scene.ana.list("/v1/grants").await.remove(0);
+    // One that was not answered has not happened.
+    scene.outsider.hold_writes();
+    let path = format!("/v1/grants/{}/revoke", grant["id"].as_str().unwrap());
+    let revoking = tokio::spawn(scene.ana.post(&path).try_send());
+    scene.until_it_waits().await;
+    backend.kill().await;
+    scene.outsider.let_go();
+    assert!(revoking.await.unwrap().is_none(), "nothing was answered");
+    let backend = scene.installation.serve().await;
+    witness.come_back(&[]).await;
+    settle(&database, &scene, &mut witness).await;
+
+    scene.ana.revoke(&grant).await;
+    backend.kill().await;
+    let backend = scene.installation.serve().await;
+    let tokens = witness.lock.tokens.len();
+    witness.come_back(&[]).await;
+    scene.gus.unlock(&scene.door).await.expect_refused("grant-revoked");
+    witness.lock.until_heard().await;
+    assert_eq!(witness.lock.tokens.len(), tokens, "I5: a token after the revocation");
+    check_invariants(&database, &witness.said);
     backend.kill().await;
 }

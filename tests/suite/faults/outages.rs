@@ -17,6 +17,7 @@ on_each_database!(
     while_the_broker_is_away_nothing_opens,
     a_clock_that_fell_back_issues_nothing,
     a_clock_that_jumped_ahead_goes_on_from_there,
+    a_panic_ends_its_request_or_its_round_and_nothing_else,
 );
 
 async fn while_the_database_is_held_nothing_opens_and_reading_goes_on(database: TestDatabase) {
@@ -167,4 +168,35 @@ async fn a_clock_that_jumped_ahead_goes_on_from_there(database: TestDatabase) {
     let (opened, newer) = tokio::join!(gus.unlock(&door), lock.obey());
     opened.expect_opened();
     assert!(newer.claims["iat"].as_u64() >= token.claims["iat"].as_u64().map(|iat| iat + 3600));
+}
+
+async fn a_panic_ends_its_request_or_its_round_and_nothing_else(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let mut lock = HandLock::install(&door).await;
+    let gus = ana.guest("gus").await;
+    ana.grant(&gus, &door, json!({})).await;
+
+    let present = t.clock.break_down();
+    gus.unlock(&door).await.expect_problem(500, "internal");
+    gus.get("/v1/me").await.expect_problem(500, "internal");
+    soon("the restart of a task to be counted", async {
+        loop {
+            let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+            let metrics = metrics.text().await.unwrap();
+            let restarts = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix("doorward_task_restarts_total "));
+            if restarts.unwrap().parse::<u64>().unwrap() > 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+
+    t.clock.set(&present);
+    let (opened, _) = tokio::join!(gus.unlock(&door), lock.obey());
+    opened.expect_opened();
+    assert_eq!(lock.tokens.len(), 1, "no token of the request that went down");
 }

@@ -8,6 +8,9 @@ use doorward::agent::counter::Counter;
 use doorward::domain::time::{Clock, Timestamp};
 use doorward::server::MachineClock;
 
+/// What a broken clock holds.
+const BROKEN: i64 = i64::MIN;
+
 /// The time of the server, and of the locks at it. Clones are the same one.
 #[derive(Clone)]
 pub struct HandClock(Arc<AtomicI64>);
@@ -31,6 +34,11 @@ impl HandClock {
     pub fn set(&self, to: &str) {
         let to: Timestamp = to.parse().unwrap();
         self.0.store(to.as_millis(), Ordering::SeqCst);
+    }
+
+    /// Breaks it: whoever asks for the time panics, until it is set again. Gives the time at which it stood.
+    pub fn break_down(&self) -> String {
+        Timestamp::from_millis(self.0.swap(BROKEN, Ordering::SeqCst)).to_string()
     }
 
     /// Lets time pass.
@@ -57,7 +65,9 @@ impl HandClock {
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        let ms = self.0.load(Ordering::SeqCst);
+        assert_ne!(ms, BROKEN, "the test has broken its clock");
+        Timestamp::from_millis(ms)
     }
 }
 
