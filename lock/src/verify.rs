@@ -6,7 +6,10 @@ use crate::base64url::decode;
 use crate::jws::Message;
 use crate::keys::Keyset;
 use crate::refusal::Refusal;
-use crate::wire::{Address, Addressed, LockTime, MAX_TOKEN_SECONDS, NUMBER_LIMIT, Typ, Unlock, Use, VERSION};
+use crate::wire::{
+    Ack, Address, Addressed, LockTime, MAX_TOKEN_SECONDS, NUMBER_LIMIT, Release, Resend, Revocations, Time, Typ,
+    Unlock, Use, VERSION,
+};
 
 /// The longest life of a release in seconds.
 pub const MAX_RELEASE_SECONDS: u64 = 300;
@@ -78,9 +81,6 @@ impl Known<'_> {
     /// The first check that fails.
     pub fn accept<'m>(&self, message: &'m Message<'_>) -> Result<Unlock<'m>, Refusal> {
         let claims: Unlock<'m> = self.signed(message, Typ::Unlock, Use::Unlock)?;
-        if decode::<16>(claims.jti).is_none() || !is_node(claims.node) {
-            return Err(Refusal::Malformed);
-        }
         if claims.ver != VERSION {
             return Err(Refusal::WrongVersion);
         }
@@ -109,7 +109,7 @@ impl Known<'_> {
     /// The first check that fails, in the order of [`Refusal`].
     pub fn read<'m, T>(&self, message: &'m Message<'_>, typ: Typ, purpose: Use) -> Result<T, Refusal>
     where
-        T: Deserialize<'m> + Addressed,
+        T: Deserialize<'m> + Payload,
     {
         let claims: T = self.signed(message, typ, purpose)?;
         claims.address().check(&self.address)?;
@@ -130,7 +130,7 @@ impl Known<'_> {
     /// The claims of a message that the right key signed.
     fn signed<'m, T>(&self, message: &'m Message<'_>, typ: Typ, purpose: Use) -> Result<T, Refusal>
     where
-        T: Deserialize<'m> + Addressed,
+        T: Deserialize<'m> + Payload,
     {
         if message.typ()? != typ {
             return Err(Refusal::BadTyp);
@@ -139,11 +139,64 @@ impl Known<'_> {
         let held = self.keyset.find(kid, purpose, self.moment.now, self.moment.floor)?;
         message.verify(&held.public.key)?;
         let claims: T = message.claims()?;
-        if claims.numbers().iter().any(|number| *number >= NUMBER_LIMIT) {
-            return Err(Refusal::Malformed);
+        if claims.is_whole() {
+            Ok(claims)
+        } else {
+            Err(Refusal::Malformed)
         }
-        Ok(claims)
     }
+}
+
+/// Claims that a key of the keyset signs.
+pub trait Payload: Addressed {
+    /// What neither their types nor the limit of numbers say: how long a text is in bytes, and what must not be zero.
+    fn is_in_form(&self) -> bool;
+
+    /// Whether these may be the claims of a good message, whoever signed them.
+    fn is_whole(&self) -> bool {
+        self.numbers().iter().all(|number| *number < NUMBER_LIMIT) && self.is_in_form()
+    }
+}
+
+impl Payload for Unlock<'_> {
+    fn is_in_form(&self) -> bool {
+        is_bits::<16>(self.jti) && is_node(self.node) && self.lt.is_none_or(|lt| lt.dl < NUMBER_LIMIT)
+    }
+}
+
+impl Payload for Ack<'_> {
+    fn is_in_form(&self) -> bool {
+        is_bits::<16>(self.chain) && is_bits::<32>(self.head)
+    }
+}
+
+impl Payload for Resend<'_> {
+    fn is_in_form(&self) -> bool {
+        is_bits::<16>(self.chain)
+    }
+}
+
+impl Payload for Time<'_> {
+    fn is_in_form(&self) -> bool {
+        is_bits::<16>(self.nonce)
+    }
+}
+
+impl Payload for Release<'_> {
+    fn is_in_form(&self) -> bool {
+        is_bits::<16>(self.jti)
+    }
+}
+
+impl Payload for Revocations<'_> {
+    fn is_in_form(&self) -> bool {
+        self.epoch > 0
+    }
+}
+
+/// Whether `text` is `N` bytes of base64url.
+fn is_bits<const N: usize>(text: &str) -> bool {
+    decode::<N>(text).is_some()
 }
 
 /// Whether `node` may be part of a topic: 1 to 32 of `a-z 0-9 -`.

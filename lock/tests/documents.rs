@@ -92,6 +92,48 @@ fn an_acknowledgement_that_does_not_fit_is_refused() {
 }
 
 #[test]
+fn a_document_out_of_form_is_malformed() {
+    let (id, hash) = ("AAAAAAAAAAAAAAAAAAAAAA", base64url::hash("an event"));
+    for (why, seed, typ, claims) in [
+        (
+            "a chain",
+            ACK,
+            Typ::Ack,
+            json!({ "chain": "AAAA", "seq": 0, "head": hash.as_str() }),
+        ),
+        (
+            "a hash",
+            ACK,
+            Typ::Ack,
+            json!({ "chain": id, "seq": 0, "head": "AAAA" }),
+        ),
+        (
+            "a chain wanted",
+            ACK,
+            Typ::Resend,
+            json!({ "chain": "AAAA", "from": 0, "to": 0 }),
+        ),
+        ("a nonce", DOC, Typ::Time, json!({ "nonce": "AAAA", "t": T })),
+        (
+            "a name",
+            DOC,
+            Typ::Release,
+            json!({ "iat": T, "exp": T + 60, "jti": "AAAA" }),
+        ),
+        (
+            "an epoch",
+            DOC,
+            Typ::Revocations,
+            json!({ "epoch": 0, "revoked": [], "min_rev": 0 }),
+        ),
+    ] {
+        let mut world = World::on_line();
+        world.send(&by(seed, typ, &to_lock(claims)));
+        assert_eq!(world.story().pop().unwrap().2, "malformed", "{why}");
+    }
+}
+
+#[test]
 fn storage_that_is_full_says_so_and_the_door_still_opens() {
     let mut world = World::with_slots(16);
     for _ in 0..40 {

@@ -50,8 +50,9 @@ fn a_token_under_another_name_is_no_document() {
         Typ::Keyset,
         Typ::Revocations,
     ] {
-        let (result, _, movements) = answer(&by(UNLOCK, typ, &unlock_claims(1)));
+        let (result, cause, movements) = answer(&by(UNLOCK, typ, &unlock_claims(1)));
         assert_eq!((result.as_str(), movements), ("unknown-key", 0), "{typ:?}");
+        assert_eq!(cause, jti(1), "{typ:?}: the token is named all the same");
     }
 }
 
@@ -141,7 +142,8 @@ fn a_thousand_copies_move_once_and_do_not_drown_the_log() {
     assert_eq!(world.hands.movements.len(), 1);
     let story = world.story();
     assert_eq!(story.len(), 1 + 60 + 1);
-    assert_eq!(story.last().unwrap().2, "too-many");
+    assert_eq!(*story.last().unwrap(), lines(&[("denied", "auto", "too-many")])[0]);
+    assert_eq!(world.hands.published.last().unwrap().0, "any");
     world.pass(60_000);
     world.send(&token);
     assert_eq!(world.story().last().unwrap().2, "replayed");

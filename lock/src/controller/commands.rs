@@ -6,6 +6,7 @@ use crate::jws::Message;
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
 use crate::signature::PrivateKey;
+use crate::verify::Payload;
 use crate::wire::{Action, Bolt, Cause, Kind, RESULT_JAMMED, RESULT_OK, Unlock};
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
@@ -22,7 +23,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         match accepted {
             Ok((command, ctr)) if self.is_busy() => self.wait(command, ctr, shell),
             Ok((command, ctr)) => self.begin(command, ctr, shell),
-            Err(refusal) => self.refuse_command(message, refusal, shell),
+            Err(refusal) => self.refuse_message(message, refusal, shell),
         }
     }
 
@@ -31,24 +32,20 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         self.moving.is_some() || self.journal.state().waiting.is_some()
     }
 
-    /// Says why in an event, which names the token where it can be read, and goes to the node that the token names
-    /// where the token is the backend's.
-    pub(super) fn refuse_command(
+    /// Says why in an event, which names the token where the payload is one, whoever signed it, and goes to the node that
+    /// the token names where the backend signed it.
+    pub(super) fn refuse_message(
         &mut self,
         message: &Message<'_>,
         refusal: Refusal,
         shell: &mut impl Shell,
     ) -> Result<(), Error<S::Error>> {
-        let claims = message.claims::<Unlock<'_>>().ok();
-        let jti = claims.as_ref().map(|claims| claims.jti);
-        let cause = jti
-            .filter(|jti| crate::base64url::decode::<16>(jti).is_some())
-            .map_or(Cause::Auto, Cause::Jti);
-        let signed = refusal > Refusal::BadSignature;
-        let node = claims
-            .map(|claims| claims.node)
-            .filter(|node| signed && crate::verify::is_node(node));
-        self.refuse(refusal, cause, node.unwrap_or(ANY_NODE), shell)
+        let Some(token) = message.claims::<Unlock<'_>>().ok().filter(Payload::is_whole) else {
+            return self.refuse(refusal, Cause::Auto, ANY_NODE, shell);
+        };
+        let is_signed = refusal > Refusal::BadSignature;
+        let node = if is_signed { token.node } else { ANY_NODE };
+        self.refuse(refusal, Cause::Jti(token.jti), node, shell)
     }
 
     /// Keeps a command until the movement under way has ended. The one that waited before it never begins.

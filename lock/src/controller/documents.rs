@@ -21,7 +21,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         };
         let typ = match message.typ() {
             Ok(typ) => typ,
-            Err(refusal) => return self.refuse_command(&message, refusal, shell),
+            Err(refusal) => return self.refuse_message(&message, refusal, shell),
         };
         let taken = match typ {
             Typ::Unlock => return self.command(&message, shell),
@@ -35,7 +35,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         };
         match taken {
             Ok(()) => Ok(()),
-            Err(refusal) => self.refuse(refusal, Cause::Auto, ANY_NODE, shell),
+            Err(refusal) => self.refuse_message(&message, refusal, shell),
         }
     }
 

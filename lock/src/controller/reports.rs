@@ -153,10 +153,11 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         if count > REFUSALS_A_MINUTE {
             return Ok(());
         }
-        let what = if count == REFUSALS_A_MINUTE {
-            happening(Kind::Denied, Cause::Auto, Refusal::TooMany.as_str())
+        let (what, node) = if count == REFUSALS_A_MINUTE {
+            let too_many = Refusal::TooMany.as_str();
+            (happening(Kind::Denied, Cause::Auto, too_many), ANY_NODE)
         } else {
-            happening(Kind::Denied, cause, refusal.as_str())
+            (happening(Kind::Denied, cause, refusal.as_str()), node)
         };
         self.note(what, node, shell, |_| ())?;
         self.refused = (minute, count + 1);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::world::*;
 
-const CLAIM_CODE: &str = "0123456789abcdef0123456789abcdef";
+const CLAIM_CODE: &str = "2DZDZ-KWA8G-KY92X-583KV-VRAR83";
 
 fn private_jwk(seed: u8) -> Value {
     let mut jwk = jwk(seed);

@@ -256,6 +256,11 @@ pub fn bad_claims() -> Vec<Case> {
         ("lt null", with("lt", Value::Null), "malformed"),
         ("lt without boot", with("lt", json!({ "dl": 1 })), "malformed"),
         (
+            "lt.dl past 53 bits",
+            with("lt", json!({ "boot": 7, "dl": 1_u64 << 53 })),
+            "malformed",
+        ),
+        (
             "lt with more",
             with("lt", json!({ "boot": 1, "dl": 110, "x": 1 })),
             "malformed",
