@@ -7,7 +7,7 @@ backend misunderstand each other, the document is wrong. The bolt is a number of
     lock.py --state lock.json --url http://127.0.0.1:8080 --claim-code 0123…     enrols, then runs
     lock.py --state lock.json                                                    starts again
 
-Needs the packages `cryptography` (38) and `paho-mqtt` (1.6), as they are in Debian 12.
+Needs the packages `cryptography` and `paho-mqtt`, those of Debian 12 (38 and 1.6) or newer.
 """
 import argparse
 import collections
@@ -376,7 +376,9 @@ class Controller(threading.Thread):
     def _connection(self):
         """One connection from its beginning to its end; whether it came about at all."""
         broker, lock = self.lock.state["enrolment"]["mqtt"], self.lock
-        client = mqtt.Client(broker["username"], clean_session=True, protocol=mqtt.MQTTv311)
+        # From 2.0 on paho-mqtt asks for which of its versions the callbacks are written.
+        api = {"callback_api_version": mqtt.CallbackAPIVersion.VERSION1} if hasattr(mqtt, "CallbackAPIVersion") else {}
+        client = mqtt.Client(client_id=broker["username"], clean_session=True, protocol=mqtt.MQTTv311, **api)
         client.username_pw_set(broker["username"], broker["password"])
         client.tls_set_context(ssl.create_default_context(cadata=broker["ca_certificate"]))
         client.will_set(self._root + "/status", "offline", qos=1)

@@ -16,5 +16,6 @@ mod doors;
 mod endpoints;
 mod faults;
 mod fixtures;
+mod foreign;
 mod store;
 mod world;
