@@ -103,18 +103,18 @@ impl App {
         let relayed_at = self.send_command(&attempt, clocks).await?;
         let ended = tokio::time::timeout(wait, waiter.ended()).await;
         let id = attempt.id.clone();
-        let noted = self.db.clone();
-        let noted = async move {
-            let noting = noted.write(move |conn| {
+        let db = self.db.clone();
+        let note_relayed = async move {
+            db.write(move |conn| {
                 attempts::set_relayed(conn, &id, relayed_at)?;
                 Ok::<_, Error>(attempts::find_any(conn, &id)?)
-            });
-            noting.await
+            })
+            .await
         };
         if let Ok(Some(ended)) = ended {
             // Nobody at a door waits for the books; that the lock has answered says more than this time.
             tokio::spawn(async move {
-                if let Err(error) = noted.await {
+                if let Err(error) = note_relayed.await {
                     let cause = &error as &dyn std::error::Error;
                     tracing::warn!(error = cause, "when a command was relayed could not be noted");
                 }
@@ -122,7 +122,7 @@ impl App {
             return Ok(Asked::Sent(with_relayed(ended, relayed_at)));
         }
         // The wait ended first, or another node had the lock's word.
-        let present = noted.await?;
+        let present = note_relayed.await?;
         Ok(Asked::Sent(
             present.unwrap_or_else(|| with_relayed(attempt, relayed_at)),
         ))
