@@ -209,6 +209,8 @@ CREATE TABLE attempts (
     deadline_at_ms BIGINT,
     requested_at_ms BIGINT NOT NULL,
     relayed_at_ms BIGINT,
+    -- When the lock said that it had accepted the token and was about to move its bolt.
+    accepted_at_ms BIGINT,
     confirmed_at_ms BIGINT,
     -- Whether one of the grant's counted uses is taken by this attempt.
     takes_use BOOLEAN NOT NULL DEFAULT FALSE,

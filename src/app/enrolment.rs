@@ -7,7 +7,7 @@ use super::{App, BrokerAddress, Error};
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::secret::Secret;
-use crate::crypto::tokens::LockKey;
+use crate::crypto::tokens::{LockKey, Product};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Lock, ProductName};
@@ -73,7 +73,11 @@ impl App {
     pub async fn enrol(&self, newcomer: Newcomer) -> Result<Welcome, Error> {
         let now = self.now();
         let key = LockKey::of_newcomer(&newcomer.public_key).map_err(|_| REFUSED)?;
-        key.verify_enrolment(&newcomer.proof, &newcomer.claim_code)
+        let product = Product {
+            model: newcomer.model.as_str(),
+            firmware: newcomer.firmware.as_str(),
+        };
+        key.verify_enrolment(&newcomer.proof, &newcomer.claim_code, product)
             .map_err(|_| REFUSED)?;
         let password = self.random.secret();
         let digest = newcomer.claim_code.digest();

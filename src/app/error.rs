@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::crypto::password::Overloaded;
 use crate::crypto::sealed::{NotOpened, NotSealed};
 use crate::crypto::tokens::SignError;
+use crate::domain::ids::OrganizationId;
 use crate::store::StoreError;
 
 /// The kind of a thing that does not exist, as far as the caller may know.
@@ -96,6 +97,8 @@ pub enum Error {
     ClockBehind {
         /// How far.
         behind: Duration,
+        /// In whose log that time stands.
+        organization: OrganizationId,
     },
     /// The database cannot be reached, or has no room.
     #[error("the database is unavailable")]

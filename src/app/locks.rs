@@ -12,7 +12,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
 use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, locks, places};
+use crate::store::{Conn, access_log, lock_events, locks, places};
 
 /// How long a claim code can be used (`docs/PROTOCOL.md`, "Enrolment").
 pub const CLAIM_LIFE: Duration = Duration::from_secs(600);
@@ -203,6 +203,7 @@ impl App {
                     return Err(RETIRED);
                 }
                 locks::retire(conn, &id, now)?;
+                lock_events::report_online(conn, &id, false, now)?;
                 write_down(conn, &who, &lock, Kind::LockRetired, now)?;
                 Ok(Lock {
                     state: LockState::Retired,

@@ -3,6 +3,7 @@
 //! A refusal at the door is `Ok`, because its log entry must commit; everything that stops a use case is an [`Error`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::crypto::keys::KeyStore;
@@ -122,6 +123,9 @@ pub struct App {
     settings: Settings,
     waiters: waiters::Waiters,
     acks: lock_messages::Acks,
+    asked: lock_messages::Asked,
+    /// Whether it was written down that the clock is behind.
+    clock_alarm: AtomicBool,
 }
 
 /// Who calls: a signed-in person.
@@ -163,6 +167,8 @@ impl App {
             settings,
             waiters: waiters::Waiters::default(),
             acks: lock_messages::Acks::default(),
+            asked: lock_messages::Asked::default(),
+            clock_alarm: AtomicBool::new(false),
         }
     }
 

@@ -255,6 +255,8 @@ pub struct Command {
     pub deadline: Timestamp,
     /// When the broker had taken it.
     pub relayed_at: Option<Timestamp>,
+    /// When the backend heard that the lock had accepted it and was about to move its bolt.
+    pub accepted_at: Option<Timestamp>,
 }
 
 /// One asked-for movement of one lock, granted or not.
@@ -298,6 +300,8 @@ impl Attempt {
         let command = self.command.as_ref()?;
         let state = match (kind, self.action) {
             ("unlocked", Action::Unlock) | ("locked", Action::Lock) => AttemptState::Confirmed { at },
+            // The same end as where the backend closed it first.
+            ("denied", _) if result == Reason::SUPERSEDED.as_str() => AttemptState::Failed(Reason::SUPERSEDED),
             ("denied", _) => AttemptState::Refused(Reason::of_lock(result)),
             ("jammed", _) => AttemptState::Failed(Reason::JAMMED),
             _ => return None,
@@ -314,12 +318,14 @@ impl Attempt {
     }
 
     /// Closes it as failed where it is pending and `newer` is a later command for the same lock: a lock has one command
-    /// in flight, and the newest counts (`docs/PROTOCOL.md`, unlock token). Had the older one begun already, the lock
-    /// says so, and [`Self::on_event`] puts it right.
+    /// in flight, and the newest counts (`docs/PROTOCOL.md`, unlock token). One that the lock is known to have accepted
+    /// goes on; had it begun and the word of that not come yet, [`Self::on_event`] puts it right.
     #[must_use]
     pub fn superseded_by(&self, newer: &Self) -> Option<Change> {
         let is_newer = match (&self.command, &newer.command) {
-            (Some(own), Some(other)) => self.lock == newer.lock && own.counter < other.counter,
+            (Some(own), Some(other)) => {
+                self.lock == newer.lock && own.counter < other.counter && own.accepted_at.is_none()
+            }
             _ => false,
         };
         (self.state == AttemptState::Pending && is_newer)

@@ -245,7 +245,7 @@ impl From<Error> for Problem {
                 "the way to the locks is down; nothing was sent",
                 SHORTLY,
             ),
-            Error::ClockBehind { behind } => Self::unavailable(
+            Error::ClockBehind { behind, .. } => Self::unavailable(
                 "clock-behind",
                 "The clock is behind",
                 "this service's clock is behind its own records; it issues nothing until that is over",
@@ -292,6 +292,7 @@ mod tests {
     use actix_web::body::MessageBody as _;
 
     use super::*;
+    use crate::domain::ids::OrganizationId;
 
     fn body(problem: &Problem) -> Value {
         let bytes = problem.error_response().into_body().try_into_bytes().unwrap();
@@ -330,7 +331,14 @@ mod tests {
             ),
             (Error::Busy, 503, "busy"),
             (Error::RelayAway, 503, "relay-away"),
-            (Error::ClockBehind { behind: SHORTLY }, 503, "clock-behind"),
+            (
+                Error::ClockBehind {
+                    behind: SHORTLY,
+                    organization: OrganizationId::from_bits(0),
+                },
+                503,
+                "clock-behind",
+            ),
             (Error::Internal("signing", "key 7 is bent".into()), 500, "internal"),
         ] {
             let problem = Problem::from(error);

@@ -29,6 +29,7 @@ struct Row {
     deadline_at_ms: Option<i64>,
     requested_at_ms: i64,
     relayed_at_ms: Option<i64>,
+    accepted_at_ms: Option<i64>,
     confirmed_at_ms: Option<i64>,
     takes_use: bool,
 }
@@ -48,6 +49,7 @@ impl Row {
                 deadline,
                 takes_use: self.takes_use,
                 relayed_at: instant(self.relayed_at_ms),
+                accepted_at: instant(self.accepted_at_ms),
             }),
             _ => None,
         };
@@ -201,6 +203,18 @@ pub fn set_relayed(conn: &mut Conn, id: &AttemptId, at: Timestamp) -> Result<(),
             .filter(attempts::relayed_at_ms.is_null()),
     )
     .set(attempts::relayed_at_ms.eq(at.as_millis()))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Records when the lock said that it had accepted the attempt's token.
+pub fn set_accepted(conn: &mut Conn, id: &AttemptId, at: Timestamp) -> Result<(), StoreError> {
+    diesel::update(
+        attempts::table
+            .find(id.as_str())
+            .filter(attempts::accepted_at_ms.is_null()),
+    )
+    .set(attempts::accepted_at_ms.eq(at.as_millis()))
     .execute(conn)?;
     Ok(())
 }

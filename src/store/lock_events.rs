@@ -87,6 +87,19 @@ pub fn next_stored(conn: &mut Conn, id: &LockId, chain: &str, beyond: i64) -> Re
         .optional()?)
 }
 
+/// Whether an event of this kind is stored whose number is above `beyond`.
+pub fn has_beyond(conn: &mut Conn, id: &LockId, chain: &str, beyond: i64, kind: &str) -> Result<bool, StoreError> {
+    let found: Option<i64> = lock_events::table
+        .filter(lock_events::lock_id.eq(id.as_str()))
+        .filter(lock_events::chain.eq(chain))
+        .filter(lock_events::seq.gt(beyond))
+        .filter(lock_events::kind.eq(kind))
+        .select(lock_events::seq)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
 /// Stores an event that is not stored yet.
 ///
 /// # Errors

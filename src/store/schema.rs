@@ -204,6 +204,7 @@ diesel::table! {
         deadline_at_ms -> Nullable<BigInt>,
         requested_at_ms -> BigInt,
         relayed_at_ms -> Nullable<BigInt>,
+        accepted_at_ms -> Nullable<BigInt>,
         confirmed_at_ms -> Nullable<BigInt>,
         takes_use -> Bool,
     }

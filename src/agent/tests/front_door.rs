@@ -12,7 +12,7 @@ use super::backend::Backend;
 use crate::agent::backend_address::Server;
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::public_key::PublicKey;
-use crate::crypto::tokens::LockKey;
+use crate::crypto::tokens::{LockKey, Product};
 
 /// What the front door answers to one request; `None` hangs up.
 pub type Clerk = dyn Fn(&Value) -> Option<String> + Send + Sync;
@@ -100,9 +100,13 @@ pub fn honest(backend: Arc<Backend>, code: ClaimCode) -> Arc<Clerk> {
         let typed: ClaimCode = asked["claim_code"].as_str().unwrap().parse().unwrap();
         assert_eq!(typed, code);
         let proof = asked["proof"].as_str().unwrap();
+        let product = Product {
+            model: asked["model"].as_str().unwrap(),
+            firmware: asked["firmware"].as_str().unwrap(),
+        };
         LockKey::of_newcomer(&public)
             .unwrap()
-            .verify_enrolment(proof, &typed)
+            .verify_enrolment(proof, &typed, product)
             .expect("the proof holds");
         let mut welcome = serde_json::to_value(backend.welcome(&public)).unwrap();
         welcome["something_new"] = Value::Bool(true);

@@ -8,6 +8,7 @@ use doorward_lock::wire;
 
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
+use crate::domain::time::Timestamp;
 use crate::store::lock_events::ChainEnd;
 
 /// How long an answer to a lock may take to reach the broker.
@@ -57,6 +58,26 @@ impl Acks {
     }
 }
 
+/// When locks were last asked to fill a gap, and where it began: each event behind a gap shows the same one.
+#[derive(Debug, Default)]
+pub(in crate::app) struct Asked(Mutex<HashMap<LockId, (u64, Timestamp)>>);
+
+/// How long a lock has to fill a gap before it is asked another time.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+impl Asked {
+    /// Whether the lock may be asked now to fill the gap that begins there; then it counts as asked.
+    fn may_ask(&self, lock: &LockId, from: u64, now: Timestamp) -> bool {
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, (_, at)| now.since(*at) < ASK_AGAIN_AFTER);
+        let may_ask = asked.get(lock).is_none_or(|(begin, _)| *begin != from);
+        if may_ask {
+            asked.insert(lock.clone(), (from, now));
+        }
+        may_ask
+    }
+}
+
 /// A gap in a lock's chain, to be asked for again.
 #[derive(Debug)]
 pub(super) struct Gap {
@@ -88,7 +109,11 @@ impl App {
         Ok(count)
     }
 
+    /// Asks the lock to send the events of a gap again, unless it has just been asked.
     pub(super) async fn ask_again(&self, lock: &LockId, organization: &OrganizationId, gap: &Gap) -> Result<(), Error> {
+        if !self.asked.may_ask(lock, gap.from, self.now()) {
+            return Ok(());
+        }
         let message = self.keys.sign_resend(&wire::Resend {
             iss: &self.settings.issuer.name,
             org: organization.as_str(),

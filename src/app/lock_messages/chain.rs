@@ -7,11 +7,12 @@ use super::events::Verified;
 use crate::app::Error;
 use crate::crypto::tokens::is_hash_of;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::ids::LockId;
+use crate::domain::account::Scope;
+use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::Lock;
 use crate::domain::time::Timestamp;
 use crate::store::lock_events::{self, ChainEnd, StoredEvent};
-use crate::store::{Conn, StoreError, access_log};
+use crate::store::{Conn, StoreError, access_log, locks};
 
 /// Moves the end of the chain over everything that is stored without a gap.
 pub(super) fn advance(
@@ -37,25 +38,69 @@ pub(super) fn advance(
             head: None,
         };
     }
-    let mut next = Some((event.seq, event.prev.clone(), event.stored.hash.clone()));
-    while let Some((seq, prev, hash)) = next.take() {
-        if seq != end.seq + 1 {
-            break;
-        }
-        if !follows(conn, &lock.id, &event.chain, &end, &prev)? {
+    if event.seq == end.seq + 1 {
+        if follows(conn, &lock.id, &event.chain, &end, &event.prev)? {
+            end = over(end, event.seq, &event.stored);
+            end = run_on(conn, lock, end, now)?;
+        } else {
             fork(conn, lock, "chain-broken", now)?;
-            break;
-        }
-        end = ChainEnd {
-            seq,
-            head: Some(hash),
-            ..end
-        };
-        if let Some(stored) = lock_events::find(conn, &lock.id, &event.chain, end.seq + 1)? {
-            next = Some((end.seq + 1, previous_of(&stored)?, stored.hash));
         }
     }
     lock_events::set_chain_end(conn, &lock.id, &end)?;
+    Ok(end)
+}
+
+/// Moves the end over the events that are stored right behind it.
+fn run_on(conn: &mut Conn, lock: &Lock, mut end: ChainEnd, now: Timestamp) -> Result<ChainEnd, Error> {
+    let chain = end.chain.clone().unwrap_or_default();
+    while let Some(stored) = lock_events::find(conn, &lock.id, &chain, end.seq + 1)? {
+        if !follows(conn, &lock.id, &chain, &end, &previous_of(&stored)?)? {
+            fork(conn, lock, "chain-broken", now)?;
+            break;
+        }
+        let seq = end.seq + 1;
+        end = over(end, seq, &stored);
+    }
+    Ok(end)
+}
+
+fn over(end: ChainEnd, seq: i64, stored: &StoredEvent) -> ChainEnd {
+    let head = Some(stored.hash.clone());
+    ChainEnd { seq, head, ..end }
+}
+
+/// Goes on behind a gap that the lock itself says it cannot fill: it has signed that its storage overflowed
+/// (`docs/PROTOCOL.md`, "Events"), and has had a heartbeat's time to send what it still holds. The gap stands in the log
+/// as an alarm; an event of it that comes all the same is stored all the same.
+pub(super) fn skip_lost(
+    conn: &mut Conn,
+    id: &LockId,
+    organization: &OrganizationId,
+    end: ChainEnd,
+    now: Timestamp,
+) -> Result<ChainEnd, Error> {
+    let Some(chain) = end.chain.clone() else {
+        return Ok(end);
+    };
+    let overflowed = lock_events::has_beyond(conn, id, &chain, end.seq, wire::Kind::Overflow.as_str())?;
+    let next = lock_events::next_stored(conn, id, &chain, end.seq)?.filter(|next| *next > end.seq + 1);
+    let (true, Some(next)) = (overflowed, next) else {
+        return Ok(end);
+    };
+    let scope = Scope::only(organization.clone());
+    let lock = locks::find(conn, id, &scope)?;
+    let (Some(lock), Some(stored)) = (lock, lock_events::find(conn, id, &chain, next)?) else {
+        return Ok(end);
+    };
+    let entry = NewEntry {
+        reason: Some("events-lost".to_owned()),
+        detail: Some(serde_json::json!({ "chain": chain, "from": end.seq + 1, "to": next - 1 })),
+        ..NewEntry::new(Kind::Alarm, now)
+    };
+    access_log::append(conn, organization, &entry.about(&lock), now)?;
+    let end = over(end, next, &stored);
+    let end = run_on(conn, &lock, end, now)?;
+    lock_events::set_chain_end(conn, id, &end)?;
     Ok(end)
 }
 

@@ -122,14 +122,21 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let Some(lock) = locks::find(conn, &event.lock, &scope)? else {
         return Ok(Followup::default());
     };
-    if let Some(known) = lock_events::find(conn, &event.lock, &event.chain, event.seq)? {
+    let is_of_chain = |end: &ChainEnd| end.chain.as_deref() == Some(event.chain.as_str());
+    // What comes right behind the end is not stored yet: the end lies behind all that is.
+    let is_next = is_of_chain(&end) && event.seq == end.seq + 1;
+    let known = match is_next {
+        true => None,
+        false => lock_events::find(conn, &event.lock, &event.chain, event.seq)?,
+    };
+    if let Some(known) = known {
         if !is_same_statement(&known.token, &event.stored.token) {
             fork(conn, &lock, "event-fork", now)?;
             return Ok(Followup::default());
         }
         // Again: the acknowledgement was lost, or it named the other form of the signature, which anybody on the way
         // can make of one. The lock believes only the form that it sent.
-        let is_settled = end.chain.as_deref() == Some(event.chain.as_str()) && event.seq <= end.seq;
+        let is_settled = is_of_chain(&end) && event.seq <= end.seq;
         let received = ChainEnd {
             chain: Some(event.chain),
             seq: event.seq,
@@ -145,7 +152,8 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     lock_events::add(conn, &event.lock, place, &event.kind, &event.stored, now)?;
     let end = advance(conn, &lock, end, &event, now)?;
     let occurred_at = occurred_at(conn, &event, now)?;
-    let ended = write_down(conn, &lock, &event, occurred_at, now)?;
+    let is_settled = is_of_chain(&end) && event.seq <= end.seq;
+    let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
     lock_events::report(conn, &event.lock, event.seen, occurred_at.unwrap_or(now))?;
     let gap = missing(&end, Some((event.chain.clone(), u64::try_from(event.seq).unwrap_or(0))));
     Ok(Followup {
@@ -178,6 +186,7 @@ fn write_down(
     lock: &Lock,
     event: &Verified,
     occurred_at: Option<Timestamp>,
+    is_settled: bool,
     now: Timestamp,
 ) -> Result<Option<Attempt>, Error> {
     let attempt = match &event.cause {
@@ -190,6 +199,15 @@ fn write_down(
     let is_late = change.as_ref().is_some_and(|change| change.late_report);
     if let Some(entry) = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now)) {
         access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+    }
+    if let Some(attempt) = attempt.as_ref().filter(|_| event.kind == wire::Kind::Attempt.as_str()) {
+        attempts::set_accepted(conn, &attempt.id, now)?;
+    }
+    if let Some(attempt) = attempt
+        .as_ref()
+        .filter(|attempt| is_settled && did_not_move(attempt, event))
+    {
+        give_use_back(conn, attempt)?;
     }
     let (Some(attempt), Some(change)) = (attempt, change) else {
         return Ok(None);
@@ -204,16 +222,22 @@ fn write_down(
     if !attempts::set_state(conn, &attempt.id, attempt.state.status(), &change.state)? {
         return Ok(None);
     }
-    let ended = Attempt {
+    Ok(Some(Attempt {
         state: change.state,
         ..attempt
+    }))
+}
+
+/// Whether the lock says with this event that the bolt did not move by the attempt's token. That holds only of an event
+/// with nothing missing before it: a lock denies the repetition of a token by which it has moved, and whoever delays its
+/// events must not make the one look like the other. Where its power was cut in mid-movement it cannot say.
+fn did_not_move(attempt: &Attempt, event: &Verified) -> bool {
+    let says_so = match event.kind.as_str() {
+        "denied" => true,
+        "jammed" => event.result != wire::RESULT_INTERRUPTED,
+        _ => false,
     };
-    // The lock itself says that the bolt did not move by this token, and it takes no token twice. Where its power was
-    // cut in mid-movement it cannot say, and the use stays taken.
-    if !moved && event.result != wire::RESULT_INTERRUPTED {
-        give_use_back(conn, &ended)?;
-    }
-    Ok(Some(ended))
+    says_so && !matches!(attempt.state, AttemptState::Confirmed { .. })
 }
 
 /// Gives back the counted use that the attempt holds, if it holds one.

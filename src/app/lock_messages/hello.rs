@@ -3,7 +3,7 @@
 use doorward_lock::wire;
 
 use super::answers::Ack;
-use super::chain::missing;
+use super::chain::{missing, skip_lost};
 use super::events::give_use_back;
 use super::{bolt_of, door_of};
 use crate::app::{App, Error};
@@ -35,25 +35,33 @@ impl App {
         let (id, owner) = (lock.clone(), organization.clone());
         let (firmware, counter) = (hello.firmware.to_owned(), hello.ctr);
         let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
-        let (is_news, ack, gap) = self
+        let heard = self
             .db
             .write(move |conn| {
-                if !lock_events::report_hello(conn, &id, &clocks, &firmware)? {
-                    return Ok::<_, Error>((false, None, None));
-                }
-                lock_events::report(conn, &id, seen, now)?;
-                for attempt in attempts::never_accepted(conn, &id, counter, now)? {
-                    give_use_back(conn, &attempt)?;
+                // A repetition proves nothing of the present, and what is older than the last one is one: whoever
+                // listens at the broker could send it. One of the same second is answered: the lock may have connected
+                // anew, and an answer gives nothing away.
+                match lock_events::clocks(conn, &id)? {
+                    Some(last) if (clocks.boot, clocks.mono) < (last.boot, last.mono) => return Ok::<_, Error>(None),
+                    Some(last) if (clocks.boot, clocks.mono) == (last.boot, last.mono) => {}
+                    _ => {
+                        lock_events::report_hello(conn, &id, &clocks, &firmware)?;
+                        lock_events::report(conn, &id, seen, now)?;
+                        for attempt in attempts::never_accepted(conn, &id, counter, now)? {
+                            give_use_back(conn, &attempt)?;
+                        }
+                    }
                 }
                 let Some(end) = lock_events::chain_end(conn, &id)? else {
-                    return Ok((false, None, None));
+                    return Ok(None);
                 };
-                Ok((true, Ack::of(&owner, &end), missing(&end, head)))
+                let end = skip_lost(conn, &id, &owner, end, now)?;
+                Ok(Some((Ack::of(&owner, &end), missing(&end, head))))
             })
             .await?;
-        if !is_news {
+        let Some((ack, gap)) = heard else {
             return Ok(());
-        }
+        };
         if let Some(ack) = ack {
             self.acks.put(lock.clone(), ack);
         }

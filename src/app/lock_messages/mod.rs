@@ -19,7 +19,7 @@ mod chain;
 mod events;
 mod hello;
 
-pub(super) use answers::Acks;
+pub(super) use answers::{Acks, Asked};
 
 impl App {
     /// Takes a message from a lock's `up` topic. `Ok` once all that follows from it is committed, or it is known to be

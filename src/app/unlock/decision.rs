@@ -95,6 +95,7 @@ impl App {
                     counter,
                     deadline,
                     relayed_at: None,
+                    accepted_at: None,
                 };
                 let attempt = Attempt {
                     command: Some(command),
@@ -152,7 +153,10 @@ pub(super) fn judge(
 fn refuse_old_clock(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(), Error> {
     let last = access_log::last_recorded_at(conn, &lock.organization)?;
     match last.map(|last| last.since(now)) {
-        Some(behind) if behind > CLOCK_TOLERANCE => Err(Error::ClockBehind { behind }),
+        Some(behind) if behind > CLOCK_TOLERANCE => Err(Error::ClockBehind {
+            behind,
+            organization: lock.organization.clone(),
+        }),
         _ => Ok(()),
     }
 }

@@ -6,16 +6,18 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::decision::Decided;
 use super::{Actor, App, Error, joined_by};
+use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::attempt::{Action, Attempt, Command};
-use crate::domain::ids::LockId;
+use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::{Ask, Refusal, ToldRefusal};
-use crate::store::{attempts, grants, locks};
+use crate::store::{access_log, attempts, grants, locks};
 
 mod command;
 mod decision;
@@ -76,9 +78,37 @@ impl App {
             .map_err(|broken| Error::Internal("asking for a door", broken.into()))?
     }
 
+    /// Writes down, once until it has caught up, that the clock is behind what is on record.
+    async fn raise_clock_alarm(&self, organization: &OrganizationId, behind: Duration) -> Result<(), Error> {
+        if self.clock_alarm.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let behind_seconds = behind.as_secs();
+        tracing::error!(
+            behind_seconds,
+            "the clock is behind the last stored time: nothing is issued until it has caught up"
+        );
+        let (organization, now) = (organization.clone(), self.now());
+        let entry = NewEntry {
+            reason: Some("clock-behind".to_owned()),
+            detail: Some(serde_json::json!({ "behind_seconds": behind_seconds })),
+            ..NewEntry::new(Kind::Alarm, now)
+        };
+        self.db
+            .write(move |conn| Ok::<_, Error>(access_log::append(conn, &organization, &entry, now).map(|_| ())?))
+            .await
+    }
+
     async fn carry_out(&self, who: &Actor, lock: LockId, action: Action, wait: Duration) -> Result<Asked, Error> {
         let asked_at = self.now();
-        let decided = self.decide(who, lock, action, asked_at).await?;
+        let decided = match self.decide(who, lock, action, asked_at).await {
+            Err(Error::ClockBehind { behind, organization }) => {
+                self.raise_clock_alarm(&organization, behind).await?;
+                return Err(Error::ClockBehind { behind, organization });
+            }
+            decided => decided?,
+        };
+        self.clock_alarm.store(false, Ordering::Relaxed);
         let (attempt, clocks, superseded) = match decided {
             Decided::Issued {
                 attempt,

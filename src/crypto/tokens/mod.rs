@@ -137,6 +137,15 @@ fn sign(key: &SigningKey, typ: Typ, claims: &impl Serialize) -> Result<String, S
     Ok(message)
 }
 
+/// What a lock that enrols says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Product<'a> {
+    /// Maker's name of it.
+    pub model: &'a str,
+    /// Version of its firmware.
+    pub firmware: &'a str,
+}
+
 /// A lock's key, to verify what it says.
 #[derive(Debug, Clone)]
 pub struct LockKey {
@@ -225,13 +234,17 @@ impl LockKey {
     ///
     /// # Errors
     /// What is wrong with it; [`Refusal::Malformed`] where it was made for another key or code.
-    pub fn verify_enrolment(&self, compact: &str, code: &ClaimCode) -> Result<(), Refusal> {
+    pub fn verify_enrolment(&self, compact: &str, code: &ClaimCode, product: Product<'_>) -> Result<(), Refusal> {
         let signed = self.verify(compact.as_bytes(), &[Typ::Enrol])?;
         let claims: wire::Enrol<'_> = signed.message.claims()?;
         let fits = claims.jkt == self.kid
             && claims.code_hash == URL_SAFE_NO_PAD.encode(code.typed_digest())
             && is_word(claims.model)
-            && is_word(claims.firmware);
+            && is_word(claims.firmware)
+            && Product {
+                model: claims.model,
+                firmware: claims.firmware,
+            } == product;
         if fits { Ok(()) } else { Err(Refusal::Malformed) }
     }
 }

@@ -25,6 +25,7 @@ fn attempt(counter: u64) -> Attempt {
             counter,
             deadline: at(DEADLINE),
             relayed_at: None,
+            accepted_at: None,
         }),
         state: AttemptState::Pending,
     }
@@ -61,7 +62,8 @@ fn what_an_event_makes_of_an_attempt() {
         ("expired", "denied", "expired", "refused lock-expired"),
         ("expired", "jammed", "stalled", "failed jammed"),
         ("failed superseded", "unlocked", "ok", "confirmed"),
-        ("failed superseded", "denied", "superseded", "refused lock-superseded"),
+        ("failed superseded", "denied", "superseded", "-"),
+        ("pending", "denied", "superseded", "failed superseded"),
         ("failed broker-away", "unlocked", "ok", "confirmed"),
         ("failed jammed", "unlocked", "ok", "confirmed"),
         ("failed jammed", "denied", "replayed", "-"),

@@ -60,6 +60,13 @@ async fn a_clock_behind_the_log_issues_nothing(database: TestDatabase) {
         false
     );
     assert_eq!(lock.view().borrow().ctr, ctr);
+    gus.unlock(&door).await.expect_problem(503, "clock-behind");
+    let alarms = ana.log().await.into_iter().filter(|entry| entry["kind"] == "alarm");
+    assert_eq!(
+        alarms.map(|entry| entry["reason"].clone()).collect::<Vec<_>>(),
+        ["clock-behind"],
+        "one alarm"
+    );
 
     // Nodes' clocks differ by less.
     t.clock.set("2026-03-02T07:59:58Z");

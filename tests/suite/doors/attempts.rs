@@ -12,6 +12,7 @@ use crate::world::{Door, HandLock, Landlord, Person, TestServer, house};
 on_each_database!(
     only_the_locks_word_confirms,
     a_newer_command_takes_the_place_of_the_older,
+    a_command_that_the_lock_has_accepted_is_not_superseded,
     an_older_command_that_had_begun_is_put_right,
     a_one_time_grant_opens_once_for_two_who_ask_at_once,
     a_use_comes_back_when_the_lock_denies,
@@ -71,8 +72,21 @@ async fn a_newer_command_takes_the_place_of_the_older(database: TestDatabase) {
     lock.report(Kind::Denied, Cause::Jti(first.jti()), "superseded").await;
     lock.move_by(&second).await;
     until_status(&gus, &newer, "confirmed").await;
-    assert_eq!(show(&gus, &older).await["status"], "refused");
+    assert_eq!(show(&gus, &older).await["reason"], "superseded");
     assert_eq!(entries(&ana, "request-ended").await[0]["reason"], "superseded");
+}
+
+async fn a_command_that_the_lock_has_accepted_is_not_superseded(database: TestDatabase) {
+    let (_t, _ana, gus, door, mut lock, _) = at_the_door(&database, json!({})).await;
+    let older = ask(&gus, &door).await;
+    let token = lock.next_token().await;
+    lock.report(Kind::Attempt, Cause::Jti(token.jti()), RESULT_OK).await;
+    lock.until_acknowledged().await;
+    let newer = ask(&gus, &door).await;
+    assert_eq!(show(&gus, &older).await["status"], "pending");
+    lock.report(Kind::Unlocked, Cause::Jti(token.jti()), RESULT_OK).await;
+    until_status(&gus, &older, "confirmed").await;
+    assert_eq!(show(&gus, &newer).await["status"], "pending");
 }
 
 async fn an_older_command_that_had_begun_is_put_right(database: TestDatabase) {

@@ -12,6 +12,7 @@ use crate::world::{HandLock, Landlord, claims_of, house};
 on_each_database!(
     events_in_any_order_and_twice_are_stored_once,
     a_gap_is_asked_for_again,
+    what_a_lock_lost_by_overflow_is_an_alarm_and_the_chain_goes_on,
     two_histories_of_one_lock_set_it_apart,
     a_history_that_does_not_fit_its_past_sets_the_lock_apart,
     the_other_form_of_a_signature_is_no_second_history,
@@ -80,6 +81,26 @@ async fn a_gap_is_asked_for_again(database: TestDatabase) {
     lock.hello().await;
     let resend = claims_of(&lock.next_of(Typ::Resend).await);
     assert_eq!(resend["from"], 4);
+}
+
+async fn what_a_lock_lost_by_overflow_is_an_alarm_and_the_chain_goes_on(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let mut lock = HandLock::install(&door).await;
+    lock.report(Kind::Unlocked, Cause::Key, RESULT_OK).await;
+    // Two that the lock has overwritten by the time it is heard again.
+    lock.event(Kind::Unlocked, Cause::Key, RESULT_OK);
+    lock.event(Kind::Unlocked, Cause::Key, RESULT_OK);
+    lock.report(Kind::Overflow, Cause::Auto, RESULT_OK).await;
+    lock.report(Kind::Unlocked, Cause::Key, RESULT_OK).await;
+    // With the next hello.
+    lock.until_heard().await;
+    assert_eq!(alarms(&ana).await, ["events-lost", "overflow"]);
+    let lost = &entries(&ana, "alarm").await[0]["detail"];
+    assert_eq!((&lost["from"], &lost["to"]), (&json!(2), &json!(3)));
+    lock.report(Kind::Unlocked, Cause::Key, RESULT_OK).await;
+    lock.until_acknowledged().await;
+    assert_eq!(alarms(&ana).await.len(), 2);
 }
 
 /// The lock is set apart, says so to whoever may know, and opens to nobody.

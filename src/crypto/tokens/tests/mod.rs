@@ -119,7 +119,16 @@ fn an_enrolment_is_proved_for_one_key_and_one_code() {
     );
     let key = LockKey::of_newcomer(&lock.public()).unwrap();
     let proof = lock.sign(&header, &claims);
-    assert_eq!(key.verify_enrolment(&proof, &code), Ok(()));
+    let product = Product {
+        model: "reference",
+        firmware: "1.0",
+    };
+    assert_eq!(key.verify_enrolment(&proof, &code, product), Ok(()));
+    let renamed = Product {
+        model: "other",
+        ..product
+    };
+    assert_eq!(key.verify_enrolment(&proof, &code, renamed), Err(Refusal::Malformed));
     for (what, key, proof, code, expected) in [
         ("another code", &key, proof.clone(), &other_code, Refusal::Malformed),
         (
@@ -158,7 +167,7 @@ fn an_enrolment_is_proved_for_one_key_and_one_code() {
             Refusal::Malformed,
         ),
     ] {
-        assert_eq!(key.verify_enrolment(&proof, code), Err(expected), "{what}");
+        assert_eq!(key.verify_enrolment(&proof, code, product), Err(expected), "{what}");
     }
 }
 
