@@ -136,7 +136,6 @@ impl Keyset {
         if claims.version == 0 || claims.numbers().iter().any(|number| *number >= NUMBER_LIMIT) {
             return Err(Refusal::Malformed);
         }
-        claims.address().check(mine)?;
         let mut held = Self {
             version: claims.version,
             min_rev: claims.min_rev,
@@ -156,6 +155,7 @@ impl Keyset {
             };
             held.keys.push(key).map_err(|_| Refusal::Malformed)?;
         }
+        claims.address().check(mine)?;
         Ok(held)
     }
 

@@ -19,6 +19,11 @@ fn line(longest: usize, example: &str) -> ObjectBuilder {
     text().min_length(Some(1)).max_length(Some(longest)).examples([example])
 }
 
+/// Printable ASCII without `"` and `\`: what the proof of an enrolment can hold (`docs/PROTOCOL.md`, "Enrolment").
+fn product_name() -> ObjectBuilder {
+    line(64, "bench").pattern(Some(r"^[!#-\[\]-~]([ !#-\[\]-~]*[!#-\[\]-~])?$"))
+}
+
 fn id(prefix: &str) -> ObjectBuilder {
     text().pattern(Some(format!("^{prefix}_[0-9a-f]{{32}}$")))
 }
@@ -120,7 +125,7 @@ texts! {
     PlaceName = line(64, "Top 3"), "The name of a property, a unit or a door, on one line.";
     Address = line(200, "Hauptstraße 1, 1010 Wien"), "A postal address, on one line.";
     Secret = secret(), "A secret: a token, or the fragment of a link.";
-    ProductName = line(64, "bench"), "A product's name or version, on one line.";
+    ProductName = product_name(), "A product's name or version, in printable ASCII.";
     LockKind = text().enum_values(Some(["controller"])), "How a lock verifies tokens.";
     LockState = text().enum_values(Some(["unclaimed", "enrolled", "retired"])), "Where a lock is in its life.";
     Action = text().enum_values(Some(["unlock", "lock"])), "A movement of the bolt.";

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 MAX_MESSAGE = 4096
+MAX_HEADER = 512
 
 
 class Refused(Exception):
@@ -218,6 +219,8 @@ def split(message):
         if len(text) > MAX_MESSAGE or text.count(".") != 2:
             raise ValueError("not three parts")
         header, payload, signature = map(unb64, text.split("."))
+        if len(header) > MAX_HEADER:
+            raise ValueError("a header that is too long")
         return header, payload, signature, text.rpartition(".")[0]
     except ValueError as error:
         raise Refused("malformed") from error
