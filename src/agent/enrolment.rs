@@ -278,12 +278,6 @@ impl Enrolled {
         &self.welcome.lock_id
     }
 
-    /// The lock's public key.
-    #[must_use]
-    pub fn public_key(&self) -> keys::PublicKey {
-        keys::PublicKey::from_key(*self.key.verifying_key())
-    }
-
     /// What to trust for the broker. Locks of one broker should share it.
     ///
     /// # Errors

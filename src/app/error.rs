@@ -21,8 +21,6 @@ pub enum What {
     Property,
     /// A unit.
     Unit,
-    /// A tenancy.
-    Tenancy,
     /// A lock.
     Lock,
     /// A grant.
@@ -41,7 +39,6 @@ impl What {
             Self::Invitation => "invitation",
             Self::Property => "property",
             Self::Unit => "unit",
-            Self::Tenancy => "tenancy",
             Self::Lock => "lock",
             Self::Grant => "grant",
             Self::Attempt => "attempt",

@@ -44,7 +44,6 @@ impl App {
             .read(move |conn| Ok::<_, Error>(locks::count_online(conn, since)?))
             .await?;
         let metrics = &self.metrics;
-        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.locks_online.set(online);
         metrics.waiting.set(gauge(self.waiters.len()));
         metrics.passwords_waiting.set(gauge(self.passwords.waiting()));
@@ -52,8 +51,9 @@ impl App {
         let statistics = self.db.statistics();
         metrics.reads_waiting.set(gauge(statistics.reads_waiting));
         metrics.writes_waiting.set(gauge(statistics.writes_waiting));
-        let total = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        metrics.committed_pieces.set(total(statistics.committed));
+        metrics.committed_pieces.set(gauge(statistics.committed));
+        metrics.undone_pieces.set(gauge(statistics.undone));
+        metrics.failed_commits.set(gauge(statistics.failed_commits));
         let bounds = COMMIT_SIZES
             .iter()
             .map(u64::to_string)
@@ -62,8 +62,13 @@ impl App {
             metrics
                 .commits
                 .get_or_create(&CommitLabels { pieces_up_to })
-                .set(total(commits));
+                .set(gauge(commits));
         }
         Ok(())
     }
+}
+
+/// A count as a gauge takes it.
+fn gauge(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
 }

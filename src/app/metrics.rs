@@ -71,6 +71,10 @@ pub struct Metrics {
     pub commits: Family<CommitLabels, Gauge>,
     /// Pieces of work in those commits, in all.
     pub committed_pieces: Gauge,
+    /// Pieces of work that failed, and were undone.
+    pub undone_pieces: Gauge,
+    /// Commits that failed, with all that was in them.
+    pub failed_commits: Gauge,
     /// Whether the broker is connected.
     pub relay_up: Gauge,
     /// Tasks that panicked and were started again.
@@ -99,6 +103,8 @@ impl Default for Metrics {
             writes_waiting: Gauge::default(),
             commits: Family::default(),
             committed_pieces: Gauge::default(),
+            undone_pieces: Gauge::default(),
+            failed_commits: Gauge::default(),
             relay_up: Gauge::default(),
             task_restarts: Counter::default(),
         };
@@ -162,6 +168,16 @@ impl Metrics {
                 "committed_pieces",
                 "Pieces of work in those commits",
                 &self.committed_pieces,
+            ),
+            (
+                "undone_pieces",
+                "Pieces of work on the database that failed",
+                &self.undone_pieces,
+            ),
+            (
+                "failed_commits",
+                "Commits of the database that failed",
+                &self.failed_commits,
             ),
             ("relay_up", "Whether the broker is connected", &self.relay_up),
         ] {

@@ -78,15 +78,6 @@ impl Uses {
     pub fn is_exhausted(self) -> bool {
         self.taken >= self.limit
     }
-
-    /// The same with one more opening taken; `None` where none is left.
-    #[must_use]
-    pub fn take(self) -> Option<Self> {
-        (!self.is_exhausted()).then_some(Self {
-            taken: self.taken + 1,
-            ..self
-        })
-    }
 }
 
 /// Whether a grant stands.
@@ -120,17 +111,6 @@ pub struct Grant {
     pub terms: Terms,
     /// Whether it stands.
     pub state: GrantState,
-}
-
-impl Grant {
-    /// Takes the grant back; `false`, and nothing changes, where somebody did before.
-    pub fn revoke(&mut self, at: Timestamp, by: PersonId) -> bool {
-        let stands = self.state == GrantState::Active;
-        if stands {
-            self.state = GrantState::Revoked { at, by };
-        }
-        stands
-    }
 }
 
 /// What a grant gives: which locks, when, how often.
@@ -243,21 +223,6 @@ pub enum BadGrant {
 }
 
 impl BadGrant {
-    /// The stable word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Locks => "bad-locks",
-            Self::DoubledLock => "doubled-lock",
-            Self::EndsBeforeStart => "ends-before-start",
-            Self::EndsInPast => "ends-in-past",
-            Self::Uses => "bad-uses",
-            Self::WayNotAvailable => "way-not-available",
-            Self::Ways => "bad-ways",
-            Self::DelegationNotAvailable => "delegation-not-available",
-        }
-    }
-
     /// The field of the request that it is about (`docs/API.md`, grants).
     #[must_use]
     pub fn field(self) -> &'static str {

@@ -22,9 +22,6 @@ macro_rules! ids {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// What every identifier of this kind begins with, without the underscore.
-            pub const PREFIX: &'static str = $prefix;
-
             /// The identifier of these 128 bits (a UUID version 7, so that identifiers sort by age).
             #[must_use]
             pub fn from_bits(bits: u128) -> Self {

@@ -14,8 +14,6 @@
 //!
 //! The start is inclusive, the end exclusive, as everywhere.
 
-use std::time::Duration;
-
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +21,7 @@ use super::time::{TimeZone, Timestamp};
 
 mod window;
 
-use window::{MINUTES_A_DAY, Span};
+use window::MINUTES_A_DAY;
 pub use window::{WallTime, Weekday, Window};
 
 /// What is wrong with a schedule.
@@ -65,9 +63,6 @@ impl Schedule {
     pub const MAX_EXCEPTIONS: usize = 366;
     /// How many days [`Self::next_opening`] looks ahead: a year of exceptions, and a month after it.
     pub const LOOK_AHEAD_DAYS: u16 = 400;
-    /// How many days [`Self::closes_at`] looks ahead. The week repeats: what stays open so long closes for an exception
-    /// only.
-    pub const CLOSING_LOOK_AHEAD_DAYS: u16 = 8;
 
     /// The schedule of these windows, except on these dates.
     ///
@@ -81,18 +76,6 @@ impl Schedule {
             return Err(BadSchedule::Exceptions);
         }
         Ok(Self { weekly, except })
-    }
-
-    /// The windows of a week, as they were given.
-    #[must_use]
-    pub fn weekly(&self) -> &[Window] {
-        &self.weekly
-    }
-
-    /// The dates on which no window begins, as they were given.
-    #[must_use]
-    pub fn except(&self) -> &[Date] {
-        &self.except
     }
 
     /// Whether the wall clock of `zone` reads inside a window at `now`.
@@ -116,11 +99,7 @@ impl Schedule {
         }
         let mut soonest: Option<Timestamp> = None;
         for date in self.days_around(zone, after, Self::LOOK_AHEAD_DAYS) {
-            let of_the_day = self
-                .spans(date, zone)
-                .map(|span| span.opens)
-                .filter(|opens| *opens > after)
-                .min();
+            let of_the_day = self.openings(date, zone).filter(|opens| *opens > after).min();
             // Clocks that go back over midnight make a date come again: the next day's first opening may be sooner.
             if soonest.is_some() {
                 return soonest.into_iter().chain(of_the_day).min();
@@ -128,27 +107,6 @@ impl Schedule {
             soonest = of_the_day;
         }
         soonest
-    }
-
-    /// When the opening that `now` is in ends; `None` where it is closed at `now`, and where it stays open for longer
-    /// than [`Self::CLOSING_LOOK_AHEAD_DAYS`].
-    #[must_use]
-    pub fn closes_at(&self, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-        if !self.is_open(zone, now) {
-            return None;
-        }
-        let days = self.days_around(zone, now, Self::CLOSING_LOOK_AHEAD_DAYS + 1);
-        let mut spans: Vec<_> = days.flat_map(|date| self.spans(date, zone)).collect();
-        spans.sort_by_key(|span| span.opens);
-        let mut end = now;
-        for span in spans {
-            if span.opens > end {
-                break;
-            }
-            end = end.max(span.closes);
-        }
-        let in_sight = Duration::from_secs(u64::from(Self::CLOSING_LOOK_AHEAD_DAYS) * 86_400);
-        (end.since(now) <= in_sight).then_some(end)
     }
 
     /// The windows that begin on `date`.
@@ -162,9 +120,10 @@ impl Schedule {
         windows.iter().filter(move |window| window.days().contains(&day))
     }
 
-    /// The spans of the windows that begin on `date`.
-    fn spans(&self, date: Date, zone: &TimeZone) -> impl Iterator<Item = Span> {
-        self.beginning_on(date).flat_map(move |window| window.spans(date, zone))
+    /// When the windows that begin on `date` open.
+    fn openings(&self, date: Date, zone: &TimeZone) -> impl Iterator<Item = Timestamp> {
+        self.beginning_on(date)
+            .flat_map(move |window| window.openings(date, zone))
     }
 
     /// The dates from two days before `at` (a window over midnight, and a clock that goes back over midnight while it

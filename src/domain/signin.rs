@@ -37,7 +37,7 @@ pub const ADDRESS_BUDGET: u32 = 50;
 pub const ADDRESS_REFILL: Duration = Duration::from_secs(15 * 60);
 
 const FIRST_WAIT: Duration = Duration::from_secs(60);
-const ADDRESS_LEAK_MS: u64 = 15 * 60 * 1000 / ADDRESS_BUDGET as u64;
+const ADDRESS_LEAK_MS: u64 = ADDRESS_REFILL.as_secs() * 1000 / ADDRESS_BUDGET as u64;
 /// More failures of an address than these, which only tries that were under way together can make, are not remembered:
 /// the wait for them is [`LONGEST_WAIT`].
 const ADDRESS_MOST: u32 = 2 * ADDRESS_BUDGET - 1;

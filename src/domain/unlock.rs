@@ -199,16 +199,6 @@ pub fn decide(ask: &Ask, rights: &[Right], zone: &TimeZone, now: Timestamp) -> D
     }
 }
 
-/// The first instant from `now` on, `now` included, at which [`decide`] opens by these rights as they stand; `None`
-/// where none is in sight ([`Schedule::LOOK_AHEAD_DAYS`]).
-#[must_use]
-pub fn next_opening(ask: &Ask, rights: &[Right], zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
-    match decide(ask, rights, zone, now) {
-        Decision::Open { .. } => Some(now),
-        Decision::Refuse { refusal, .. } => refusal.opens_at(),
-    }
-}
-
 /// Why a bolt does not move, by the backend's own decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {

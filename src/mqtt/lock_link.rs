@@ -114,16 +114,6 @@ impl LockLink {
         outlet.publish(topic, message, within).await.map_err(|_| RelayAway)
     }
 
-    /// Whether the broker is connected and the lock's subscription stands.
-    #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.shared
-            .outlet
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
-    }
-
     /// Says `offline`, disconnects and ends the link, for all its clones.
     pub async fn stop(&self) {
         self.shared.stop.cancel();

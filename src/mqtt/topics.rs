@@ -91,12 +91,6 @@ impl Topics {
         }
     }
 
-    /// The root, without a slash at its end.
-    #[must_use]
-    pub fn root(&self) -> &str {
-        &self.root
-    }
-
     /// Where the backend speaks to the lock.
     #[must_use]
     pub fn down(&self, lock: &LockId) -> String {

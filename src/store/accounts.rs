@@ -106,15 +106,6 @@ pub fn find_by_email(conn: &mut Conn, email: &Email) -> Result<Option<(Person, S
     row.map(|(row, hash)| Ok((person(row)?, hash))).transpose()
 }
 
-/// The PHC string of the person's password.
-pub fn password_hash(conn: &mut Conn, id: &PersonId) -> Result<Option<String>, StoreError> {
-    Ok(persons::table
-        .find(id.as_str())
-        .select(persons::password_hash)
-        .first(conn)
-        .optional()?)
-}
-
 /// Replaces the PHC string of the person's password.
 pub fn set_password_hash(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Result<(), StoreError> {
     diesel::update(persons::table.find(id.as_str()))
@@ -150,16 +141,6 @@ pub fn role(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -
         .first(conn)
         .optional()?;
     role.as_deref().map(parsed).transpose()
-}
-
-/// Whether the person belongs to the organization, or did.
-pub fn was_ever_member(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<bool, StoreError> {
-    let found: Option<String> = memberships::table
-        .find((organization.as_str(), person.as_str()))
-        .select(memberships::role)
-        .first(conn)
-        .optional()?;
-    Ok(found.is_some())
 }
 
 /// Makes the person a member in this role, again if they were one before.

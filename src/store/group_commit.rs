@@ -76,7 +76,7 @@ fn commit_waiting(first: Box<dyn Piece>, lane: &mut Lane, queue: &Queue, counter
         }
     };
     match &committed {
-        Ok(()) if kept > 0 => counters.count_commit(kept, began.elapsed()),
+        Ok(()) if kept > 0 => counters.count_commit(kept),
         Ok(()) => {}
         Err(_) => counters.count_failed_commit(),
     }

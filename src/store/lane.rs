@@ -1,7 +1,5 @@
 //! A thread with a connection of its own that serves a queue.
 
-use std::time::Instant;
-
 use super::connection::{Conn, Opener, Purpose};
 use super::error::StoreError;
 use super::piece::{Piece, Verdict};
@@ -65,11 +63,10 @@ impl Lane {
     /// Serves `queue`, one transaction a piece, until it is closed and empty.
     pub(super) fn serve(mut self, queue: &Queue, counters: &Counters) {
         while let Some(mut piece) = queue.wait() {
-            let began = Instant::now();
             let transaction = self.transaction(piece.as_mut());
             if self.purpose == Purpose::Write {
                 match &transaction {
-                    Ok(Verdict::Keep) => counters.count_commit(1, began.elapsed()),
+                    Ok(Verdict::Keep) => counters.count_commit(1),
                     Ok(Verdict::Undo) => counters.count_undone(),
                     Err(_) => counters.count_failed_commit(),
                 }

@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 
-use super::columns::{instant, parsed, text};
+use super::columns::{parsed, text};
 use super::kept::Kept;
 use super::schema::{locks, properties, tenancies, units};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
-use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
+use crate::domain::ids::{OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::place::{Property, Tenancy, Unit};
 use crate::domain::time::Timestamp;
 
@@ -180,28 +180,6 @@ pub fn units(
     rows.into_iter().map(UnitRow::into_domain).collect()
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = tenancies)]
-struct TenancyRow {
-    id: String,
-    unit_id: String,
-    person_id: String,
-    starts_at_ms: i64,
-    ends_at_ms: Option<i64>,
-}
-
-impl TenancyRow {
-    fn into_domain(self) -> Result<Tenancy, StoreError> {
-        Ok(Tenancy {
-            id: parsed(&self.id)?,
-            unit: parsed(&self.unit_id)?,
-            person: parsed(&self.person_id)?,
-            starts_at: Timestamp::from_millis(self.starts_at_ms),
-            ends_at: instant(self.ends_at_ms),
-        })
-    }
-}
-
 /// Adds a tenancy.
 pub fn add_tenancy(
     conn: &mut Conn,
@@ -219,53 +197,6 @@ pub fn add_tenancy(
             tenancies::ends_at_ms.eq(tenancy.ends_at.map(Timestamp::as_millis)),
             tenancies::created_at_ms.eq(now.as_millis()),
         ))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// The tenancy and its organization, if it exists within `scope`.
-pub fn find_tenancy(
-    conn: &mut Conn,
-    id: &TenancyId,
-    scope: &Scope,
-) -> Result<Option<(Tenancy, OrganizationId)>, StoreError> {
-    let row: Option<(TenancyRow, String)> = tenancies::table
-        .find(id.as_str())
-        .filter(tenancies::organization_id.eq_any(scope.ids()))
-        .select((TenancyRow::as_select(), tenancies::organization_id))
-        .first(conn)
-        .optional()?;
-    row.map(|(row, organization)| Ok((row.into_domain()?, parsed(&organization)?)))
-        .transpose()
-}
-
-/// The tenancies within `scope`, of one unit if asked for, by id, those after `after`, at most `limit`.
-pub fn tenancies(
-    conn: &mut Conn,
-    scope: &Scope,
-    unit: Option<&UnitId>,
-    after: Option<&TenancyId>,
-    limit: i64,
-) -> Result<Vec<Tenancy>, StoreError> {
-    let mut query = tenancies::table
-        .filter(tenancies::organization_id.eq_any(scope.ids()))
-        .filter(tenancies::id.gt(after.map_or("", TenancyId::as_str)))
-        .into_boxed();
-    if let Some(unit) = unit {
-        query = query.filter(tenancies::unit_id.eq(unit.as_str()));
-    }
-    let rows: Vec<TenancyRow> = query
-        .order(tenancies::id)
-        .limit(limit)
-        .select(TenancyRow::as_select())
-        .load(conn)?;
-    rows.into_iter().map(TenancyRow::into_domain).collect()
-}
-
-/// Ends the tenancy at `at`.
-pub fn end_tenancy(conn: &mut Conn, id: &TenancyId, at: Timestamp) -> Result<(), StoreError> {
-    diesel::update(tenancies::table.find(id.as_str()))
-        .set(tenancies::ends_at_ms.eq(at.as_millis()))
         .execute(conn)?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! What the database has done, counted for the metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 /// The upper bounds, inclusive, of the buckets of [`Statistics::commit_sizes`]; the last bucket has none.
 pub const COMMIT_SIZES: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -9,8 +8,6 @@ pub const COMMIT_SIZES: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// What the database has done since it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statistics {
-    /// Transactions committed by writers.
-    pub commits: u64,
     /// Transactions of writers that could not begin or commit.
     pub failed_commits: u64,
     /// Pieces of work in those commits.
@@ -19,8 +16,6 @@ pub struct Statistics {
     pub undone: u64,
     /// Commits by the number of their pieces, one count a bucket (not added up), see [`COMMIT_SIZES`].
     pub commit_sizes: [u64; COMMIT_SIZES.len() + 1],
-    /// Time from the begin to the end of all commits together, in microseconds.
-    pub commit_us: u64,
     /// Reads that wait for a connection now.
     pub reads_waiting: usize,
     /// Writes that wait for a connection now.
@@ -29,22 +24,17 @@ pub struct Statistics {
 
 #[derive(Default)]
 pub(super) struct Counters {
-    commits: AtomicU64,
     failed_commits: AtomicU64,
     committed: AtomicU64,
     undone: AtomicU64,
     commit_sizes: [AtomicU64; COMMIT_SIZES.len() + 1],
-    commit_us: AtomicU64,
 }
 
 impl Counters {
     /// One commit of this many pieces.
-    pub(super) fn count_commit(&self, pieces: usize, took: Duration) {
+    pub(super) fn count_commit(&self, pieces: usize) {
         let pieces = u64::try_from(pieces).unwrap_or(u64::MAX);
-        self.commits.fetch_add(1, Relaxed);
         self.committed.fetch_add(pieces, Relaxed);
-        self.commit_us
-            .fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
         self.commit_sizes[COMMIT_SIZES.partition_point(|bound| *bound < pieces)].fetch_add(1, Relaxed);
     }
 
@@ -60,12 +50,10 @@ impl Counters {
 
     pub(super) fn statistics(&self, reads_waiting: usize, writes_waiting: usize) -> Statistics {
         Statistics {
-            commits: self.commits.load(Relaxed),
             failed_commits: self.failed_commits.load(Relaxed),
             committed: self.committed.load(Relaxed),
             undone: self.undone.load(Relaxed),
             commit_sizes: std::array::from_fn(|bucket| self.commit_sizes[bucket].load(Relaxed)),
-            commit_us: self.commit_us.load(Relaxed),
             reads_waiting,
             writes_waiting,
         }
@@ -81,9 +69,8 @@ mod tests {
         let counters = Counters::default();
         for (pieces, bucket) in [(1, 0), (2, 1), (3, 2), (4, 2), (256, 8), (257, 9), (10_000, 9)] {
             let before = counters.statistics(0, 0).commit_sizes[bucket];
-            counters.count_commit(pieces, Duration::from_micros(5));
+            counters.count_commit(pieces);
             assert_eq!(counters.statistics(0, 0).commit_sizes[bucket], before + 1, "{pieces}");
         }
-        assert_eq!(counters.statistics(0, 0).commit_us, 35);
     }
 }

@@ -34,17 +34,6 @@ pub enum Weekday {
 }
 
 impl Weekday {
-    /// The week, from Monday.
-    pub const ALL: [Self; 7] = [
-        Self::Mon,
-        Self::Tue,
-        Self::Wed,
-        Self::Thu,
-        Self::Fri,
-        Self::Sat,
-        Self::Sun,
-    ];
-
     /// The day of the week of `date`.
     #[must_use]
     pub fn of(date: Date) -> Self {
@@ -98,8 +87,8 @@ impl fmt::Display for WallTime {
 #[serde(try_from = "WrittenWindow", into = "WrittenWindow")]
 pub struct Window {
     days: Vec<Weekday>,
-    from: WallTime,
-    to: WallTime,
+    pub(super) from: WallTime,
+    pub(super) to: WallTime,
 }
 
 impl Window {
@@ -127,18 +116,6 @@ impl Window {
         &self.days
     }
 
-    /// When it begins.
-    #[must_use]
-    pub fn from(&self) -> WallTime {
-        self.from
-    }
-
-    /// When it ends; on the next day where this is not later than [`Self::from`].
-    #[must_use]
-    pub fn to(&self) -> WallTime {
-        self.to
-    }
-
     /// The end in minutes after the midnight that the day of the beginning starts with.
     fn end_minute(&self) -> u16 {
         if self.to > self.from {
@@ -153,10 +130,10 @@ impl Window {
         (self.from.minutes..self.end_minute()).contains(&minute)
     }
 
-    /// The spans of instants in which the wall clock reads inside the window that begins on `date`: one on most days,
-    /// none where it lies in a missing hour, two where a doubled hour interrupts it. A change of the zone's rules that
-    /// keeps the offset may also cut a span into two that touch.
-    pub(super) fn spans(&self, date: Date, zone: &TimeZone) -> Vec<Span> {
+    /// The instants from which the wall clock reads inside the window that begins on `date`: one on most days, none where
+    /// it lies in a missing hour, two where a doubled hour interrupts it. A change of the zone's rules that keeps the
+    /// offset may add one in the middle.
+    pub(super) fn openings(&self, date: Date, zone: &TimeZone) -> Vec<Timestamp> {
         // The readings as if the wall clock showed UTC; an instant is its reading minus the offset.
         let Ok(midnight) = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)) else {
             return Vec::new();
@@ -164,7 +141,7 @@ impl Window {
         let reading = |minute: u16| midnight.as_millisecond() + i64::from(minute) * 60_000;
         let (first, end) = (reading(self.from.minutes), reading(self.end_minute()));
 
-        let mut spans = Vec::new();
+        let mut openings = Vec::new();
         let mut since = first - WIDEST_OFFSET_MS;
         let mut offset = zone.rules().to_offset(as_jiff(since));
         let mut changes = zone.rules().following(as_jiff(since));
@@ -178,12 +155,9 @@ impl Window {
             let ahead_ms = i64::from(offset.seconds()) * 1000;
             let (opens, closes) = (since.max(first - ahead_ms), until.min(end - ahead_ms));
             if opens < closes {
-                spans.push(Span {
-                    opens: Timestamp::from_millis(opens),
-                    closes: Timestamp::from_millis(closes),
-                });
+                openings.push(Timestamp::from_millis(opens));
             }
-            let Some(change) = change else { return spans };
+            let Some(change) = change else { return openings };
             (since, offset) = (until, change.offset());
         }
     }
@@ -196,15 +170,6 @@ const WIDEST_OFFSET_MS: i64 = 26 * 3_600_000;
 /// before 1970, which a search that starts a day early needs.
 fn as_jiff(ms: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-}
-
-/// From an instant to an instant, the end exclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    /// The first instant.
-    pub(super) opens: Timestamp,
-    /// The end.
-    pub(super) closes: Timestamp,
 }
 
 /// A window as it stands in JSON.

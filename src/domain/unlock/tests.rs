@@ -480,14 +480,17 @@ proptest! {
     }
 
     #[test]
-    fn the_next_opening_opens_and_nothing_opens_before(
+    fn a_refusal_names_the_next_opening_and_nothing_opens_before(
         rights in rights(),
         now in 0..20 * 86_400_000_i64,
         part in 0.0..1.0_f64,
     ) {
         let now = at(now);
         let opens = |when| matches!(decide(&unlock(), &rights, &vienna(), when), Decision::Open { .. });
-        let next = next_opening(&unlock(), &rights, &vienna(), now);
+        let next = match decide(&unlock(), &rights, &vienna(), now) {
+            Decision::Open { .. } => Some(now),
+            Decision::Refuse { refusal, .. } => refusal.opens_at(),
+        };
         if let Some(next) = next {
             prop_assert!(opens(next));
         }

@@ -226,11 +226,6 @@ impl Broker {
         }
     }
 
-    /// Closes the lock's connection at once and forgets what waits for it.
-    pub async fn disconnect(&self, lock: &LockId) {
-        self.house.end(lock).await;
-    }
-
     /// Stops listening, closes every connection and waits up to five seconds for them to end.
     pub async fn stop(mut self) {
         self.stop.cancel();

@@ -73,7 +73,7 @@ async fn a_session_ends_at_once_even_where_its_lock_does_not_read() {
     for _ in 0..1000 {
         node.publish(&topics().down(&front()), vec![b'x'; 8_000]).await.unwrap();
     }
-    broker.broker().disconnect(&front()).await;
+    broker.broker().sessions().expel(&front()).await.unwrap();
     until("the node alone", || broker.broker().connected() == 1).await;
     closed(&mut deaf).await;
 }
@@ -88,7 +88,7 @@ async fn a_lock_retired_while_it_signs_in_does_not_get_in() {
     })
     .await;
     broker.book().users.lock().unwrap().remove(front().as_str());
-    broker.broker().disconnect(&front()).await;
+    broker.broker().sessions().expel(&front()).await.unwrap();
     drop(held);
     assert_eq!(
         soon("the refusal", visit).await.unwrap(),

@@ -62,11 +62,8 @@ async fn many_writers_number_without_gaps(database: TestDatabase) {
         (statistics.committed, statistics.undone, statistics.failed_commits),
         (641, 0, 0)
     );
-    assert_eq!(statistics.commit_sizes.iter().sum::<u64>(), statistics.commits);
-    assert!(
-        !database.is_sqlite() || statistics.commits < 641,
-        "nobody shared a commit"
-    );
+    let commits: u64 = statistics.commit_sizes.iter().sum();
+    assert!(!database.is_sqlite() || commits < 641, "nobody shared a commit");
 }
 
 async fn a_failing_piece_undoes_itself_alone(database: TestDatabase) {
