@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::housekeeping::ANSWER_LIFE;
 use super::{Actor, App, Error};
-use crate::crypto::digest::digest;
+use crate::crypto::digest::{digest, hexadecimal};
 use crate::crypto::sealed::SealingKey;
 use crate::crypto::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -159,10 +159,6 @@ fn find_or_note(conn: &mut Conn, subject: &[u8; 32], request: &[u8; 32], now: Ti
         } => Found::Answer(answer),
         Known { answer: None, .. } => Found::Running,
     })
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -159,7 +159,7 @@ fn named(name: &str) -> DistinguishedName {
 
 /// Sets from when to when a certificate is valid, in whole seconds.
 fn limit(params: &mut CertificateParams, from: Timestamp, to: Timestamp) {
-    let seconds = |at: Timestamp| Duration::from_secs(u64::try_from(at.as_seconds()).unwrap_or(0));
+    let seconds = |at: Timestamp| Duration::from_secs(at.as_seconds());
     params.not_before = date_time_ymd(1970, 1, 1) + seconds(from);
     params.not_after = date_time_ymd(1970, 1, 1) + seconds(to);
 }

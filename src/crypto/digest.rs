@@ -9,6 +9,12 @@ pub fn digest(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
+/// A digest as the database holds it: lower-case hexadecimal.
+#[must_use]
+pub fn hexadecimal(digest: &[u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

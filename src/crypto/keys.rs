@@ -232,7 +232,7 @@ impl Drop for StoredKey {
 
 impl KeyFile {
     fn make(now: Timestamp) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let nbf = u64::try_from(now.as_seconds()).unwrap_or(0);
+        let nbf = now.as_seconds();
         let mut keys = Vec::new();
         for purpose in Purpose::ALL {
             let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())

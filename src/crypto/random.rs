@@ -13,8 +13,7 @@ pub trait Random: Send + Sync + 'static {
     fn id_bits(&self, now: Timestamp) -> u128 {
         let mut tail = [0; 10];
         self.fill(&mut tail);
-        let ms = u64::try_from(now.as_millis()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(ms, &tail)
+        uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &tail)
             .into_uuid()
             .as_u128()
     }

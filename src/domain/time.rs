@@ -39,10 +39,17 @@ impl Timestamp {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// The instant this many seconds after the epoch, [`Self::MAX`] at the latest.
     #[must_use]
-    pub const fn as_seconds(self) -> i64 {
-        self.0.div_euclid(1000)
+    pub fn from_seconds(seconds: u64) -> Self {
+        Self::MIN + Duration::from_secs(seconds)
+    }
+
+    /// Whole seconds since the epoch, rounded down: what tokens and certificates count in.
+    #[must_use]
+    pub const fn as_seconds(self) -> u64 {
+        // Never negative: see `MIN`.
+        self.0.unsigned_abs() / 1000
     }
 
     /// This instant in a calendar.

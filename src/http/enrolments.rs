@@ -55,7 +55,7 @@ struct Enrolled {
     pin_key: String,
     mqtt: Broker,
     /// Seconds since 1970: the first floor of the lock's time.
-    time: i64,
+    time: u64,
 }
 
 /// Where the broker is, and how the lock comes in.

@@ -43,13 +43,3 @@ pub(super) fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T, St
 pub(super) fn instant(ms: Option<i64>) -> Option<Timestamp> {
     ms.map(Timestamp::from_millis)
 }
-
-/// A digest as columns hold it: lower-case hexadecimal.
-pub(super) fn digest(bytes: &[u8; 32]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}

@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::columns::digest;
 use super::schema::idempotent_requests;
 use super::{Conn, StoreError};
+use crate::crypto::digest::hexadecimal;
 use crate::domain::time::Timestamp;
 
 /// What is known of a request that came before under the same key.
@@ -26,7 +26,7 @@ pub fn begin(
     now: Timestamp,
 ) -> Result<Option<Known>, StoreError> {
     let known: Option<(String, Option<String>, i64)> = idempotent_requests::table
-        .find(digest(subject))
+        .find(hexadecimal(subject))
         .select((
             idempotent_requests::request_digest,
             idempotent_requests::answer,
@@ -43,8 +43,8 @@ pub fn begin(
     }
     diesel::insert_into(idempotent_requests::table)
         .values((
-            idempotent_requests::subject.eq(digest(subject)),
-            idempotent_requests::request_digest.eq(digest(request_digest)),
+            idempotent_requests::subject.eq(hexadecimal(subject)),
+            idempotent_requests::request_digest.eq(hexadecimal(request_digest)),
             idempotent_requests::created_at_ms.eq(now.as_millis()),
         ))
         .execute(conn)?;
@@ -53,7 +53,7 @@ pub fn begin(
 
 /// Keeps the sealed answer of the request.
 pub fn finish(conn: &mut Conn, subject: &[u8; 32], answer: &str) -> Result<(), StoreError> {
-    diesel::update(idempotent_requests::table.find(digest(subject)))
+    diesel::update(idempotent_requests::table.find(hexadecimal(subject)))
         .set(idempotent_requests::answer.eq(answer))
         .execute(conn)?;
     Ok(())
@@ -61,7 +61,7 @@ pub fn finish(conn: &mut Conn, subject: &[u8; 32], answer: &str) -> Result<(), S
 
 /// Forgets the request: it failed in a way that a repetition may mend.
 pub fn forget(conn: &mut Conn, subject: &[u8; 32]) -> Result<(), StoreError> {
-    diesel::delete(idempotent_requests::table.find(digest(subject))).execute(conn)?;
+    diesel::delete(idempotent_requests::table.find(hexadecimal(subject))).execute(conn)?;
     Ok(())
 }
 

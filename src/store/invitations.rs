@@ -2,9 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::columns::{digest, instant, parsed, parsed_option};
+use super::columns::{instant, parsed, parsed_option};
 use super::schema::{grants, invitations};
 use super::{Conn, StoreError};
+use crate::crypto::digest::hexadecimal;
 use crate::domain::account::{Email, Role};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, UnitId};
 use crate::domain::time::Timestamp;
@@ -55,7 +56,7 @@ pub fn add(
             invitations::unit_id.eq(tenancy.map(|t| t.unit.as_str())),
             invitations::tenancy_starts_at_ms.eq(tenancy.map(|t| t.starts_at.as_millis())),
             invitations::tenancy_ends_at_ms.eq(tenancy.and_then(|t| t.ends_at).map(Timestamp::as_millis)),
-            invitations::secret_digest.eq(digest(secret_digest)),
+            invitations::secret_digest.eq(hexadecimal(secret_digest)),
             invitations::invited_by.eq(invited_by.map(PersonId::as_str)),
             invitations::created_at_ms.eq(now.as_millis()),
             invitations::ends_at_ms.eq(invitation.ends_at.as_millis()),
@@ -78,7 +79,7 @@ type Row = (
 /// The invitation whose link has the secret of this digest, if it can still be accepted at `now`.
 pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> Result<Option<Invitation>, StoreError> {
     let row: Option<Row> = invitations::table
-        .filter(invitations::secret_digest.eq(digest(secret_digest)))
+        .filter(invitations::secret_digest.eq(hexadecimal(secret_digest)))
         .filter(invitations::accepted_at_ms.is_null())
         .filter(invitations::ends_at_ms.gt(now.as_millis()))
         .select((

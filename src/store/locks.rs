@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::columns::{digest, instant, parsed, parsed_option, text, word};
+use super::columns::{instant, parsed, parsed_option, text, word};
 use super::kept::Kept;
 use super::schema::{lock_reports, locks};
 use super::{Conn, StoreError};
+use crate::crypto::digest::hexadecimal;
 use crate::domain::account::Scope;
 use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockState, Observed};
@@ -83,7 +84,7 @@ pub fn add(conn: &mut Conn, lock: &Lock, claim_digest: &[u8; 32], claim_ends_at:
             locks::kind.eq(lock.kind.as_str()),
             locks::state.eq(lock.state.as_str()),
             locks::created_at_ms.eq(lock.created_at.as_millis()),
-            locks::claim_digest.eq(digest(claim_digest)),
+            locks::claim_digest.eq(hexadecimal(claim_digest)),
             locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
             locks::counter.eq(0),
             locks::last_issued_at_ms.eq(0),
@@ -176,7 +177,7 @@ pub fn set_claim(
 ) -> Result<(), StoreError> {
     diesel::update(locks::table.find(id.as_str()))
         .set((
-            locks::claim_digest.eq(digest(claim_digest)),
+            locks::claim_digest.eq(hexadecimal(claim_digest)),
             locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
         ))
         .execute(conn)?;
@@ -192,7 +193,7 @@ pub fn take_claim(
 ) -> Result<Option<(Lock, Timestamp)>, StoreError> {
     let row: Option<(Row, ReportRow, Option<i64>)> = locks::table
         .inner_join(lock_reports::table)
-        .filter(locks::claim_digest.eq(digest(claim_digest)))
+        .filter(locks::claim_digest.eq(hexadecimal(claim_digest)))
         .filter(locks::claim_ends_at_ms.gt(now.as_millis()))
         .filter(locks::state.eq(LockState::Unclaimed.as_str()))
         .select((Row::as_select(), ReportRow::as_select(), locks::claim_ends_at_ms))
@@ -205,7 +206,7 @@ pub fn take_claim(
     let taken = diesel::update(
         locks::table
             .find(lock.id.as_str())
-            .filter(locks::claim_digest.eq(digest(claim_digest))),
+            .filter(locks::claim_digest.eq(hexadecimal(claim_digest))),
     )
     .set((
         locks::claim_digest.eq(None::<String>),
@@ -229,7 +230,7 @@ pub fn return_claim(
             .filter(locks::claim_digest.is_null()),
     )
     .set((
-        locks::claim_digest.eq(digest(claim_digest)),
+        locks::claim_digest.eq(hexadecimal(claim_digest)),
         locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
     ))
     .execute(conn)?;
@@ -262,7 +263,7 @@ pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp
         locks::claim_digest.eq(None::<String>),
         locks::claim_ends_at_ms.eq(None::<i64>),
         locks::public_key.eq(&enrolment.public_key),
-        locks::broker_digest.eq(digest(&enrolment.broker_digest)),
+        locks::broker_digest.eq(hexadecimal(&enrolment.broker_digest)),
         locks::model.eq(&enrolment.model),
         locks::firmware.eq(&enrolment.firmware),
     ))
@@ -313,7 +314,7 @@ pub fn has_broker_digest(conn: &mut Conn, id: &LockId, broker_digest: &[u8; 32])
     let found: Option<String> = locks::table
         .find(id.as_str())
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
-        .filter(locks::broker_digest.eq(digest(broker_digest)))
+        .filter(locks::broker_digest.eq(hexadecimal(broker_digest)))
         .select(locks::id)
         .get_result(conn)
         .optional()?;

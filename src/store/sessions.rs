@@ -2,9 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::columns::{digest, parsed};
+use super::columns::parsed;
 use super::schema::{sessions, sign_in_failures, spent_refresh_tokens};
 use super::{Conn, StoreError};
+use crate::crypto::digest::hexadecimal;
 use crate::domain::ids::{PersonId, SessionId};
 use crate::domain::time::Timestamp;
 
@@ -33,9 +34,9 @@ pub fn add(
         .values((
             sessions::id.eq(id.as_str()),
             sessions::person_id.eq(person.as_str()),
-            sessions::access_digest.eq(digest(&tokens.access_digest)),
+            sessions::access_digest.eq(hexadecimal(&tokens.access_digest)),
             sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
-            sessions::refresh_digest.eq(digest(&tokens.refresh_digest)),
+            sessions::refresh_digest.eq(hexadecimal(&tokens.refresh_digest)),
             sessions::refresh_ends_at_ms.eq(tokens.refresh_ends_at.as_millis()),
             sessions::created_at_ms.eq(now.as_millis()),
         ))
@@ -50,7 +51,7 @@ pub fn find_by_access(
     now: Timestamp,
 ) -> Result<Option<(SessionId, PersonId)>, StoreError> {
     let row: Option<(String, String)> = sessions::table
-        .filter(sessions::access_digest.eq(digest(access_digest)))
+        .filter(sessions::access_digest.eq(hexadecimal(access_digest)))
         .filter(sessions::access_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
         .select((sessions::id, sessions::person_id))
@@ -66,7 +67,7 @@ pub fn find_by_refresh(
     now: Timestamp,
 ) -> Result<Option<(SessionId, PersonId)>, StoreError> {
     let row: Option<(String, String)> = sessions::table
-        .filter(sessions::refresh_digest.eq(digest(refresh_digest)))
+        .filter(sessions::refresh_digest.eq(hexadecimal(refresh_digest)))
         .filter(sessions::refresh_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
         .select((sessions::id, sessions::person_id))
@@ -84,7 +85,7 @@ pub fn find_by_spent_refresh(
         .filter(
             sessions::id.eq_any(
                 spent_refresh_tokens::table
-                    .filter(spent_refresh_tokens::digest.eq(digest(refresh_digest)))
+                    .filter(spent_refresh_tokens::digest.eq(hexadecimal(refresh_digest)))
                     .select(spent_refresh_tokens::session_id),
             ),
         )
@@ -101,13 +102,13 @@ pub fn rotate(conn: &mut Conn, id: &SessionId, spent: &[u8; 32], tokens: &TokenP
     let rotated = diesel::update(
         sessions::table
             .find(id.as_str())
-            .filter(sessions::refresh_digest.eq(digest(spent)))
+            .filter(sessions::refresh_digest.eq(hexadecimal(spent)))
             .filter(sessions::ended_at_ms.is_null()),
     )
     .set((
-        sessions::access_digest.eq(digest(&tokens.access_digest)),
+        sessions::access_digest.eq(hexadecimal(&tokens.access_digest)),
         sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
-        sessions::refresh_digest.eq(digest(&tokens.refresh_digest)),
+        sessions::refresh_digest.eq(hexadecimal(&tokens.refresh_digest)),
         sessions::refresh_ends_at_ms.eq(tokens.refresh_ends_at.as_millis()),
     ))
     .execute(conn)?;
@@ -116,7 +117,7 @@ pub fn rotate(conn: &mut Conn, id: &SessionId, spent: &[u8; 32], tokens: &TokenP
     }
     diesel::insert_into(spent_refresh_tokens::table)
         .values((
-            spent_refresh_tokens::digest.eq(digest(spent)),
+            spent_refresh_tokens::digest.eq(hexadecimal(spent)),
             spent_refresh_tokens::session_id.eq(id.as_str()),
         ))
         .execute(conn)?;
@@ -168,7 +169,7 @@ pub fn forget_ended(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usi
 /// when the last one was.
 pub fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<(u32, Timestamp)>, StoreError> {
     let row: Option<(i64, i64)> = sign_in_failures::table
-        .find(digest(subject))
+        .find(hexadecimal(subject))
         .select((sign_in_failures::failures, sign_in_failures::last_at_ms))
         .first(conn)
         .optional()?;
@@ -177,7 +178,7 @@ pub fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<(u32, Time
 
 /// Puts failures on record for the subject.
 pub fn set_failures(conn: &mut Conn, subject: &[u8; 32], count: u32, last_at: Timestamp) -> Result<(), StoreError> {
-    let subject = digest(subject);
+    let subject = hexadecimal(subject);
     let (count, last_at_ms) = (i64::from(count), last_at.as_millis());
     let updated = diesel::update(sign_in_failures::table.find(&subject))
         .set((
@@ -199,7 +200,7 @@ pub fn set_failures(conn: &mut Conn, subject: &[u8; 32], count: u32, last_at: Ti
 
 /// Forgets the failures of the subject.
 pub fn clear_failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<(), StoreError> {
-    diesel::delete(sign_in_failures::table.find(digest(subject))).execute(conn)?;
+    diesel::delete(sign_in_failures::table.find(hexadecimal(subject))).execute(conn)?;
     Ok(())
 }
 

@@ -100,9 +100,7 @@ pub(super) fn verified(
         mono: event.mono,
         boot: event.boot,
         wall: match (event.clock, event.wall) {
-            (wire::ClockState::Fresh, Some(seconds)) => Some(Timestamp::from_millis(
-                i64::try_from(seconds).unwrap_or(0).saturating_mul(1000),
-            )),
+            (wire::ClockState::Fresh, Some(seconds)) => Some(Timestamp::from_seconds(seconds)),
             _ => None,
         },
         seen: Observation {

@@ -73,7 +73,7 @@ impl App {
             self.answer(&lock, keyset).await;
         }
         if let Some(nonce) = hello.nonce {
-            let t = u64::try_from(self.now().as_seconds()).unwrap_or(0);
+            let t = self.now().as_seconds();
             let (iss, org, aud) = (self.settings.issuer.name.as_str(), organization.as_str(), lock.as_str());
             let message = self.keys.sign_time(&wire::Time {
                 iss,

@@ -19,7 +19,6 @@ impl App {
             return Err(Error::Internal("sending", "an attempt without a command".into()));
         };
         let issuer = &self.settings.issuer;
-        let seconds = |at: Timestamp| u64::try_from(at.as_seconds()).unwrap_or(0);
         let subject = pseudonym(&attempt.person, &attempt.organization);
         let right = command.by.to_string();
         let token = self.keys.sign_unlock(&wire::Unlock {
@@ -34,8 +33,8 @@ impl App {
                 Action::Lock => wire::Action::Lock,
             },
             jti: &command.jti,
-            iat: seconds(attempt.requested_at),
-            exp: seconds(command.deadline),
+            iat: attempt.requested_at.as_seconds(),
+            exp: command.deadline.as_seconds(),
             ctr: command.counter,
             lt: clocks.map(|clocks| lock_time(&clocks, command.deadline)),
             rev: issuer.revision,

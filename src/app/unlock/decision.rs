@@ -125,7 +125,7 @@ impl App {
     /// the decision to the movement holds to the millisecond.
     fn deadline(&self, now: Timestamp) -> Timestamp {
         let whole_seconds = self.settings.token_seconds.saturating_sub(1).max(1);
-        Timestamp::from_millis(now.as_seconds() * 1000 + 999) + Duration::from_secs(whole_seconds)
+        Timestamp::from_seconds(now.as_seconds()) + Duration::from_millis(999) + Duration::from_secs(whole_seconds)
     }
 }
 

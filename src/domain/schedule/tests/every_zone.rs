@@ -43,7 +43,7 @@ fn walk(zone: &TimeZone, schedule: &Schedule, named: &[bool], change: i64) {
     let instant = |minute: i64| Timestamp::from_millis((change + minute * 60) * 1000);
     let open_by_the_wall = |minute: i64| {
         let at = instant(minute);
-        let reading = at.as_seconds() + i64::from(zone.rules().to_offset(at.to_jiff()).seconds());
+        let reading = at.as_millis().div_euclid(1000) + i64::from(zone.rules().to_offset(at.to_jiff()).seconds());
         // 1970-01-01 was a Thursday.
         let minute_of_week = (reading.div_euclid(60) + 3 * 1440).rem_euclid(7 * 1440);
         named[usize::try_from(minute_of_week).unwrap()]
