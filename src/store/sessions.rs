@@ -44,20 +44,27 @@ pub fn add(
     Ok(())
 }
 
+type Row = (String, String);
+
+/// A session, and whose it is.
+fn whose((id, person): Row) -> Result<(SessionId, PersonId), StoreError> {
+    Ok((parsed(&id)?, parsed(&person)?))
+}
+
 /// The living session whose access token has this digest and is good at `now`, and whose it is.
 pub fn find_by_access(
     conn: &mut Conn,
     access_digest: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<(SessionId, PersonId)>, StoreError> {
-    let row: Option<(String, String)> = sessions::table
+    let row: Option<Row> = sessions::table
         .filter(sessions::access_digest.eq(hexadecimal(access_digest)))
         .filter(sessions::access_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
         .select((sessions::id, sessions::person_id))
         .get_result(conn)
         .optional()?;
-    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+    row.map(whose).transpose()
 }
 
 /// The living session whose present refresh token has this digest and is good at `now`, and whose it is.
@@ -66,14 +73,14 @@ pub fn find_by_refresh(
     refresh_digest: &[u8; 32],
     now: Timestamp,
 ) -> Result<Option<(SessionId, PersonId)>, StoreError> {
-    let row: Option<(String, String)> = sessions::table
+    let row: Option<Row> = sessions::table
         .filter(sessions::refresh_digest.eq(hexadecimal(refresh_digest)))
         .filter(sessions::refresh_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
         .select((sessions::id, sessions::person_id))
         .first(conn)
         .optional()?;
-    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+    row.map(whose).transpose()
 }
 
 /// The living session that exchanged the refresh token of this digest before, and whose it is.
@@ -81,7 +88,7 @@ pub fn find_by_spent_refresh(
     conn: &mut Conn,
     refresh_digest: &[u8; 32],
 ) -> Result<Option<(SessionId, PersonId)>, StoreError> {
-    let row: Option<(String, String)> = sessions::table
+    let row: Option<Row> = sessions::table
         .filter(
             sessions::id.eq_any(
                 spent_refresh_tokens::table
@@ -93,7 +100,7 @@ pub fn find_by_spent_refresh(
         .select((sessions::id, sessions::person_id))
         .first(conn)
         .optional()?;
-    row.map(|(id, person)| Ok((parsed(&id)?, parsed(&person)?))).transpose()
+    row.map(whose).transpose()
 }
 
 /// Exchanges the session's tokens: the refresh token of digest `spent` becomes a spent one. Says whether it was still
