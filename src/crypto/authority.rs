@@ -71,13 +71,7 @@ impl Authority {
     /// [`AuthorityError::Damaged`] where the file is not whole.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self, AuthorityError> {
         let folder = PrivateFolder::open(folder)?;
-        let content = match folder.read(PRIVATE_FILE)? {
-            Some(content) => content,
-            None => {
-                folder.write_new(PRIVATE_FILE, make(now)?.as_bytes())?;
-                folder.read(PRIVATE_FILE)?.unwrap_or_default()
-            }
-        };
+        let content = folder.read_or_make(PRIVATE_FILE, || make(now))?;
         let authority = Self::read(&content).ok_or_else(|| AuthorityError::Damaged(folder.path(PRIVATE_FILE)))?;
         folder.publish(PUBLIC_FILE, authority.pem.as_bytes())?;
         Ok(authority)
@@ -131,12 +125,12 @@ impl std::fmt::Debug for Authority {
 }
 
 /// A new authority as PEM: the private key, then the certificate.
-fn make(now: Timestamp) -> Result<Zeroizing<String>, AuthorityError> {
+fn make(now: Timestamp) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let mut params = describe(&key);
     limit(&mut params, now - BACK, now + LIFE);
-    let mut content = Zeroizing::new(key.serialize_pem());
-    content.push_str(&params.self_signed(&key)?.pem());
+    let mut content = Zeroizing::new(key.serialize_pem().into_bytes());
+    content.extend_from_slice(params.self_signed(&key)?.pem().as_bytes());
     Ok(content)
 }
 

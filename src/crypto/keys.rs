@@ -144,13 +144,7 @@ impl KeyStore {
     /// where the file is not whole.
     pub fn open(folder: &Path, now: Timestamp) -> Result<Self, KeyError> {
         let folder = PrivateFolder::open(folder)?;
-        let content = match folder.read(FILE)? {
-            Some(content) => content,
-            None => {
-                folder.write_new(FILE, &KeyFile::make(now)?)?;
-                folder.read(FILE)?.unwrap_or_default()
-            }
-        };
+        let content = folder.read_or_make(FILE, || KeyFile::make(now))?;
         let damaged = |what: String| KeyError::Damaged {
             path: folder.path(FILE),
             what,

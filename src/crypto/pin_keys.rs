@@ -47,13 +47,16 @@ impl PinKeys {
     /// [`PinKeyError::Folder`], [`PinKeyError::Damaged`].
     pub fn open(folder: &Path, random: &dyn Random) -> Result<Self, PinKeyError> {
         let folder = PrivateFolder::open(folder)?;
-        if folder.read(FILE)?.is_none() {
-            let mut secret = Zeroizing::new([0; PIN_KEY_BYTES]);
-            random.fill(secret.as_mut());
-            folder.write_new(FILE, secret.as_ref())?;
+        let secret = folder.read_or_make(FILE, || {
+            let mut secret = Zeroizing::new(vec![0; PIN_KEY_BYTES]);
+            random.fill(&mut secret);
+            Ok::<_, PinKeyError>(secret)
+        })?;
+        if secret.len() == PIN_KEY_BYTES {
+            Ok(Self(secret))
+        } else {
+            Err(PinKeyError::Damaged)
         }
-        let secret = folder.read(FILE)?.filter(|secret| secret.len() == PIN_KEY_BYTES);
-        secret.map(Self).ok_or(PinKeyError::Damaged)
     }
 
     /// The PIN key of the lock; another lock's is unrelated.

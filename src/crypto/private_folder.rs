@@ -84,6 +84,24 @@ impl PrivateFolder {
         Ok(Some(content))
     }
 
+    /// The content of a file, which `make` makes where there is none; of nodes that share the folder, the first makes it
+    /// for all.
+    ///
+    /// # Errors
+    /// As of [`Self::read`] and [`Self::write_new`], and those of `make`.
+    pub fn read_or_make<E: From<FolderError>>(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, E>,
+    ) -> Result<Zeroizing<Vec<u8>>, E> {
+        if let Some(content) = self.read(name)? {
+            return Ok(content);
+        }
+        self.write_new(name, &make()?)?;
+        let made = self.read(name)?;
+        Ok(made.ok_or_else(|| io(&self.path(name), "read", ErrorKind::NotFound.into()))?)
+    }
+
     /// Writes a file that is not there yet, whole and durable or not at all. Where another node was faster, its file
     /// stays; so read afterwards.
     ///
