@@ -124,8 +124,8 @@ pub enum EnrolError {
     },
     /// The request went out and no answer came back.
     #[error(
-        "the answer of {server} was lost ({cause}): the claim code may be used up; make a new one for this lock \
-         (release the lock first if it shows as enrolled) and start again with it"
+        "the answer of {server} was lost ({cause}): the claim code may be used up; make a new one for this lock, or \
+         retire it and add another if it shows as enrolled, and start again with that code"
     )]
     AnswerLost {
         /// The backend's address.
@@ -142,7 +142,7 @@ pub enum EnrolError {
         detail: String,
     },
     /// The answer is not what a lock needs; the claim code is used up.
-    #[error("the backend's answer cannot be used ({0}): release the lock and make a new claim code")]
+    #[error("the backend's answer cannot be used ({0}): retire the lock and add another")]
     BadWelcome(String),
     /// Model or firmware are not plain printable ASCII, or too long.
     #[error("the model must be 1 to {} plain characters", controller::MAX_MODEL)]

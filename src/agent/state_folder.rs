@@ -31,7 +31,7 @@ pub enum StateFolderError {
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
     /// The file is not an enrolment.
-    #[error("{path} is damaged: release the lock, empty its folder and enrol it again")]
+    #[error("{path} is damaged: retire the lock, empty its folder and enrol it as another")]
     Damaged {
         /// The file.
         path: PathBuf,

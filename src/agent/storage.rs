@@ -35,7 +35,7 @@ pub enum StorageError {
         source: std::io::Error,
     },
     /// The lock's state is not what was written. A lock that went on from an older one would take old tokens.
-    #[error("{0} is damaged: release the lock, empty its folder and enrol it again")]
+    #[error("{0} is damaged: retire the lock, empty its folder and enrol it as another")]
     Damaged(PathBuf),
     /// A record is longer than there is room for it.
     #[error("a record of {0} bytes is too long")]

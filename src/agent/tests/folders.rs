@@ -158,5 +158,5 @@ async fn a_lock_whose_state_is_spoilt_does_not_start() {
         panic!("it started")
     };
     let source = std::error::Error::source(&error).unwrap().to_string();
-    assert!(source.contains("enrol it again"), "{source}");
+    assert!(source.contains("enrol it as another"), "{source}");
 }
