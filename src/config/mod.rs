@@ -32,7 +32,7 @@ pub enum ConfigError {
     /// The file is not TOML, or a value is not of its kind.
     #[error("{place}: {what}")]
     Unfit {
-        /// The file, or `the environment`.
+        /// The file, `the environment` or `the defaults`.
         place: String,
         /// What is wrong, with the key or the line.
         what: String,

@@ -259,7 +259,7 @@ pub struct ExternalBroker {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Unlock {
-    /// How long a token lives, in seconds: 1 to 30.
+    /// How long a token lives, in seconds: 2 to 30.
     pub token_seconds: u64,
     /// How long an answer waits for the lock where the caller does not say, in milliseconds: 0 to 15000.
     pub wait_ms_default: u64,
@@ -313,7 +313,7 @@ impl Default for Passwords {
 pub struct Limits {
     /// Requests a minute of one session, or of one address without a session.
     pub requests_per_minute: u32,
-    /// Sign-ins and redemptions a minute from one address.
+    /// From one address, a minute: sign-ins and refreshes; accepted invitations; enrolments. Each has this budget for itself.
     pub sign_ins_per_minute: u32,
     /// Unlock and lock commands a minute of one person: a budget of their own, so that nothing else uses it up.
     pub unlocks_per_minute: u32,

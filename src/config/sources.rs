@@ -22,7 +22,11 @@ pub(super) fn read(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    let known = keys(&serde_json::to_value(Config::default()).unwrap_or_default());
+    let defaults = serde_json::to_value(Config::default()).map_err(|error| ConfigError::Unfit {
+        place: "the defaults".to_owned(),
+        what: error.to_string(),
+    })?;
+    let known = keys(&defaults);
     let mut builder = config::Config::builder();
     if let Some(path) = file {
         builder = builder.add_source(checked_file(path, &known)?);
