@@ -112,16 +112,15 @@ fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> R
         Some(named) => named,
         None => {
             let scope = joined_by(conn, who)?;
-            let mut joined = access_log::organizations(conn, &scope)?;
-            match (joined.pop(), joined.is_empty()) {
-                (Some(only), true) => only,
-                (Some(_), false) => {
+            match scope.single() {
+                Some(only) => only.clone(),
+                None if scope.is_empty() => return Err(Error::NotFound(What::Organization)),
+                None => {
                     return Err(Error::invalid(
                         "organization_id",
                         "you belong to several organizations; name one",
                     ));
                 }
-                (None, _) => return Err(Error::NotFound(What::Organization)),
             }
         }
     };

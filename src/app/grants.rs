@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::invitations::{SecretLink, add_invitation};
+use super::invitations::SecretLink;
 use super::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Email, Scope};
+use crate::domain::account::{Email, Role, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, NewGrant};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
@@ -48,49 +48,33 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         let terms = new.check(now).map_err(|bad| Error::invalid(bad.field(), bad))?;
         let id = GrantId::from_bits(self.id_bits(now));
-        let no_organization = OrganizationId::from_bits(0);
         let draft = match &to {
-            To::Email(email) => Some(self.draft_invitation(no_organization, email.clone(), now)),
+            To::Email(email) => Some(self.draft_invitation(email.clone(), now)),
             To::Person(_) => None,
         };
-        let link = draft
-            .as_ref()
-            .map(|(invitation, secret)| self.link_of(invitation, secret));
+        let link = draft.as_ref().map(|draft| self.link_of(draft));
         let grant = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let organization = organization_of(conn, &terms.locks, &scope)?;
-                let member = match &to {
-                    To::Person(person) => {
-                        accounts::role(conn, &organization, person)?.ok_or(Error::NotFound(What::Person))?;
-                        Some(person.clone())
-                    }
-                    To::Email(email) => match accounts::find_by_email(conn, email)? {
-                        Some((person, _)) => accounts::role(conn, &organization, &person.id)?.map(|_| person.id),
-                        None => None,
-                    },
-                };
-                let holder = match (member, draft) {
+                let holder = match (member(conn, &organization, &to)?, draft) {
                     (Some(person), _) => Holder::Person(person),
                     // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
-                    (None, Some((mut invitation, secret))) => {
-                        invitation.organization = organization.clone();
-                        add_invitation(conn, &invitation, &secret, Some(&who.person), now)?;
-                        Holder::Invited(invitation.id)
+                    (None, Some(draft)) => {
+                        let into = organization.clone();
+                        Holder::Invited(draft.store(conn, into, Role::Guest, None, &who.person, now)?)
                     }
                     (None, None) => return Err(Error::NotFound(What::Person)),
                 };
-                let given_by = who.person.clone();
-                let state = GrantState::Active;
                 let grant = Grant {
                     id,
                     organization,
                     holder,
-                    given_by,
+                    given_by: who.person.clone(),
                     created_at: now,
                     terms,
-                    state,
+                    state: GrantState::Active,
                 };
                 grants::add(conn, &grant)?;
                 write_down(conn, &who, &grant, Kind::GrantGiven, now)?;
@@ -162,6 +146,16 @@ impl App {
             effective_no_later_than: self.now() + token_life,
         })
     }
+}
+
+/// Who of the organization's members is meant, if it is one.
+fn member(conn: &mut Conn, organization: &OrganizationId, to: &To) -> Result<Option<PersonId>, Error> {
+    let person = match to {
+        To::Person(person) => Some(person.clone()),
+        To::Email(email) => accounts::find_by_email(conn, email)?.map(|(person, _)| person.id),
+    };
+    let Some(person) = person else { return Ok(None) };
+    Ok(accounts::role(conn, organization, &person)?.map(|_| person))
 }
 
 /// The one organization of `scope` to which all the locks belong, all of them in service or to be.

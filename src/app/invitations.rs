@@ -58,17 +58,17 @@ impl App {
         offer: Offer,
     ) -> Result<SecretLink, Error> {
         let (now, who) = (self.now(), who.clone());
-        let (draft, secret) = self.draft_invitation(organization, email, now);
-        let link = self.link_of(&draft, &secret);
+        let draft = self.draft_invitation(email, now);
+        let link = self.link_of(&draft);
         self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
-                if !scope.contains(&draft.organization) {
+                if !scope.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
-                let own = accounts::role(conn, &draft.organization, &who.person)?.ok_or(Error::Forbidden)?;
-                let invitation = match offer {
-                    Offer::Role(role) if own.may_appoint(role) => Invitation { role, ..draft },
+                let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
+                let (role, tenancy) = match offer {
+                    Offer::Role(role) if own.may_appoint(role) => (role, None),
                     Offer::Role(_) => return Err(Error::Forbidden),
                     Offer::Tenancy {
                         unit,
@@ -79,50 +79,39 @@ impl App {
                             return Err(Error::invalid("tenancy.ends_at", "a tenancy ends after it starts"));
                         }
                         let unit = places::find_unit(conn, &unit, &scope)?
-                            .filter(|unit| unit.organization == draft.organization)
+                            .filter(|unit| unit.organization == organization)
                             .ok_or(Error::NotFound(What::Unit))?;
                         let tenancy = InvitedTenancy {
                             unit: unit.id,
                             starts_at,
                             ends_at,
                         };
-                        Invitation {
-                            role: Role::Tenant,
-                            tenancy: Some(tenancy),
-                            ..draft
-                        }
+                        (Role::Tenant, Some(tenancy))
                     }
                 };
-                add_invitation(conn, &invitation, &secret, Some(&who.person), now)
+                draft.store(conn, organization, role, tenancy, &who.person, now)?;
+                Ok(())
             })
             .await?;
         Ok(link)
     }
 
-    /// An invitation as a guest, not stored yet, and the secret of its link.
-    pub(super) fn draft_invitation(
-        &self,
-        organization: OrganizationId,
-        email: Email,
-        now: Timestamp,
-    ) -> (Invitation, Secret) {
-        let invitation = Invitation {
+    /// An invitation of `email` to be stored.
+    pub(super) fn draft_invitation(&self, email: Email, now: Timestamp) -> Draft {
+        Draft {
             id: InvitationId::from_bits(self.id_bits(now)),
-            organization,
             email,
-            role: Role::Guest,
-            tenancy: None,
             ends_at: now + INVITATION_LIFE,
-        };
-        (invitation, self.random.secret())
+            secret: self.random.secret(),
+        }
     }
 
     /// The link that accepts the invitation.
-    pub(super) fn link_of(&self, invitation: &Invitation, secret: &Secret) -> SecretLink {
+    pub(super) fn link_of(&self, draft: &Draft) -> SecretLink {
         SecretLink {
-            id: invitation.id.clone(),
-            url: format!("{}/invitation#{}", self.settings.public_url, secret.expose()),
-            ends_at: invitation.ends_at,
+            id: draft.id.clone(),
+            url: format!("{}/invitation#{}", self.settings.public_url, draft.secret.expose()),
+            ends_at: draft.ends_at,
         }
     }
 
@@ -180,23 +169,43 @@ impl App {
     }
 }
 
-/// Stores the invitation and writes it down.
-pub(super) fn add_invitation(
-    conn: &mut Conn,
-    invitation: &Invitation,
-    secret: &Secret,
-    invited_by: Option<&PersonId>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    invitations::add(conn, invitation, &secret.digest(), invited_by, now)?;
-    let entry = NewEntry {
-        unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
-        actor: invited_by.cloned(),
-        detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": invitation.role })),
-        ..NewEntry::new(Kind::PersonInvited, now)
-    };
-    access_log::append(conn, &invitation.organization, &entry, now)?;
-    Ok(())
+/// An invitation before it is known into which organization and as what.
+pub(super) struct Draft {
+    id: InvitationId,
+    email: Email,
+    ends_at: Timestamp,
+    secret: Secret,
+}
+
+impl Draft {
+    /// Stores the invitation and writes it down.
+    pub(super) fn store(
+        self,
+        conn: &mut Conn,
+        organization: OrganizationId,
+        role: Role,
+        tenancy: Option<InvitedTenancy>,
+        invited_by: &PersonId,
+        now: Timestamp,
+    ) -> Result<InvitationId, Error> {
+        let invitation = Invitation {
+            id: self.id,
+            organization,
+            email: self.email,
+            role,
+            tenancy,
+            ends_at: self.ends_at,
+        };
+        invitations::add(conn, &invitation, &self.secret.digest(), invited_by, now)?;
+        let entry = NewEntry {
+            unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
+            actor: Some(invited_by.clone()),
+            detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": invitation.role })),
+            ..NewEntry::new(Kind::PersonInvited, now)
+        };
+        access_log::append(conn, &invitation.organization, &entry, now)?;
+        Ok(invitation.id)
+    }
 }
 
 /// Makes the person what the invitation says.

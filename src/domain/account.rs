@@ -205,6 +205,15 @@ impl Scope {
         self.0.contains(organization)
     }
 
+    /// The one that it is, where it is one.
+    #[must_use]
+    pub fn single(&self) -> Option<&OrganizationId> {
+        match self.0.as_slice() {
+            [single] => Some(single),
+            _ => None,
+        }
+    }
+
     /// Their identifiers.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(OrganizationId::as_str)

@@ -7,7 +7,6 @@ use super::kept::Kept;
 use super::schema::{access_log, access_log_heads};
 use super::{Conn, StoreError};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
-use crate::domain::account::Scope;
 use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId};
 use crate::domain::time::Timestamp;
 
@@ -46,7 +45,7 @@ pub fn append(
             access_log::recorded_at_ms.eq(recorded_at_ms),
             access_log::occurred_at_ms.eq(entry.occurred_at.as_millis()),
             access_log::kind.eq(entry.kind.as_str()),
-            access_log::result.eq(entry.outcome.as_str()),
+            access_log::outcome.eq(entry.outcome.as_str()),
             access_log::reason.eq(entry.reason.as_deref()),
             access_log::property_id.eq(entry.property.as_ref().map(PropertyId::as_str)),
             access_log::unit_id.eq(entry.unit.as_ref().map(crate::domain::ids::UnitId::as_str)),
@@ -112,7 +111,7 @@ struct Row {
     recorded_at_ms: i64,
     occurred_at_ms: i64,
     kind: String,
-    result: String,
+    outcome: String,
     reason: Option<String>,
     property_id: Option<String>,
     unit_id: Option<String>,
@@ -132,7 +131,7 @@ impl Row {
             recorded_at: Timestamp::from_millis(self.recorded_at_ms),
             what: NewEntry {
                 kind: word(self.kind)?,
-                outcome: word(self.result)?,
+                outcome: word(self.outcome)?,
                 reason: self.reason,
                 occurred_at: Timestamp::from_millis(self.occurred_at_ms),
                 property: parsed_option(self.property_id.as_deref())?,
@@ -195,14 +194,4 @@ pub fn entries(
     }
     let rows: Vec<Row> = query.limit(limit).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(Row::into_domain).collect()
-}
-
-/// The organizations of `scope` that have a log.
-pub fn organizations(conn: &mut Conn, scope: &Scope) -> Result<Vec<OrganizationId>, StoreError> {
-    let ids: Vec<String> = access_log_heads::table
-        .filter(access_log_heads::organization_id.eq_any(scope.ids()))
-        .order(access_log_heads::organization_id)
-        .select(access_log_heads::organization_id)
-        .load(conn)?;
-    ids.iter().map(|id| super::columns::parsed(id)).collect()
 }

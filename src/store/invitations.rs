@@ -38,12 +38,12 @@ pub struct InvitedTenancy {
     pub ends_at: Option<Timestamp>,
 }
 
-/// Adds an invitation whose link has the secret of this digest; `invited_by` is `None` for the first owner's.
+/// Adds an invitation whose link has the secret of this digest.
 pub fn add(
     conn: &mut Conn,
     invitation: &Invitation,
     secret_digest: &[u8; 32],
-    invited_by: Option<&PersonId>,
+    invited_by: &PersonId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let tenancy = invitation.tenancy.as_ref();
@@ -57,7 +57,7 @@ pub fn add(
             invitations::tenancy_starts_at_ms.eq(tenancy.map(|t| t.starts_at.as_millis())),
             invitations::tenancy_ends_at_ms.eq(tenancy.and_then(|t| t.ends_at).map(Timestamp::as_millis)),
             invitations::secret_digest.eq(hexadecimal(secret_digest)),
-            invitations::invited_by.eq(invited_by.map(PersonId::as_str)),
+            invitations::invited_by.eq(invited_by.as_str()),
             invitations::created_at_ms.eq(now.as_millis()),
             invitations::ends_at_ms.eq(invitation.ends_at.as_millis()),
         ))
