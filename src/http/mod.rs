@@ -44,8 +44,6 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Whether `/docs` is there.
-    pub docs: bool,
 }
 
 /// The REST surface over the use cases. One for all workers of a node: the budgets are the node's.
@@ -80,12 +78,7 @@ impl Service {
         to.app_data(Data::from(Arc::clone(self)));
         let scope = utoipa_actix_web::scope::scope("").configure(routes);
         to.service(scope.map(|scope| {
-            let scope = scope.configure(pages::routes);
-            let scope = if self.settings.docs {
-                scope.configure(service::docs)
-            } else {
-                scope
-            };
+            let scope = scope.configure(pages::routes).configure(service::docs);
             scope.default_service(web::to(edge::no_route)).wrap(from_fn(edge::pass))
         }));
     }

@@ -30,7 +30,6 @@ pub(super) fn settings(config: &Config) -> Settings {
             unlocks_per_minute: config.limits.unlocks_per_minute,
         },
         trusted_proxies: config.http.trusted_proxies.clone(),
-        docs: true,
     }
 }
 
