@@ -40,84 +40,17 @@ impl App {
         action: Action,
         now: Timestamp,
     ) -> Result<Decided, Error> {
-        let who = who.clone();
-        let id = AttemptId::from_bits(self.id_bits(now));
-        let jti = URL_SAFE_NO_PAD.encode(self.random.bits().to_be_bytes());
-        let deadline = self.deadline(now);
-        let relay_is_up = self.relay.is_up();
-        let generation = u64::from(self.settings.issuer.generation) << 48;
-        self.db
-            .write(move |conn| {
-                let scope = joined_by(conn, &who)?;
-                let lock = locks::find(conn, &lock, &scope)?.ok_or(Error::NotFound(What::Lock))?;
-                refuse_old_clock(conn, &lock, now)?;
-                let zone = zone_of(conn, &lock)?;
-                let rights = grants::rights(conn, &lock, &who.person)?;
-                let attempt = Attempt {
-                    id,
-                    organization: lock.organization.clone(),
-                    lock: lock.id.clone(),
-                    person: who.person.clone(),
-                    action,
-                    requested_at: now,
-                    command: None,
-                    state: AttemptState::Pending,
-                };
-                let ask = Ask {
-                    lock: lock.id.clone(),
-                    action,
-                };
-                let (by, takes_use) = match judge(&ask, &lock, &rights, &zone, now) {
-                    Ok(open) => open,
-                    Err((refusal, nearest)) => return refuse(conn, attempt, &lock, refusal, nearest, now),
-                };
-                if !relay_is_up {
-                    let attempt = fail(conn, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
-                    return Ok(Decided::Unreachable(attempt, Error::RelayAway));
-                }
-                if !lock.is_online(now) {
-                    return fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now).map(Decided::Offline);
-                }
-                // The last uses and revocations of other nodes, which this transaction's reads may not have seen.
-                if !grants::hold(conn, &by, now)? {
-                    return refuse(conn, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
-                }
-                if let (true, RightSource::Grant(grant)) = (takes_use, &by)
-                    && !grants::take_use(conn, grant)?
-                {
-                    return refuse(conn, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
-                }
-                let counter = generation | locks::next_counter(conn, &lock.id, now)?;
-                let command = Command {
-                    by,
-                    takes_use,
-                    jti,
-                    counter,
-                    deadline,
-                    relayed_at: None,
-                    accepted_at: None,
-                };
-                let attempt = Attempt {
-                    command: Some(command),
-                    ..attempt
-                };
-                let superseded = supersede(conn, &attempt, &lock, now)?;
-                attempts::add(conn, &attempt)?;
-                let entry = entry(
-                    &attempt,
-                    &lock,
-                    attempt.command.as_ref().map(|command| &command.by),
-                    now,
-                );
-                access_log::append(conn, &lock.organization, &entry, now)?;
-                let clocks = lock_events::clocks(conn, &lock.id)?;
-                Ok(Decided::Issued {
-                    attempt,
-                    clocks,
-                    superseded,
-                })
-            })
-            .await
+        let request = Request {
+            who: who.clone(),
+            ask: Ask { lock, action },
+            id: AttemptId::from_bits(self.id_bits(now)),
+            jti: URL_SAFE_NO_PAD.encode(self.random.bits().to_be_bytes()),
+            deadline: self.deadline(now),
+            generation: u64::from(self.settings.issuer.generation) << 48,
+            relay_is_up: self.relay.is_up(),
+            now,
+        };
+        self.db.write(move |conn| settle(conn, request)).await
     }
 
     /// The last instant at which a bolt may move by a token issued at `now`. Tokens count whole seconds and a lock takes
@@ -127,6 +60,97 @@ impl App {
         let whole_seconds = self.settings.token_seconds.saturating_sub(1).max(1);
         Timestamp::from_seconds(now.as_seconds()) + Duration::from_millis(999) + Duration::from_secs(whole_seconds)
     }
+}
+
+/// An ask, with all that a command for it is made of.
+struct Request {
+    who: Actor,
+    ask: Ask,
+    id: AttemptId,
+    jti: String,
+    deadline: Timestamp,
+    /// The upper bits of the command's counter.
+    generation: u64,
+    relay_is_up: bool,
+    now: Timestamp,
+}
+
+/// Decides, and writes down what was decided.
+fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
+    let Request { who, ask, now, .. } = &request;
+    let now = *now;
+    let scope = joined_by(conn, who)?;
+    let lock = locks::find(conn, &ask.lock, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+    refuse_old_clock(conn, &lock, now)?;
+    let zone = zone_of(conn, &lock)?;
+    let rights = grants::rights(conn, &lock, &who.person)?;
+    let attempt = Attempt {
+        id: request.id.clone(),
+        organization: lock.organization.clone(),
+        lock: lock.id.clone(),
+        person: who.person.clone(),
+        action: ask.action,
+        requested_at: now,
+        command: None,
+        state: AttemptState::Pending,
+    };
+    let (by, takes_use) = match judge(ask, &lock, &rights, &zone, now) {
+        Ok(open) => open,
+        Err((refusal, nearest)) => return refuse(conn, attempt, &lock, refusal, nearest, now),
+    };
+    if !request.relay_is_up {
+        let attempt = fail(conn, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
+        return Ok(Decided::Unreachable(attempt, Error::RelayAway));
+    }
+    if !lock.is_online(now) {
+        return fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now).map(Decided::Offline);
+    }
+    // The last uses and revocations of other nodes, which this transaction's reads may not have seen.
+    if !grants::hold(conn, &by, now)? {
+        return refuse(conn, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
+    }
+    if let (true, RightSource::Grant(grant)) = (takes_use, &by)
+        && !grants::take_use(conn, grant)?
+    {
+        return refuse(conn, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
+    }
+    issue(conn, request, attempt, &lock, by, takes_use)
+}
+
+/// Makes the command that carries the attempt out, and writes it down.
+fn issue(
+    conn: &mut Conn,
+    request: Request,
+    attempt: Attempt,
+    lock: &Lock,
+    by: RightSource,
+    takes_use: bool,
+) -> Result<Decided, Error> {
+    let now = request.now;
+    let counter = request.generation | locks::next_counter(conn, &lock.id, now)?;
+    let entry = entry(&attempt, lock, Some(&by), now);
+    let command = Command {
+        by,
+        takes_use,
+        jti: request.jti,
+        counter,
+        deadline: request.deadline,
+        relayed_at: None,
+        accepted_at: None,
+    };
+    let attempt = Attempt {
+        command: Some(command),
+        ..attempt
+    };
+    let superseded = supersede(conn, &attempt, lock, now)?;
+    attempts::add(conn, &attempt)?;
+    access_log::append(conn, &lock.organization, &entry, now)?;
+    let clocks = lock_events::clocks(conn, &lock.id)?;
+    Ok(Decided::Issued {
+        attempt,
+        clocks,
+        superseded,
+    })
 }
 
 /// The rights' decision, and then the lock's own state: who has no right learns nothing of the lock.
