@@ -6,8 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::credentials::BrokerGate;
@@ -19,7 +18,6 @@ use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::domain::relay::Relay;
 use crate::domain::time::Clock;
-use crate::http;
 use crate::inbox::LockInbox;
 use crate::mqtt::broker::Broker;
 use crate::mqtt::link::{Link, LinkOptions};
@@ -35,6 +33,8 @@ pub mod logging;
 mod offline;
 mod timers;
 mod web;
+
+use web::Web;
 
 pub use clock::MachineClock;
 pub use error::StartError;
@@ -64,12 +64,10 @@ impl Sources {
 pub struct Server {
     app: Arc<App>,
     db: Db,
-    http: SocketAddr,
-    metrics: Option<SocketAddr>,
+    web: Web,
     broker_address: BrokerAddress,
     link: Option<Arc<Link>>,
     broker: Option<Broker>,
-    web: Vec<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     timers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -110,18 +108,10 @@ impl Server {
             shared_subscriptions: found.shared_subscriptions,
             keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
         };
-        let registrar = found.registrar;
-        let metrics = Arc::new(Metrics::default());
         let shared_db = db.clone();
-        let clock_for_timers = Arc::clone(&clock);
-        // The link hands in what locks say, and the use cases send through the link: each holds the other.
-        let mut link = None;
-        let app = Arc::new_cyclic(|app: &Weak<App>| {
-            let inbox = Arc::new(LockInbox::new(Weak::clone(app)));
-            let started = Arc::new(Link::start(link_options, inbox, Arc::clone(&random)));
-            let relay: Arc<dyn Relay> = Arc::clone(&started) as _;
-            link = Some(started);
-            let parts = Parts {
+        let parts = {
+            let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
+            move |relay| Parts {
                 db: shared_db,
                 clock,
                 random,
@@ -129,41 +119,29 @@ impl Server {
                 keys,
                 pin_keys,
                 relay,
-                registrar,
-                metrics,
-            };
-            App::new(parts, settings)
-        });
+                registrar: found.registrar,
+                metrics: Arc::new(Metrics::default()),
+            }
+        };
+        let (app, link) = tie(link_options, random, |relay| App::new(parts(relay), settings));
         if found.broker.is_some() {
             app.forget_connections().await?;
         }
 
-        let surface = http::Service::new(Arc::clone(&app), web::settings(config)).map_err(StartError::Document)?;
-        let (http, serving) = web::serve(config, surface)?;
-        let mut running = vec![serving];
-        let metrics = match config.metrics.bind {
-            Some(bind) => {
-                let (address, serving) = web::serve_metrics(bind, &app)?;
-                running.push(serving);
-                Some(address)
-            }
-            None => None,
-        };
+        let web = web::start(config, &app)?;
         let stop = CancellationToken::new();
         let mut timers = timers::start(&app, &stop);
         if let Some(identity) = found.identity {
-            timers.spawn(timers::renew(identity, clock_for_timers, stop.clone()));
+            timers.spawn(timers::renew(identity, clock, stop.clone()));
         }
-        tracing::info!(%http, mqtt.host = found.for_locks.host, mqtt.port = found.for_locks.port, "Doorward is ready");
+        tracing::info!(http = %web.http, mqtt.host = found.for_locks.host, mqtt.port = found.for_locks.port, "Doorward is ready");
         Ok(Self {
             app,
             db,
-            http,
-            metrics,
+            web,
             broker_address: found.for_locks,
             link,
             broker: found.broker,
-            web: running,
             timers,
             stop,
         })
@@ -178,13 +156,13 @@ impl Server {
     /// Where the REST surface is served, with its real port.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
-        self.http
+        self.web.http
     }
 
     /// Where the metrics are served, with their real port.
     #[must_use]
     pub fn metrics(&self) -> Option<SocketAddr> {
-        self.metrics
+        self.web.metrics
     }
 
     /// What locks are told about the broker.
@@ -195,14 +173,14 @@ impl Server {
 
     /// Waits until a web server ends by itself, which only an error of the system makes it do.
     pub async fn failed(&mut self) {
-        let ends = self.web.iter_mut().map(|(_, serving)| serving);
+        let ends = self.web.servers.iter_mut().map(|(_, serving)| serving);
         let (ended, _, _) = futures_util::future::select_all(ends).await;
         tracing::error!(?ended, "a web server has ended");
     }
 
     /// Stops in order: no new requests, those under way finished, timed work ended, locks told, database closed.
     pub async fn stop(self) {
-        for (handle, _) in &self.web {
+        for (handle, _) in &self.web.servers {
             handle.stop(true).await;
         }
         self.stop.cancel();
@@ -216,6 +194,22 @@ impl Server {
         self.db.close().await;
         tracing::info!("Doorward has stopped");
     }
+}
+
+/// The use cases and the link, tied: the link hands in what locks say, and the use cases send through it.
+fn tie(
+    options: LinkOptions,
+    random: Arc<dyn Random>,
+    app: impl FnOnce(Arc<dyn Relay>) -> App,
+) -> (Arc<App>, Option<Arc<Link>>) {
+    let mut link = None;
+    let app = Arc::new_cyclic(|weak: &Weak<App>| {
+        let inbox = Arc::new(LockInbox::new(Weak::clone(weak)));
+        let started = Arc::new(Link::start(options, inbox, random));
+        link = Some(Arc::clone(&started));
+        app(started)
+    });
+    (app, link)
 }
 
 /// Makes the state folder where there is none, for this account alone.

@@ -16,13 +16,36 @@ use crate::http::{self, LimitSettings, Service, Settings};
 
 type Serving = (ServerHandle, JoinHandle<std::io::Result<()>>);
 
+/// The web servers, running.
+pub(super) struct Web {
+    /// Where the REST surface is served, with its real port.
+    pub(super) http: SocketAddr,
+    /// Where the metrics are served, with their real port.
+    pub(super) metrics: Option<SocketAddr>,
+    pub(super) servers: Vec<Serving>,
+}
+
+/// Serves the REST surface, and the metrics where the configuration has a bind for them.
+pub(super) fn start(config: &Config, app: &Arc<App>) -> Result<Web, StartError> {
+    let surface = Service::new(Arc::clone(app), settings(config)).map_err(StartError::Document)?;
+    let (http, serving) = serve(config, surface)?;
+    let mut servers = vec![serving];
+    let mut metrics = None;
+    if let Some(bind) = config.metrics.bind {
+        let (address, serving) = serve_metrics(bind, app)?;
+        servers.push(serving);
+        metrics = Some(address);
+    }
+    Ok(Web { http, metrics, servers })
+}
+
 /// How long a client may take to send the head of a request.
 const REQUEST_HEAD_WITHIN: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// What the REST surface needs to know of the configuration.
-pub(super) fn settings(config: &Config) -> Settings {
+fn settings(config: &Config) -> Settings {
     Settings {
         limits: LimitSettings {
             requests_per_minute: config.limits.requests_per_minute,
@@ -34,7 +57,7 @@ pub(super) fn settings(config: &Config) -> Settings {
 }
 
 /// Serves the REST surface.
-pub(super) fn serve(config: &Config, surface: Arc<Service>) -> Result<(SocketAddr, Serving), StartError> {
+fn serve(config: &Config, surface: Arc<Service>) -> Result<(SocketAddr, Serving), StartError> {
     let address = config.http.bind;
     let mut server = HttpServer::new(move || {
         let surface = Arc::clone(&surface);
@@ -54,7 +77,7 @@ pub(super) fn serve(config: &Config, surface: Arc<Service>) -> Result<(SocketAdd
 }
 
 /// Serves the metrics.
-pub(super) fn serve_metrics(address: SocketAddr, app: &Arc<App>) -> Result<(SocketAddr, Serving), StartError> {
+fn serve_metrics(address: SocketAddr, app: &Arc<App>) -> Result<(SocketAddr, Serving), StartError> {
     let app = Arc::clone(app);
     let server = HttpServer::new(move || {
         let app = Arc::clone(&app);
