@@ -166,7 +166,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only whether it can be read is asked")]
     struct Visit {
         name: String,
         stay: Stay,
@@ -175,7 +175,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "only whether it can be read is asked")]
     struct Stay {
         starts_at: Timestamp,
     }

@@ -19,7 +19,7 @@ use crate::app::idempotency::RequestKey;
 
 /// What went wrong (RFC 9457). Some types have more members, which their descriptions name.
 #[derive(ToSchema)]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "it only describes; `problem::Problem` is what is answered")]
 struct Problem {
     /// `urn:doorward:problem:` and a stable word.
     #[schema(format = "uri", examples("urn:doorward:problem:invalid-field"))]

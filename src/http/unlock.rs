@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use super::auth::Anyone;
 use super::json::JsonOrNothing;
@@ -92,6 +92,23 @@ impl From<attempt::Attempt> for Attempt {
     }
 }
 
+/// What is answered to an ask, for the document alone.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "handlers answer by hand: two of the four are problems")]
+enum Answers {
+    #[response(status = 200, description = "How it came out")]
+    Ended(Attempt),
+    #[response(status = 202, description = "The wait ended first; ask again for the attempt")]
+    Pending(Attempt),
+    #[response(
+        status = 403,
+        description = "`access-refused`, with `reason`, and `opens_at` where it opens by itself"
+    )]
+    Refused,
+    #[response(status = 409, description = "`lock-offline`, with the `ways_in` that still work")]
+    Offline,
+}
+
 /// Unlock a door
 ///
 /// Waits up to `wait_ms` for the lock's word. A 200 says how it came out, which may be that it did not; only
@@ -100,12 +117,7 @@ impl From<attempt::Attempt> for Attempt {
     tag = "unlock",
     params(("lock_id" = schema::LockId, Path)),
     request_body = Option<Wait>,
-    responses(
-        (status = 200, description = "How it came out", body = Attempt),
-        (status = 202, description = "The wait ended first; ask again for the attempt", body = Attempt),
-        (status = 403, description = "`access-refused`, with `reason`, and `opens_at` where it opens by itself"),
-        (status = 409, description = "`lock-offline`, with the `ways_in` that still work"),
-    )
+    responses(Answers)
 )]
 #[post("/v1/locks/{lock_id}/unlock")]
 pub(super) async fn unlock_door(
@@ -124,12 +136,7 @@ pub(super) async fn unlock_door(
     tag = "unlock",
     params(("lock_id" = schema::LockId, Path)),
     request_body = Option<Wait>,
-    responses(
-        (status = 200, description = "How it came out", body = Attempt),
-        (status = 202, description = "The wait ended first; ask again for the attempt", body = Attempt),
-        (status = 403, description = "`access-refused`, with `reason`, and `opens_at` where it opens by itself"),
-        (status = 409, description = "`lock-offline`, with the `ways_in` that still work"),
-    )
+    responses(Answers)
 )]
 #[post("/v1/locks/{lock_id}/lock")]
 pub(super) async fn lock_door(

@@ -1,6 +1,6 @@
 //! The tables as diesel sees them: the same as `migrations/`, which is the truth.
 
-#![allow(missing_docs)] // The columns are described in the migrations.
+#![allow(missing_docs, reason = "the columns are described in the migrations")]
 
 diesel::table! {
     organizations (id) {
