@@ -68,21 +68,29 @@ impl App {
         if let Some(gap) = gap {
             self.ask_again(&lock, &organization, &gap).await?;
         }
+        self.bring_up_to_date(&lock, &organization, hello).await
+    }
+
+    /// Sends the documents that the lock lacks, and the time where it asks for it.
+    async fn bring_up_to_date(
+        &self,
+        lock: &LockId,
+        organization: &OrganizationId,
+        hello: &wire::Hello<'_>,
+    ) -> Result<(), Error> {
         if hello.keyset < self.settings.issuer.keyset_version {
-            let keyset = self.keyset_for(&lock, &organization)?;
-            self.answer(&lock, keyset).await;
+            let keyset = self.keyset_for(lock, organization)?;
+            self.answer(lock, keyset).await;
         }
         if let Some(nonce) = hello.nonce {
-            let t = self.now().as_seconds();
-            let (iss, org, aud) = (self.settings.issuer.name.as_str(), organization.as_str(), lock.as_str());
             let message = self.keys.sign_time(&wire::Time {
-                iss,
-                org,
-                aud,
+                iss: &self.settings.issuer.name,
+                org: organization.as_str(),
+                aud: lock.as_str(),
                 nonce,
-                t,
+                t: self.now().as_seconds(),
             })?;
-            self.answer(&lock, message).await;
+            self.answer(lock, message).await;
         }
         Ok(())
     }
