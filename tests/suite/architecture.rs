@@ -47,7 +47,7 @@ const FENCES: [(&str, &[&str]); 18] = [
     ("jsonwebtoken", &["crypto"]),
     ("argon2", &["crypto"]),
     ("rcgen", &["crypto"]),
-    ("aws_lc_rs", &["crypto"]),
+    ("aws_lc_rs", &["crypto", "agent"]),
     ("prometheus_client", &["app"]),
     ("clap", &["command", "main", "agent"]),
     ("tracing_subscriber", &["server"]),
