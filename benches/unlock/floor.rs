@@ -83,8 +83,8 @@ struct Claims<'a> {
     sub: &'a str,
     act: &'a str,
     jti: &'a str,
-    iat: i64,
-    exp: i64,
+    iat: u64,
+    exp: u64,
 }
 
 impl Floor {
