@@ -27,7 +27,7 @@ pub struct RunArgs {
     /// The lock's folder; nobody else may enter it.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// The backend's address, such as https://doors.example; for the first start.
+    /// The backend's address, such as `https://doors.example`; for the first start.
     #[arg(long, value_name = "URL")]
     pub server: Option<BackendAddress>,
     /// The claim code that a manager got; for the first start.
