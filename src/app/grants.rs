@@ -155,7 +155,7 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: &To) -> Result<Opt
         To::Email(email) => accounts::find_by_email(conn, email)?.map(|(person, _)| person.id),
     };
     let Some(person) = person else { return Ok(None) };
-    Ok(accounts::role(conn, organization, &person)?.map(|_| person))
+    Ok(accounts::hold_membership(conn, organization, &person)?.then_some(person))
 }
 
 /// The one organization of `scope` to which all the locks belong, all of them in service or to be.

@@ -119,8 +119,9 @@ impl App {
     /// and signs the person in.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the secret is unknown, used or too old; [`Error::WrongCredentials`] where the address
-    /// has an account with another password; [`Error::Throttled`] and [`Error::Busy`] as in [`Self::sign_in`].
+    /// [`Error::NotFound`] where the secret is unknown, used or too old, or where whoever invited may not do so any more;
+    /// [`Error::WrongCredentials`] where the address has an account with another password; [`Error::Throttled`] and
+    /// [`Error::Busy`] as in [`Self::sign_in`].
     pub async fn accept_invitation(
         &self,
         secret: Secret,
@@ -194,9 +195,10 @@ impl Draft {
             email: self.email,
             role,
             tenancy,
+            invited_by: invited_by.clone(),
             ends_at: self.ends_at,
         };
-        invitations::add(conn, &invitation, &self.secret.digest(), invited_by, now)?;
+        invitations::add(conn, &invitation, &self.secret.digest(), now)?;
         let entry = NewEntry {
             unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
             actor: Some(invited_by.clone()),
@@ -208,6 +210,12 @@ impl Draft {
     }
 }
 
+/// Whether whoever invited may still give what they offered: nobody leaves a way back in behind when they are put out.
+fn still_stands(conn: &mut Conn, invitation: &Invitation) -> Result<bool, Error> {
+    let role = accounts::role(conn, &invitation.organization, &invitation.invited_by)?;
+    Ok(role.is_some_and(|role| role.may_appoint(invitation.role)))
+}
+
 /// Makes the person what the invitation says.
 fn join(
     conn: &mut Conn,
@@ -216,7 +224,7 @@ fn join(
     tenancy_id: TenancyId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if !invitations::accept(conn, &invitation.id, person, now)? {
+    if !invitations::accept(conn, &invitation.id, person, now)? || !still_stands(conn, invitation)? {
         return Err(Error::NotFound(What::Invitation));
     }
     let present = accounts::role(conn, &invitation.organization, person)?;

@@ -6,7 +6,7 @@ use crate::domain::account::{Membership, OrganizationName, Person, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
 use crate::store::accounts::{self, Member};
-use crate::store::{access_log, grants, places, sessions};
+use crate::store::{access_log, grants, invitations, places, sessions};
 
 /// The caller, as they are told of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl App {
             .await
     }
 
-    /// Puts a person out of an organization: their membership, grants and tenancies there end now. Where they belong
+    /// Puts a person out of an organization: their membership, grants and tenancies there end now, and no invitation that
+    /// they hold or have given lets anybody in any more. Where they belong
     /// nowhere else, all their sessions end too; elsewhere they go on, and see nothing of this organization any more.
     ///
     /// # Errors
@@ -89,10 +90,14 @@ impl App {
                         why: "an organization keeps one owner",
                     });
                 }
-                // Grants before the log's head: the order in which an unlock takes them.
+                // Every way back in first; then the membership, so that nobody gives them a new grant behind our back;
+                // grants before the log's head: the order in which an unlock takes them.
+                if let Some(removed) = accounts::find_person(conn, &person)? {
+                    invitations::close_all_of(conn, &organization, &removed.email, &who.person, now)?;
+                }
+                accounts::end_membership(conn, &organization, &person, now)?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
                 places::end_tenancies_of(conn, &organization, &person, now)?;
-                accounts::end_membership(conn, &organization, &person, now)?;
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }

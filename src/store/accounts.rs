@@ -143,6 +143,17 @@ pub fn role(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -
     role.as_deref().map(parsed).transpose()
 }
 
+/// Whether the person belongs to the organization; if so their membership does not end before this transaction does.
+pub fn hold_membership(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<bool, StoreError> {
+    let present = memberships::table
+        .find((organization.as_str(), person.as_str()))
+        .filter(memberships::ended_at_ms.is_null());
+    let held = diesel::update(present)
+        .set(memberships::role.eq(memberships::role))
+        .execute(conn)?;
+    Ok(held > 0)
+}
+
 /// Makes the person a member in this role, again if they were one before.
 pub fn set_membership(
     conn: &mut Conn,
@@ -222,8 +233,12 @@ pub fn members(
         .collect()
 }
 
-/// How many owners the organization has.
+/// How many owners the organization has. On Postgres its row is held until the transaction ends, so that owners who
+/// put each other out take turns and one is left.
 pub fn count_owners(conn: &mut Conn, organization: &OrganizationId) -> Result<i64, StoreError> {
+    diesel::update(organizations::table.find(organization.as_str()))
+        .set(organizations::name.eq(organizations::name))
+        .execute(conn)?;
     Ok(memberships::table
         .filter(memberships::organization_id.eq(organization.as_str()))
         .filter(memberships::role.eq(Role::Owner.as_str()))

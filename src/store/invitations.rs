@@ -23,6 +23,8 @@ pub struct Invitation {
     pub role: Role,
     /// The unit to live in, from when, and until when.
     pub tenancy: Option<InvitedTenancy>,
+    /// Who invites.
+    pub invited_by: PersonId,
     /// Until when it can be accepted, exclusive.
     pub ends_at: Timestamp,
 }
@@ -43,7 +45,6 @@ pub fn add(
     conn: &mut Conn,
     invitation: &Invitation,
     secret_digest: &[u8; 32],
-    invited_by: &PersonId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let tenancy = invitation.tenancy.as_ref();
@@ -57,7 +58,7 @@ pub fn add(
             invitations::tenancy_starts_at_ms.eq(tenancy.map(|t| t.starts_at.as_millis())),
             invitations::tenancy_ends_at_ms.eq(tenancy.and_then(|t| t.ends_at).map(Timestamp::as_millis)),
             invitations::secret_digest.eq(hexadecimal(secret_digest)),
-            invitations::invited_by.eq(invited_by.as_str()),
+            invitations::invited_by.eq(invitation.invited_by.as_str()),
             invitations::created_at_ms.eq(now.as_millis()),
             invitations::ends_at_ms.eq(invitation.ends_at.as_millis()),
         ))
@@ -73,6 +74,7 @@ type Row = (
     Option<String>,
     Option<i64>,
     Option<i64>,
+    String,
     i64,
 );
 
@@ -90,11 +92,12 @@ pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> R
             invitations::unit_id,
             invitations::tenancy_starts_at_ms,
             invitations::tenancy_ends_at_ms,
+            invitations::invited_by,
             invitations::ends_at_ms,
         ))
         .first(conn)
         .optional()?;
-    let Some((id, organization, email, role, unit, starts_at, ends_at, open_until)) = row else {
+    let Some((id, organization, email, role, unit, starts_at, ends_at, invited_by, open_until)) = row else {
         return Ok(None);
     };
     let tenancy = match (parsed_option(unit.as_deref())?, instant(starts_at)) {
@@ -111,6 +114,7 @@ pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> R
         email: parsed(&email)?,
         role: parsed(&role)?,
         tenancy,
+        invited_by: parsed(&invited_by)?,
         ends_at: Timestamp::from_millis(open_until),
     }))
 }
@@ -121,7 +125,8 @@ pub fn accept(conn: &mut Conn, id: &InvitationId, person: &PersonId, now: Timest
     let accepted = diesel::update(
         invitations::table
             .find(id.as_str())
-            .filter(invitations::accepted_at_ms.is_null()),
+            .filter(invitations::accepted_at_ms.is_null())
+            .filter(invitations::ends_at_ms.gt(now.as_millis())),
     )
     .set((
         invitations::accepted_at_ms.eq(now.as_millis()),
@@ -138,4 +143,33 @@ pub fn accept(conn: &mut Conn, id: &InvitationId, person: &PersonId, now: Timest
         ))
         .execute(conn)?;
     Ok(true)
+}
+
+/// Closes at `now` what the address can still accept of the organization, and takes the grants that wait for it back.
+pub fn close_all_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    email: &Email,
+    by: &PersonId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let open = invitations::table
+        .filter(invitations::organization_id.eq(organization.as_str()))
+        .filter(invitations::email.eq(email.as_str()))
+        .filter(invitations::accepted_at_ms.is_null())
+        .filter(invitations::ends_at_ms.gt(now.as_millis()));
+    let closed: Vec<String> = diesel::update(open)
+        .set(invitations::ends_at_ms.eq(now.as_millis()))
+        .returning(invitations::id)
+        .get_results(conn)?;
+    let waiting = grants::table
+        .filter(grants::invitation_id.eq_any(&closed))
+        .filter(grants::revoked_at_ms.is_null());
+    diesel::update(waiting)
+        .set((
+            grants::revoked_at_ms.eq(now.as_millis()),
+            grants::revoked_by.eq(by.as_str()),
+        ))
+        .execute(conn)?;
+    Ok(())
 }

@@ -1,14 +1,18 @@
 //! Who belongs to an organization, and putting them out.
 
+use diesel::connection::SimpleConnection as _;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::{Landlord, Person, TestServer, house};
+use crate::world::{Answer, Landlord, PASSWORD, Person, TestServer, house};
 
 on_each_database!(
     who_is_put_out_is_out_with_the_next_request,
     who_belongs_elsewhere_too_goes_on_there,
     managers_put_out_no_managers_and_an_owner_stays,
+    who_is_put_out_does_not_come_back_by_an_older_invitation,
+    who_is_put_out_leaves_no_way_back_in_behind,
+    owners_who_put_each_other_out_at_once_leave_one,
     members_are_listed_in_pages,
 );
 
@@ -100,6 +104,79 @@ async fn managers_put_out_no_managers_and_an_owner_stays(database: TestDatabase)
     // A manager's rights end with the next request, too.
     ana.delete(&member(&ana, &mia)).await.expect(204);
     mia.get("/v1/properties").await.expect_problem(401, "unauthenticated");
+}
+
+/// An invitation, not accepted yet: its secret.
+async fn invited(by: &Landlord, email: &str, role: &str) -> String {
+    let link = by.invite(email, json!({ "role": role })).await.text_of("secret_link");
+    link.split_once('#').unwrap().1.to_owned()
+}
+
+async fn accept(t: &TestServer, secret: &str) -> Answer {
+    let body = json!({ "secret": secret, "name": "Somebody", "password": PASSWORD });
+    t.http.post("/v1/invitations/accept").json(body).await
+}
+
+async fn who_is_put_out_does_not_come_back_by_an_older_invitation(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let email = "gus@people.example";
+    let spare = invited(&ana, email, "guest").await;
+    let given = ana
+        .give(&[&door], json!({ "email": email }), json!({}))
+        .await
+        .expect(201);
+    let gus = ana.guest("gus").await;
+    ana.delete(&member(&ana, &gus)).await.expect(204);
+
+    let waiting = given["invitation"]["secret_link"].as_str().unwrap();
+    for secret in [&spare, waiting.split_once('#').unwrap().1] {
+        accept(&t, secret).await.expect_no("invitation");
+    }
+    let grant = format!("/v1/grants/{}", given["id"].as_str().unwrap());
+    assert_eq!(ana.get(&grant).await.expect(200)["revoked_by"], json!(ana.id));
+    // Invited anew, they come as anybody does.
+    let anew = invited(&ana, email, "guest").await;
+    accept(&t, &anew).await.expect(200);
+}
+
+async fn who_is_put_out_leaves_no_way_back_in_behind(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let max = ana.manager("max").await;
+    let of_max = invited(&max, "other-max@people.example", "guest").await;
+    let of_ana = invited(&ana, "gus@people.example", "guest").await;
+    ana.delete(&member(&ana, &max)).await.expect(204);
+    accept(&t, &of_max).await.expect_no("invitation");
+    accept(&t, &of_ana).await.expect(200);
+}
+
+async fn owners_who_put_each_other_out_at_once_leave_one(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let secret = invited(&ana, "bea@people.example", "owner").await;
+    accept(&t, &secret).await.expect(200);
+    let bea = Person::sign_in(&t.http, "bea", "bea@people.example").await;
+    let (of_bea, of_ana) = (member(&ana, &bea), member(&ana, &ana));
+    let put_out = async { tokio::join!(ana.delete(&of_bea), bea.delete(&of_ana)) };
+    let (one, other) = if database.is_sqlite() {
+        put_out.await
+    } else {
+        // Both have decided, as far as they can, before either may write it down.
+        let mut clerk = database.connect();
+        clerk
+            .batch_execute("BEGIN; UPDATE access_log_heads SET last_seq = last_seq")
+            .unwrap();
+        let holding = async {
+            database.until_waiting(2).await;
+            clerk.batch_execute("COMMIT").unwrap();
+        };
+        tokio::join!(put_out, holding).0
+    };
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    // Whoever comes second is no member any more, or the last owner.
+    assert!(statuses[0] == 204 && statuses[1] > 400, "{statuses:?}");
 }
 
 async fn members_are_listed_in_pages(database: TestDatabase) {
