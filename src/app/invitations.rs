@@ -140,14 +140,12 @@ impl App {
                 Ok::<_, Error>((invitation, existing))
             })
             .await?;
-        let (person, hash) = if existing.is_some() {
-            (
-                self.check_password(invitation.email.clone(), password, from).await?,
-                None,
-            )
+        let (person, proven, hash) = if existing.is_some() {
+            let proven = self.check_password(invitation.email.clone(), password, from).await?;
+            (proven.person.clone(), Some(proven), None)
         } else {
             let id = PersonId::from_bits(self.id_bits(now));
-            (id, Some(self.passwords.hash(password).await?))
+            (id, None, Some(self.passwords.hash(password).await?))
         };
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let joining = person.clone();
@@ -155,6 +153,9 @@ impl App {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
                 return Err(Error::NotFound(What::Invitation));
+            }
+            if let Some(proven) = proven {
+                proven.hold(conn)?;
             }
             if let Some(hash) = hash {
                 let person = Person {

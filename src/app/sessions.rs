@@ -25,6 +25,27 @@ pub struct Tokens {
     pub refresh: Secret,
 }
 
+/// Somebody who has shown their password, and what it was checked against.
+pub(super) struct Proven {
+    pub(super) person: PersonId,
+    hash: PasswordHash,
+}
+
+impl Proven {
+    /// Keeps the password until this transaction ends. Checking takes its time, and a new password ends all sessions:
+    /// one that begins by the old one afterwards would outlive it.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`] where it was replaced since.
+    pub(super) fn hold(&self, conn: &mut Conn) -> Result<(), Error> {
+        if accounts::hold_password(conn, &self.person, self.hash.as_str())? {
+            Ok(())
+        } else {
+            Err(Error::WrongCredentials)
+        }
+    }
+}
+
 /// Whose failures count together.
 struct Subjects {
     /// The account; for an address at which it signed in before, the account at that address.
@@ -118,20 +139,16 @@ impl App {
     /// [`Error::WrongCredentials`]; [`Error::Throttled`] after too many failures of the account or from the address;
     /// [`Error::Busy`] where too many passwords wait to be checked.
     pub async fn sign_in(&self, email: Email, password: Password, from: IpAddr) -> Result<Tokens, Error> {
-        let person = self.check_password(email, password, from).await?;
-        self.begin_session(person, |_| Ok(())).await
+        let proven = self.check_password(email, password, from).await?;
+        self.begin_session(proven.person.clone(), move |conn| proven.hold(conn))
+            .await
     }
 
     /// The person who has this address and this password.
     ///
     /// # Errors
     /// As [`Self::sign_in`].
-    pub(super) async fn check_password(
-        &self,
-        email: Email,
-        password: Password,
-        from: IpAddr,
-    ) -> Result<PersonId, Error> {
+    pub(super) async fn check_password(&self, email: Email, password: Password, from: IpAddr) -> Result<Proven, Error> {
         let now = self.now();
         let subjects = Subjects::of(&email, from);
         let known = subjects.known;
@@ -147,17 +164,19 @@ impl App {
             .transpose()?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
         let checked = self.passwords.verify(password, hash).await;
-        let person = stored.map(|(person, _)| person).filter(|_| checked == Ok(true));
+        let proven = stored.filter(|_| checked == Ok(true)).map(|(person, hash)| Proven {
+            person: person.id,
+            hash,
+        });
         if checked == Ok(false) {
             return Err(Error::WrongCredentials);
         }
-        let known = person.is_some().then_some(known);
+        let known = proven.is_some().then_some(known);
         self.db
             .write(move |conn| unbook(conn, &booked, known.as_ref(), now))
             .await?;
         checked?;
-        let person = person.ok_or(Error::WrongCredentials)?;
-        Ok(person.id)
+        proven.ok_or(Error::WrongCredentials)
     }
 
     /// Begins a session of the person, after `first` in the same transaction.
@@ -274,10 +293,11 @@ impl App {
             .read(move |conn| accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated))
             .await?;
         // A stolen session must not be a way round the throttle, and a guess here is a guess at the sign-in.
-        self.check_password(person.email, present, from).await?;
+        let proven = self.check_password(person.email, present, from).await?;
         let hash = self.passwords.hash(new).await?;
         let (now, person) = (self.now(), who.person.clone());
         self.begin_session(who.person.clone(), move |conn| {
+            proven.hold(conn)?;
             accounts::set_password_hash(conn, &person, hash.as_str())?;
             Ok(sessions::end_all(conn, &person, "password-changed", now)?)
         })

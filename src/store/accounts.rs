@@ -106,6 +106,17 @@ pub fn find_by_email(conn: &mut Conn, email: &Email) -> Result<Option<(Person, S
     row.map(|(row, hash)| Ok((person(row)?, hash))).transpose()
 }
 
+/// Whether the person's password still has this PHC string; if so it is not replaced before this transaction ends.
+pub fn hold_password(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Result<bool, StoreError> {
+    let present = persons::table
+        .find(id.as_str())
+        .filter(persons::password_hash.eq(password_hash));
+    let held = diesel::update(present)
+        .set(persons::password_hash.eq(persons::password_hash))
+        .execute(conn)?;
+    Ok(held > 0)
+}
+
 /// Replaces the PHC string of the person's password.
 pub fn set_password_hash(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Result<(), StoreError> {
     diesel::update(persons::table.find(id.as_str()))

@@ -15,6 +15,7 @@ on_each_database!(
     tokens_end_with_their_time,
     signing_out_ends_one_session,
     a_new_password_ends_all_sessions,
+    nobody_stays_by_the_old_password_who_was_signing_in_meanwhile,
     a_token_lets_nobody_else_in,
     sessions_outlive_a_restart,
 );
@@ -193,6 +194,30 @@ async fn a_new_password_ends_all_sessions(database: TestDatabase) {
     try_from(&t.http, home, &ana.email, "another battery staple")
         .await
         .expect(200);
+}
+
+async fn nobody_stays_by_the_old_password_who_was_signing_in_meanwhile(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let body = json!({ "current_password": PASSWORD, "new_password": "another battery staple" });
+    let mut change = std::pin::pin!(async { ana.post("/v1/auth/password").json(body).await.expect(200) });
+    let mut tries = Vec::new();
+    loop {
+        // Some of them have read the old password's hash and wait in line behind the making of the new one's.
+        tokio::select! {
+            _ = &mut change => break,
+            () = tokio::time::sleep(Duration::from_millis(5)) => {
+                let (http, email) = (t.http.clone(), ana.email.clone());
+                tries.push(tokio::spawn(async move { try_from(&http, "203.0.113.9", &email, PASSWORD).await }));
+            }
+        }
+    }
+    let tries = futures_util::future::join_all(tries).await;
+    for tried in tries.into_iter().map(Result::unwrap) {
+        if tried.status == 200 {
+            assert_eq!(me(&t, tried.json["access_token"].as_str().unwrap()).await, 401);
+        }
+    }
 }
 
 async fn a_token_lets_nobody_else_in(database: TestDatabase) {
