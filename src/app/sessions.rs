@@ -70,66 +70,70 @@ impl Subjects {
     }
 }
 
-/// The failures on record for the subject.
-fn failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<Option<Failures>, StoreError> {
-    Ok(sessions::failures(conn, subject)?.map(|(count, last_at)| Failures { count, last_at }))
-}
-
 /// What a try at a password was booked as, before it was known how it comes out.
 struct Booked {
-    account: [u8; 32],
-    account_before: Failures,
-    address: [u8; 32],
-    address_before: Failures,
+    account: Booking,
+    address: Booking,
+}
+
+/// One failure on the record of one subject.
+struct Booking {
+    subject: [u8; 32],
+    before: Failures,
+    booked: Failures,
+}
+
+impl Booking {
+    fn take_back(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        let parts = |failures: Failures| (failures.count, failures.last_at);
+        sessions::take_failure_back(conn, &self.subject, parts(self.booked), parts(self.before))
+    }
+}
+
+/// The failures on record for the subject, which nobody else reads until this transaction ends.
+fn hold(conn: &mut Conn, subject: &[u8; 32]) -> Result<Failures, StoreError> {
+    let (count, last_at) = sessions::hold_failures(conn, subject, Failures::NONE.last_at)?;
+    Ok(Failures { count, last_at })
 }
 
 /// Books a try as a failure, if one may be made now: tries that come at once all count before any is checked. An address
 /// where this account signed in before answers for its own failures only: a stranger who guesses elsewhere does not
-/// lock the tenant out.
+/// lock the tenant out. The account's record is held before the address's, here and in [`unbook`].
 fn book_try(conn: &mut Conn, subjects: &Subjects, now: Timestamp) -> Result<Booked, Error> {
-    let known = failures(conn, &subjects.known)?;
-    let account = if known.is_some() {
-        subjects.known
-    } else {
-        subjects.account
+    let (account, of_account) = match sessions::failures(conn, &subjects.known)? {
+        Some((count, last_at)) => (subjects.known, Failures { count, last_at }),
+        None => (subjects.account, hold(conn, &subjects.account)?),
     };
-    let of_account = match known {
-        Some(known) => known,
-        None => failures(conn, &account)?.unwrap_or(Failures::NONE),
-    };
-    let of_address = failures(conn, &subjects.address)?.unwrap_or(Failures::NONE);
+    let of_address = hold(conn, &subjects.address)?;
     if let Verdict::Wait { until } = signin::verdict(of_account, of_address, now) {
         return Err(Error::Throttled {
             retry_after: until.since(now),
         });
     }
-    let failed = of_account.after_failure_of_account(now);
-    sessions::set_failures(conn, &account, failed.count, failed.last_at)?;
-    let failed = of_address.after_failure_of_address(now);
-    sessions::set_failures(conn, &subjects.address, failed.count, failed.last_at)?;
-    Ok(Booked {
-        account,
-        account_before: of_account,
-        address: subjects.address,
-        address_before: of_address,
-    })
+    let booking = |subject, before, booked: Failures| Booking {
+        subject,
+        before,
+        booked,
+    };
+    let account = booking(account, of_account, of_account.after_failure_of_account(now));
+    let address = booking(subjects.address, of_address, of_address.after_failure_of_address(now));
+    for Booking { subject, booked, .. } in [&account, &address] {
+        sessions::set_failures(conn, subject, booked.count, booked.last_at)?;
+    }
+    Ok(Booked { account, address })
 }
 
-/// Takes the booking back: the try succeeded, or was not made. After a success the address is a known one.
+/// Takes the booking back: the try succeeded, or was not made. What others have failed at meanwhile stays on record.
+/// After a success the address is a known one.
 fn unbook(conn: &mut Conn, booked: &Booked, known: Option<&[u8; 32]>, now: Timestamp) -> Result<(), Error> {
-    let before = booked.address_before;
-    sessions::set_failures(conn, &booked.address, before.count, before.last_at)?;
     match known {
         Some(known) => {
-            sessions::clear_failures(conn, &booked.account)?;
+            sessions::clear_failures(conn, &booked.account.subject)?;
             sessions::set_failures(conn, known, 0, now)?;
         }
-        None => {
-            let before = booked.account_before;
-            sessions::set_failures(conn, &booked.account, before.count, before.last_at)?;
-        }
+        None => booked.account.take_back(conn)?,
     }
-    Ok(())
+    Ok(booked.address.take_back(conn)?)
 }
 
 impl App {
@@ -144,7 +148,7 @@ impl App {
             .await
     }
 
-    /// The person who has this address and this password.
+    /// Whoever has this address and this password.
     ///
     /// # Errors
     /// As [`Self::sign_in`].

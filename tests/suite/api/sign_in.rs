@@ -11,6 +11,8 @@ on_each_database!(
     a_wrong_password_and_an_unknown_address_get_the_same_answer,
     an_account_waits_after_failures_but_not_where_it_is_known,
     an_address_waits_after_failures_over_many_accounts,
+    guesses_that_come_at_once_all_count,
+    a_success_forgives_no_guess_that_was_made_meanwhile,
     a_spent_refresh_token_ends_its_session,
     tokens_end_with_their_time,
     signing_out_ends_one_session,
@@ -110,6 +112,39 @@ async fn an_address_waits_after_failures_over_many_accounts(database: TestDataba
         .expect(200);
     t.clock.advance(Duration::from_secs(18));
     try_from(&t.http, bad, &ana.email, PASSWORD).await.expect(200);
+}
+
+async fn guesses_that_come_at_once_all_count(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let guesses = (0..24).map(|_| try_from(&t.http, "203.0.113.9", &ana.email, "not her password"));
+    let answers = futures_util::future::join_all(guesses).await;
+    let checked = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!(checked, 5);
+    assert!(answers.iter().all(|answer| matches!(answer.status, 401 | 429)));
+}
+
+async fn a_success_forgives_no_guess_that_was_made_meanwhile(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let eve = t.landlord("eve").await;
+    let bad = "203.0.113.9";
+    let guess = |number: usize| {
+        let (http, email) = (&t.http, format!("guess{number}@landlords.example"));
+        async move { try_from(http, bad, &email, "a guess of one").await.status }
+    };
+    let mut checked = 0;
+    for round in 0..9 {
+        // Her own account opens again and again, with guesses at others under way.
+        let own = try_from(&t.http, bad, &eve.email, PASSWORD);
+        let guesses = futures_util::future::join_all((0..5).map(|number| guess(round * 5 + number)));
+        let (own, guesses) = tokio::join!(own, guesses);
+        own.expect(200);
+        checked += guesses.iter().filter(|status| **status == 401).count();
+    }
+    while guess(checked).await == 401 {
+        checked += 1;
+    }
+    assert_eq!(checked, 50);
 }
 
 async fn a_spent_refresh_token_ends_its_session(database: TestDatabase) {
