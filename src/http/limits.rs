@@ -18,7 +18,7 @@ use crate::domain::ids::{PersonId, SessionId};
 pub struct LimitSettings {
     /// Requests of one session, and requests from one address whose token lets nobody in.
     pub requests_per_minute: u32,
-    /// From one address: sign-ins and refreshes; accepted invitations; enrolments. Each has this budget for itself.
+    /// From one address: sign-ins, refreshes and new passwords; accepted invitations; enrolments. Each has this budget for itself.
     pub sign_ins_per_minute: u32,
     /// Unlock and lock commands of one person.
     pub unlocks_per_minute: u32,

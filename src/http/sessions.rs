@@ -127,6 +127,8 @@ pub(super) async fn change_password(
         new_password,
     }): Json<ChangePassword>,
 ) -> Result<HttpResponse, Problem> {
+    // It costs as much hashing as two sign-ins, and everybody's sign-in waits for that one thread.
+    service.limits.spend_sign_in(from)?;
     let tokens = service
         .app
         .change_password(&who, current_password, new_password, from)

@@ -64,6 +64,13 @@ async fn an_address_signs_in_so_often(database: TestDatabase) {
     sign_in("192.0.2.8").await.expect(200);
     // Of the addresses that a caller lists, the one that the proxy saw counts.
     sign_in("192.0.2.99, 192.0.2.7").await.expect_problem(429, "throttled");
+    // So is guessing at a new password, whoever is signed in: everybody waits for the one thread that hashes.
+    let change = json!({ "current_password": PASSWORD, "new_password": "another battery staple" });
+    ana.post("/v1/auth/password")
+        .coming_from("192.0.2.7")
+        .json(change)
+        .await
+        .expect_problem(429, "throttled");
     // Refreshing is signing in; accepting an invitation is not.
     let refresh = json!({ "refresh_token": ana.refresh_token() });
     t.http
