@@ -9,8 +9,8 @@ use super::{bolt_of, door_of};
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::LockClock;
-use crate::store::attempts;
-use crate::store::lock_events::{self, Clocks, Observation};
+use crate::store::lock_events::{self, ChainEnd, Clocks, Observation};
+use crate::store::{Conn, attempts};
 
 impl App {
     /// Notes what the lock says of itself and sends what it lacks.
@@ -38,11 +38,17 @@ impl App {
         let heard = self
             .db
             .write(move |conn| {
+                let Some(end) = lock_events::chain_end(conn, &id)? else {
+                    return Ok::<_, Error>(None);
+                };
+                if is_of_a_life_before(conn, &id, &end, head.as_ref())? {
+                    return Ok(None);
+                }
                 // A repetition proves nothing of the present, and what is older than the last one is one: whoever
                 // listens at the broker could send it. One of the same second is answered: the lock may have connected
                 // anew, and an answer gives nothing away.
                 match lock_events::clocks(conn, &id)? {
-                    Some(last) if (clocks.boot, clocks.mono) < (last.boot, last.mono) => return Ok::<_, Error>(None),
+                    Some(last) if (clocks.boot, clocks.mono) < (last.boot, last.mono) => return Ok(None),
                     Some(last) if (clocks.boot, clocks.mono) == (last.boot, last.mono) => {}
                     _ => {
                         lock_events::report_hello(conn, &id, &clocks, &firmware)?;
@@ -52,9 +58,6 @@ impl App {
                         }
                     }
                 }
-                let Some(end) = lock_events::chain_end(conn, &id)? else {
-                    return Ok(None);
-                };
                 let end = skip_lost(conn, &id, &owner, end, now)?;
                 Ok(Some((Ack::of(&owner, &end), missing(&end, head))))
             })
@@ -93,6 +96,21 @@ impl App {
             self.answer(lock, message).await;
         }
         Ok(())
+    }
+}
+
+/// Whether the hello was said before a factory reset: it names a chain that has begun and is not the present one. The
+/// clocks begin again with a reset, and an old hello would be beyond them: said again by an observer of the broker, it
+/// would drown every true one until the lock has started as often as it had then.
+fn is_of_a_life_before(
+    conn: &mut Conn,
+    lock: &LockId,
+    end: &ChainEnd,
+    named: Option<&(String, u64)>,
+) -> Result<bool, Error> {
+    match named {
+        Some((chain, _)) if end.chain.as_ref() != Some(chain) => Ok(lock_events::find(conn, lock, chain, 0)?.is_some()),
+        _ => Ok(false),
     }
 }
 

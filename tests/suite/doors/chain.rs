@@ -17,6 +17,7 @@ on_each_database!(
     a_history_that_does_not_fit_its_past_sets_the_lock_apart,
     the_other_form_of_a_signature_is_no_second_history,
     a_factory_reset_begins_a_new_chain_and_raises_the_alarm,
+    a_hello_of_the_life_before_a_reset_is_no_news,
 );
 
 /// The numbers of the events of this kind in the log, in the order of the log.
@@ -192,4 +193,23 @@ async fn a_factory_reset_begins_a_new_chain_and_raises_the_alarm(database: TestD
     lock.hello().await;
     let (opened, _) = tokio::join!(gus.unlock(&door), lock.obey());
     opened.expect_opened();
+}
+
+async fn a_hello_of_the_life_before_a_reset_is_no_news(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let mut lock = HandLock::install(&door).await;
+    lock.boot = 40;
+    let old = lock.hello_message();
+    lock.say(old.clone()).await;
+    lock.begin_anew();
+    lock.report(Kind::Claimed, Cause::Auto, RESULT_OK).await;
+    lock.until_acknowledged().await;
+
+    lock.say(old).await;
+    lock.until_heard().await;
+    let gus = ana.guest("gus").await;
+    ana.grant(&gus, &door, json!({})).await;
+    super::ask(&gus, &door).await;
+    assert_eq!(lock.next_token().await.claims["lt"]["boot"], 1);
 }
