@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::{alarms, ask, entries, show, until_status};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::{Door, HandLock, Landlord, Person, TestServer, house};
+use crate::fixtures::wait::soon;
+use crate::world::{Door, HandLock, Landlord, Person, TestServer, claims_of, house};
 
 on_each_database!(
     only_the_locks_word_confirms,
@@ -19,6 +20,7 @@ on_each_database!(
     a_use_comes_back_when_the_lock_never_took_the_token,
     a_silent_lock_lets_the_attempt_expire_and_its_late_word_counts,
     a_bolt_that_moved_too_late_raises_the_alarm,
+    a_deadline_is_not_reckoned_from_an_old_hello,
 );
 
 /// A guest with a right to the door of a lock that says what the test says.
@@ -191,4 +193,29 @@ async fn a_bolt_that_moved_too_late_raises_the_alarm(database: TestDatabase) {
     lock.move_by(&token).await;
     until_status(&gus, &attempt, "confirmed").await;
     assert_eq!(alarms(&ana).await, ["moved-after-deadline"]);
+}
+
+async fn a_deadline_is_not_reckoned_from_an_old_hello(database: TestDatabase) {
+    let (t, _ana, gus, door, mut lock, _) = at_the_door(&database, json!({})).await;
+    ask(&gus, &door).await;
+    assert!(lock.next_token().await.claims["lt"].is_object());
+    // Whoever holds the broker can say that the lock is there; the lock itself has said nothing for hours.
+    lock.vanish();
+    t.clock.advance(Duration::from_secs(3 * 3600));
+    let mut radio = lock.visit().connect().await;
+    assert!(radio.subscribe(&lock.topic("down")).await);
+    radio.publish(&lock.topic("status"), "online").await.unwrap();
+    soon("the lock to seem there", async {
+        while gus
+            .post(&format!("{}/unlock", door.path()))
+            .json(json!({ "wait_ms": 0 }))
+            .await
+            .status
+            != 202
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    assert_eq!(claims_of(&radio.next_text().await)["lt"], json!(null));
 }
