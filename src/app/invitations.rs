@@ -1,5 +1,6 @@
 //! Bringing people into an organization.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -35,7 +36,6 @@ pub enum Offer {
 }
 
 /// An invitation and the link that accepts it, shown once.
-#[derive(Debug)]
 pub struct SecretLink {
     /// The invitation.
     pub id: InvitationId,
@@ -43,6 +43,14 @@ pub struct SecretLink {
     pub url: String,
     /// Until when it works.
     pub ends_at: Timestamp,
+}
+
+impl fmt::Debug for SecretLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretLink")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {
@@ -253,4 +261,19 @@ fn join(
     }
     access_log::append(conn, &invitation.organization, &entry, now)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_does_not_show_itself() {
+        let link = SecretLink {
+            id: InvitationId::from_bits(1),
+            url: "https://doors.example/invitation#hidden".to_owned(),
+            ends_at: Timestamp::MIN,
+        };
+        assert!(!format!("{link:?}").contains("hidden"));
+    }
 }
