@@ -45,11 +45,15 @@ impl App {
         let ended = self
             .db
             .write(move |conn| {
+                // All attempts before the first end of a log: what ends one of them by itself takes them so too.
                 let mut ended = Vec::new();
                 for attempt in attempts::overdue(conn, now, i64::from(most))? {
                     if let Some(change) = attempt.expire(now) {
-                        ended.extend(end(conn, attempt, change, now)?);
+                        ended.extend(close(conn, attempt, change)?);
                     }
+                }
+                for attempt in &ended {
+                    write_down(conn, attempt, now)?;
                 }
                 Ok::<_, Error>(ended)
             })
@@ -99,15 +103,26 @@ impl App {
     }
 }
 
-/// Writes down that an attempt ended without the lock's word; `None` where something else ended it first.
+/// Ends an attempt without the lock's word and writes it down; `None` where something else ended it first.
 pub(super) fn end(conn: &mut Conn, attempt: Attempt, change: Change, now: Timestamp) -> Result<Option<Attempt>, Error> {
-    if !attempts::set_state(conn, &attempt.id, attempt.state.status(), &change.state)? {
-        return Ok(None);
+    let ended = close(conn, attempt, change)?;
+    if let Some(attempt) = &ended {
+        write_down(conn, attempt, now)?;
     }
-    let attempt = Attempt {
+    Ok(ended)
+}
+
+/// The attempt, ended; `None` where something else ended it first.
+pub(super) fn close(conn: &mut Conn, attempt: Attempt, change: Change) -> Result<Option<Attempt>, Error> {
+    let closed = attempts::set_state(conn, &attempt.id, attempt.state.status(), &change.state)?;
+    Ok(closed.then_some(Attempt {
         state: change.state,
         ..attempt
-    };
+    }))
+}
+
+/// Writes down that the attempt ended without the lock's word.
+fn write_down(conn: &mut Conn, attempt: &Attempt, now: Timestamp) -> Result<(), Error> {
     let lock = locks::with_ids(conn, std::slice::from_ref(&attempt.lock))?.pop();
     let reason = attempt.state.reason().map_or("expired", Reason::as_str).to_owned();
     let by = attempt.command.as_ref().map(|command| &command.by);
@@ -124,7 +139,7 @@ pub(super) fn end(conn: &mut Conn, attempt: Attempt, change: Change, now: Timest
         None => entry,
     };
     access_log::append(conn, &attempt.organization, &entry, now)?;
-    Ok(Some(attempt))
+    Ok(())
 }
 
 /// The grant among rights.

@@ -123,8 +123,17 @@ pub fn find_any(conn: &mut Conn, id: &AttemptId) -> Result<Option<Attempt>, Stor
     row.map(Row::into_domain).transpose()
 }
 
-/// The attempt whose token has this `jti`, if it was the lock's.
-pub fn find_by_jti(conn: &mut Conn, lock: &LockId, jti: &str) -> Result<Option<Attempt>, StoreError> {
+/// The attempt whose token has this `jti`, if it was the lock's. Taken for update: on Postgres it is held until the
+/// transaction ends, so that what a lock has said is not lost to a node that closes the attempt at that moment.
+pub fn hold_by_jti(conn: &mut Conn, lock: &LockId, jti: &str) -> Result<Option<Attempt>, StoreError> {
+    if matches!(conn, Conn::Postgres(_)) {
+        let of_lock = attempts::table
+            .filter(attempts::jti.eq(jti))
+            .filter(attempts::lock_id.eq(lock.as_str()));
+        diesel::update(of_lock)
+            .set(attempts::status.eq(attempts::status))
+            .execute(conn)?;
+    }
     let row: Option<Row> = attempts::table
         .filter(attempts::jti.eq(jti))
         .filter(attempts::lock_id.eq(lock.as_str()))

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::columns::{instant, parsed};
 use super::schema::{grant_locks, grants, tenancies};
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, accounts};
 use crate::domain::account::Scope;
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
@@ -231,9 +231,15 @@ pub fn give_use_back(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
 }
 
 /// Keeps the end of the right away until this transaction ends: what is decided by it is issued before a revocation
-/// commits, or not at all (`docs/THREAT-MODEL.md`, I5). Says whether the right still stands at `now`. SQLite has one
-/// writer at a time, so nothing can have come between.
-pub fn hold(conn: &mut Conn, right: &RightSource, now: Timestamp) -> Result<bool, StoreError> {
+/// commits, or not at all (`docs/THREAT-MODEL.md`, I5). Says whether the right still stands at `now`, and its holder
+/// still belongs to the organization: who is put out loses the right too, which therefore waits for this transaction, or
+/// this one for it. SQLite has one writer at a time, so nothing can have come between.
+pub fn hold(
+    conn: &mut Conn,
+    right: &RightSource,
+    (organization, holder): (&OrganizationId, &PersonId),
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     if matches!(conn, Conn::Sqlite(_)) {
         return Ok(true);
     }
@@ -253,7 +259,7 @@ pub fn hold(conn: &mut Conn, right: &RightSource, now: Timestamp) -> Result<bool
         .set(tenancies::starts_at_ms.eq(tenancies::starts_at_ms))
         .execute(conn)?,
     };
-    Ok(held > 0)
+    Ok(held > 0 && accounts::role(conn, organization, holder)?.is_some())
 }
 
 /// What the person's grants and tenancies say about the lock, ended ones included: they give better reasons.

@@ -321,6 +321,22 @@ pub fn has_broker_digest(conn: &mut Conn, id: &LockId, broker_digest: &[u8; 32])
     Ok(found.is_some())
 }
 
+/// Keeps the lock in service until this transaction ends: nothing is issued for it after its retirement commits. Says
+/// whether it still is, and not set apart. SQLite has one writer at a time, so nothing can have come between.
+pub fn hold(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
+    if matches!(conn, Conn::Sqlite(_)) {
+        return Ok(true);
+    }
+    let in_service = locks::table
+        .find(id.as_str())
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .filter(locks::quarantined_at_ms.is_null());
+    let held = diesel::update(in_service)
+        .set(locks::counter.eq(locks::counter))
+        .execute(conn)?;
+    Ok(held > 0)
+}
+
 /// The number of the next command for the lock, issued at `now`.
 pub fn next_counter(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<u64, StoreError> {
     let counter: i64 = Kept(

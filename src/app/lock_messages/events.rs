@@ -7,7 +7,7 @@ use doorward_lock::wire::{self, Cause};
 use super::answers::{Ack, Gap};
 use super::chain::{advance, alarm, fork, missing};
 use super::{bolt_of, door_of};
-use crate::app::attempts::grant_of;
+use crate::app::attempts::{close, grant_of};
 use crate::app::{App, Error};
 use crate::crypto::tokens::is_same_statement;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
@@ -178,7 +178,8 @@ fn occurred_at(conn: &mut Conn, event: &Verified, now: Timestamp) -> Result<Opti
     }))
 }
 
-/// Writes the event into the log, and ends the attempt that caused it. Returns the attempt if that changed it.
+/// Ends the attempt that caused the event, and writes the event into the log; in this order, in which an unlock takes
+/// them too: lock, attempt, grant, end of the log. Returns the attempt if that changed it.
 fn write_down(
     conn: &mut Conn,
     lock: &Lock,
@@ -188,16 +189,14 @@ fn write_down(
     now: Timestamp,
 ) -> Result<Option<Attempt>, Error> {
     let attempt = match &event.cause {
-        EventCause::Jti(jti) => attempts::find_by_jti(conn, &lock.id, jti)?,
+        EventCause::Jti(jti) => attempts::hold_by_jti(conn, &lock.id, jti)?,
         EventCause::Other(_) | EventCause::Pass(_) | EventCause::Pin(_) => None,
     };
     let change = attempt
         .as_ref()
         .and_then(|attempt| attempt.on_event(&event.kind, &event.result, now));
     let is_late = change.as_ref().is_some_and(|change| change.late_report);
-    if let Some(entry) = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now)) {
-        access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
-    }
+    let entry = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now));
     if let Some(attempt) = attempt.as_ref().filter(|_| event.kind == wire::Kind::Attempt.as_str()) {
         attempts::set_accepted(conn, &attempt.id, now)?;
     }
@@ -207,23 +206,23 @@ fn write_down(
     {
         give_use_back(conn, attempt)?;
     }
-    let (Some(attempt), Some(change)) = (attempt, change) else {
-        return Ok(None);
+    let ended = match attempt.zip(change) {
+        Some((attempt, change)) => close(conn, attempt, change)?,
+        None => None,
     };
-    let deadline = attempt.command.as_ref().map(|command| command.deadline);
-    let moved = matches!(change.state, AttemptState::Confirmed { .. });
-    if let (true, Some(at), Some(deadline)) = (moved, occurred_at, deadline)
+    if let Some(entry) = entry {
+        access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+    }
+    let moved = ended.as_ref().filter(|ended| ended.state.confirmed_at().is_some());
+    let deadline = moved
+        .and_then(|moved| moved.command.as_ref())
+        .map(|command| command.deadline);
+    if let Some((at, deadline)) = occurred_at.zip(deadline)
         && at > deadline
     {
         alarm(conn, lock, "moved-after-deadline", at, now)?;
     }
-    if !attempts::set_state(conn, &attempt.id, attempt.state.status(), &change.state)? {
-        return Ok(None);
-    }
-    Ok(Some(Attempt {
-        state: change.state,
-        ..attempt
-    }))
+    Ok(ended)
 }
 
 /// Whether the lock says with this event that the bolt did not move by the attempt's token. That holds only of an event

@@ -105,8 +105,18 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
     if !lock.is_online(now) {
         return fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now).map(Decided::Offline);
     }
-    // The last uses and revocations of other nodes, which this transaction's reads may not have seen.
-    if !grants::hold(conn, &by, now)? {
+    // What other nodes have changed since this transaction read it; the lock before the right, in the order in which its
+    // events take them.
+    if !locks::hold(conn, &lock.id)? {
+        let changed = locks::find(conn, &lock.id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+        let refusal = if changed.quarantined {
+            Refusal::LockQuarantined
+        } else {
+            Refusal::LockRetired
+        };
+        return refuse(conn, attempt, &lock, refusal, Some(by), now);
+    }
+    if !grants::hold(conn, &by, (&lock.organization, &who.person), now)? {
         return refuse(conn, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
     }
     if let (true, RightSource::Grant(grant)) = (takes_use, &by)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
 use doorward_lock::wire::{Cause, Kind, RESULT_OK};
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ on_each_database!(
     a_silent_lock_lets_the_attempt_expire_and_its_late_word_counts,
     a_bolt_that_moved_too_late_raises_the_alarm,
     a_deadline_is_not_reckoned_from_an_old_hello,
+    what_ends_while_somebody_asks_ends_for_them_too,
+    the_locks_word_counts_though_a_node_closes_the_attempt,
 );
 
 /// A guest with a right to the door of a lock that says what the test says.
@@ -218,4 +221,64 @@ async fn a_deadline_is_not_reckoned_from_an_old_hello(database: TestDatabase) {
     })
     .await;
     assert_eq!(claims_of(&radio.next_text().await)["lt"], json!(null));
+}
+
+/// Postgres only: on SQLite writers take turns, and nothing changes between a decision and its commit.
+async fn what_ends_while_somebody_asks_ends_for_them_too(database: TestDatabase) {
+    if database.is_sqlite() {
+        return;
+    }
+    let (_t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let door = ana.add_lock_of(&flat, "Flat 1").await;
+    let mut lock = HandLock::install(&door).await;
+    let tom = ana.tenant("tom", &flat).await;
+    let mut other_node = database.connect();
+    for (sql, expected, undo) in [
+        (
+            "BEGIN; UPDATE locks SET state = 'retired'",
+            "lock-not-in-service",
+            "UPDATE locks SET state = 'enrolled'",
+        ),
+        (
+            "BEGIN; UPDATE tenancies SET ends_at_ms = starts_at_ms + 3600000; \
+             UPDATE memberships SET ended_at_ms = 1 WHERE role = 'tenant'",
+            "grant-revoked",
+            "UPDATE memberships SET ended_at_ms = NULL",
+        ),
+    ] {
+        other_node.batch_execute(sql).unwrap();
+        let path = format!("{}/unlock", door.path());
+        let asked = async { tom.post(&path).json(json!({ "wait_ms": 0 })).await };
+        let ending = async {
+            database.until_waiting(1).await;
+            other_node.batch_execute("COMMIT").unwrap();
+        };
+        let (asked, ()) = tokio::join!(asked, ending);
+        asked.expect_refused(expected);
+        other_node.batch_execute(undo).unwrap();
+    }
+    // The first token that comes down is the one that follows: none was issued before.
+    let asked = ask(&tom, &door).await;
+    let token = lock.next_token().await;
+    lock.move_by(&token).await;
+    until_status(&tom, &asked, "confirmed").await;
+}
+
+/// Postgres only, as above.
+async fn the_locks_word_counts_though_a_node_closes_the_attempt(database: TestDatabase) {
+    if database.is_sqlite() {
+        return;
+    }
+    let (_t, _ana, gus, door, mut lock, _) = at_the_door(&database, json!({})).await;
+    let attempt = ask(&gus, &door).await;
+    let token = lock.next_token().await;
+    let mut other_node = database.connect();
+    other_node
+        .batch_execute("BEGIN; UPDATE attempts SET status = 'expired'")
+        .unwrap();
+    lock.move_by(&token).await;
+    database.until_waiting(1).await;
+    other_node.batch_execute("COMMIT").unwrap();
+    until_status(&gus, &attempt, "confirmed").await;
 }
