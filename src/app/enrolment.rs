@@ -31,8 +31,7 @@ pub struct Newcomer {
     pub proof: String,
 }
 
-/// What a controller is given; shown once.
-#[derive(Debug)]
+/// What a controller is given; shown once, and by no `Debug`: it holds the lock's secrets.
 pub struct Welcome {
     /// Which lock it is now; also its MQTT client id and user name.
     pub lock: LockId,

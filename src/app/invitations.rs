@@ -14,7 +14,7 @@ use crate::domain::password::Password;
 use crate::domain::place::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, access_log, accounts, places};
+use crate::store::{Conn, StoreError, access_log, accounts, places};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -171,7 +171,11 @@ impl App {
                     email: invitation.email.clone(),
                     name,
                 };
-                accounts::add_person(conn, &person, hash.as_str(), now)?;
+                match accounts::add_person(conn, &person, hash.as_str(), now) {
+                    // Another invitation of this address was accepted meanwhile: there is an account now.
+                    Err(StoreError::Conflict { .. }) => Err(Error::WrongCredentials),
+                    added => Ok(added?),
+                }?;
             }
             join(conn, &invitation, &joining, tenancy_id, now)
         })

@@ -255,7 +255,9 @@ pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp
     let enrolled = diesel::update(
         locks::table
             .find(id.as_str())
-            .filter(locks::state.eq(LockState::Unclaimed.as_str())),
+            .filter(locks::state.eq(LockState::Unclaimed.as_str()))
+            // A code that was made since the claim was taken is somebody else's to use.
+            .filter(locks::claim_digest.is_null()),
     )
     .set((
         locks::state.eq(LockState::Enrolled.as_str()),
