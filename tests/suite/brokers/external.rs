@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use doorward::agent::enrolment::Enrolled;
+use doorward::agent::enrolment::{Enrolled, new_key};
 use doorward::config::{BrokerCredentials, MqttMode, SecretText};
+use doorward::crypto::random::OsRandom;
 use doorward::domain::ids::LockId;
 use rumqttc::ConnectReturnCode;
 use serde_json::json;
 use tempfile::TempDir;
 
 use super::{NODE, NODE_PASSWORD, topics};
+use crate::api::enrolments::ask;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
@@ -227,4 +229,26 @@ async fn a_lock_retired_while_the_broker_is_away_is_expelled_when_it_is_back() {
         site.visit(lock.enrolled()).refused().await,
         ConnectReturnCode::NotAuthorized
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_broker_is_away_nobody_enrols_and_the_claim_code_stays_good() {
+    let mut site = Site::open(NodeBy::Loopback).await;
+    let door = site.add_door("Front door").await;
+    site.mosquitto.kill();
+    site.until_ready(false).await;
+    // Asked once: a lock on a computer would go on asking until the broker is back.
+    let key = new_key(&OsRandom);
+    let answer = site
+        .t
+        .http
+        .post("/v1/enrolments")
+        .json(ask(&key, &key, &door.claim_code))
+        .await;
+    answer.expect_problem(503, "relay-away");
+
+    site.mosquitto.resume();
+    site.until_ready(true).await;
+    let _lock = door.install().await;
+    site.gus.unlock(&door).await.expect_opened();
 }
