@@ -164,7 +164,10 @@ async fn what_happens_offline_is_told_later_and_once() {
         lock.turn_by_hand(Position::Unlocked).await;
         lock.turn_by_hand(Position::Locked).await;
     }
-    shows(&lock, "two dozen more events", |view| view.events >= view.acknowledged + 24).await;
+    shows(&lock, "two dozen more events", |view| {
+        view.events >= view.acknowledged + 24
+    })
+    .await;
     lock.connect().await;
     shows(&lock, "everything acknowledged", |view| {
         view.acknowledged == view.events
