@@ -7,7 +7,7 @@ use p256::ecdsa::VerifyingKey;
 use crate::base64url::{Text32, decode, text32};
 use crate::jws::{ALG, Message};
 use crate::refusal::Refusal;
-use crate::wire::{self, Address, Addressed, Jwk, MAX_KEYS, NUMBER_LIMIT, Typ, Use};
+use crate::wire::{self, Jwk, MAX_KEYS, NUMBER_LIMIT, Typ, Use};
 
 /// A public key with its thumbprint, which is its name (`kid`) on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,20 +120,20 @@ pub struct Keyset {
 }
 
 impl Keyset {
-    /// Reads a keyset that `root` signed for the lock at `mine`.
+    /// Reads a keyset that `root` signed for the backend `iss`.
     ///
     /// # Errors
     /// What is wrong with it, in the order of [`Refusal`]; [`Refusal::Malformed`] also where a `kid` is not its key's
     /// thumbprint, two keys have one name, or a life ends before it begins.
-    pub fn read(compact: &str, root: &PublicKey, mine: &Address<'_>) -> Result<Self, Refusal> {
+    pub fn read(compact: &str, root: &PublicKey, iss: &str) -> Result<Self, Refusal> {
         let message = crate::jws::open(compact, Typ::Keyset, &root.kid, &root.key)?;
-        Self::from_message(&message, mine)
+        Self::from_message(&message, iss)
     }
 
     /// As [`Self::read`], of a message whose signature is already verified.
-    fn from_message(message: &Message<'_>, mine: &Address<'_>) -> Result<Self, Refusal> {
+    fn from_message(message: &Message<'_>, iss: &str) -> Result<Self, Refusal> {
         let claims: wire::Keyset<'_> = message.claims()?;
-        if claims.version == 0 || claims.numbers().iter().any(|number| *number >= NUMBER_LIMIT) {
+        if claims.version == 0 || claims.version.max(claims.min_rev) >= NUMBER_LIMIT {
             return Err(Refusal::Malformed);
         }
         let mut held = Self {
@@ -155,8 +155,11 @@ impl Keyset {
             };
             held.keys.push(key).map_err(|_| Refusal::Malformed)?;
         }
-        claims.address().check(mine)?;
-        Ok(held)
+        if claims.iss == iss {
+            Ok(held)
+        } else {
+            Err(Refusal::WrongIssuer)
+        }
     }
 
     /// The key with this name for this purpose.

@@ -181,6 +181,20 @@ fn keysets_only_go_forward() {
             by(DOC, Typ::Keyset, &claims(&keyset(4, 0))),
             "unknown-key",
         ),
+        (
+            "of another backend",
+            {
+                let mut claims = keyset_claims(4, 0, &[(UNLOCK, "unlock")]);
+                claims["iss"] = json!("https://evil.example");
+                by(ROOT, Typ::Keyset, &claims)
+            },
+            "wrong-issuer",
+        ),
+        (
+            "for one lock",
+            by(ROOT, Typ::Keyset, &to_lock(keyset_claims(4, 0, &[(UNLOCK, "unlock")]))),
+            "malformed",
+        ),
         ("version 0", keyset(0, 0), "malformed"),
         (
             "a kid that is not the thumbprint",
@@ -216,6 +230,22 @@ fn keysets_only_go_forward() {
     world.power_cycle();
     world.connect();
     assert_eq!(world.last_hello()["keyset"], 3);
+}
+
+#[test]
+fn the_fullest_keyset_fits_in_a_message() {
+    let uses = ["unlock", "pass", "doc", "ack"];
+    let keys: Vec<(u8, &str)> = uses
+        .into_iter()
+        .chain(uses)
+        .zip(10..)
+        .map(|(name, seed)| (seed, name))
+        .collect();
+    let mut claims = keyset_claims((1 << 53) - 1, (1 << 53) - 1, &keys);
+    claims["iss"] = json!("i".repeat(128));
+    let full = by(ROOT, Typ::Keyset, &claims);
+    assert!(full.len() <= 3_300, "{} bytes", full.len());
+    assert!(doorward_lock::keys::Keyset::read(&full, &public(ROOT), &"i".repeat(128)).is_ok());
 }
 
 #[test]

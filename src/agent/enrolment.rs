@@ -335,12 +335,7 @@ impl Enrolled {
         let Some(enrolment) = self.for_controller() else {
             return bad("a text in it is too long");
         };
-        let address = wire::Address {
-            iss: &enrolment.iss,
-            org: &enrolment.org,
-            aud: &enrolment.lock,
-        };
-        match keys::Keyset::read(&self.welcome.keyset, &enrolment.root, &address) {
+        match keys::Keyset::read(&self.welcome.keyset, &enrolment.root, &enrolment.iss) {
             Ok(_) => Ok(()),
             Err(refusal) => bad(&format!("the keyset is refused: {refusal}")),
         }

@@ -1,6 +1,5 @@
 //! A controller claims a lock (`docs/PROTOCOL.md`, "Enrolment").
 
-use doorward_lock::wire::Address;
 use zeroize::Zeroizing;
 
 use super::{App, BrokerAddress, Error};
@@ -107,7 +106,7 @@ impl App {
             .of(&lock.id)
             .map_err(|error| Error::Internal("deriving", error.into()))?;
         Ok(Welcome {
-            keyset: self.keyset_for(&lock.id, &lock.organization)?,
+            keyset: self.keyset()?,
             pin_key,
             lock: lock.id,
             issuer: self.settings.issuer.name.clone(),
@@ -135,14 +134,11 @@ impl App {
             .await
     }
 
-    /// The keyset for one lock.
-    pub(super) fn keyset_for(&self, lock: &LockId, organization: &OrganizationId) -> Result<String, Error> {
+    /// The keyset: one document for every lock.
+    pub(super) fn keyset(&self) -> Result<String, Error> {
         let issuer = &self.settings.issuer;
-        let address = Address {
-            iss: &issuer.name,
-            org: organization.as_str(),
-            aud: lock.as_str(),
-        };
-        Ok(self.keys.sign_keyset(address, issuer.keyset_version, issuer.revision)?)
+        Ok(self
+            .keys
+            .sign_keyset(&issuer.name, issuer.keyset_version, issuer.revision)?)
     }
 }

@@ -51,6 +51,8 @@ pub enum Purpose {
     Root,
     /// Unlock tokens.
     Unlock,
+    /// Offline passes.
+    Pass,
     /// Time and release.
     Doc,
     /// Acknowledgements and requests to send again.
@@ -58,13 +60,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Root, Self::Unlock, Self::Doc, Self::Ack];
+    const ALL: [Self; 5] = [Self::Root, Self::Unlock, Self::Pass, Self::Doc, Self::Ack];
 
     /// The purpose as a keyset names it; the root key never stands in one.
     const fn in_keyset(self) -> Option<Use> {
         match self {
             Self::Root => None,
             Self::Unlock => Some(Use::Unlock),
+            Self::Pass => Some(Use::Pass),
             Self::Doc => Some(Use::Doc),
             Self::Ack => Some(Use::Ack),
         }
@@ -110,6 +113,7 @@ impl std::fmt::Debug for SigningKey {
 pub struct KeyStore {
     pub(super) root: SigningKey,
     pub(super) unlock: SigningKey,
+    pass: SigningKey,
     pub(super) doc: SigningKey,
     pub(super) ack: SigningKey,
 }
@@ -157,10 +161,11 @@ impl KeyStore {
                 .and_then(StoredKey::open)
                 .ok_or_else(|| damaged(format!("no good {purpose:?} key")))
         };
-        let [root, unlock, doc, ack] = Purpose::ALL.map(&mut next);
+        let [root, unlock, pass, doc, ack] = Purpose::ALL.map(&mut next);
         Ok(Self {
             root: root?,
             unlock: unlock?,
+            pass: pass?,
             doc: doc?,
             ack: ack?,
         })
@@ -174,22 +179,24 @@ impl KeyStore {
 
     /// The keys of a keyset, as a lock is to believe them.
     pub fn keyset_keys(&self) -> impl Iterator<Item = wire::Key<'_>> {
-        [&self.unlock, &self.doc, &self.ack].into_iter().filter_map(|key| {
-            Some(wire::Key {
-                kid: &key.kid,
-                alg: doorward_lock::jws::ALG,
-                purpose: key.purpose.in_keyset()?,
-                nbf: key.not_before,
-                exp: key.not_after,
-                jwk: key.public.jwk(),
+        [&self.unlock, &self.pass, &self.doc, &self.ack]
+            .into_iter()
+            .filter_map(|key| {
+                Some(wire::Key {
+                    kid: &key.kid,
+                    alg: doorward_lock::jws::ALG,
+                    purpose: key.purpose.in_keyset()?,
+                    nbf: key.not_before,
+                    exp: key.not_after,
+                    jwk: key.public.jwk(),
+                })
             })
-        })
     }
 
     /// The public halves of all keys.
     #[must_use]
     pub fn jwks(&self) -> Jwks {
-        let keys = [&self.root, &self.unlock, &self.doc, &self.ack].map(|key| Jwk {
+        let keys = [&self.root, &self.unlock, &self.pass, &self.doc, &self.ack].map(|key| Jwk {
             key: key.public.clone(),
             kid: key.kid.clone(),
             alg: doorward_lock::jws::ALG,
@@ -280,7 +287,7 @@ mod tests {
         let first = KeyStore::open(&folder, NOW).unwrap();
         let again = KeyStore::open(&folder, NOW + std::time::Duration::from_secs(3600)).unwrap();
         assert_eq!(kids(&first), kids(&again));
-        assert_eq!(kids(&first).iter().collect::<std::collections::HashSet<_>>().len(), 4);
+        assert_eq!(kids(&first).iter().collect::<std::collections::HashSet<_>>().len(), 5);
         assert_eq!(
             folder.join(FILE).metadata().unwrap().permissions().mode() & 0o777,
             0o600
@@ -307,7 +314,7 @@ mod tests {
         let listed: Vec<wire::Key<'_>> = keys.keyset_keys().collect();
         assert_eq!(
             listed.iter().map(|key| key.purpose).collect::<Vec<_>>(),
-            [Use::Unlock, Use::Doc, Use::Ack]
+            [Use::Unlock, Use::Pass, Use::Doc, Use::Ack]
         );
         for key in listed {
             assert_eq!(key.kid, PublicKey::from_jwk(&key.jwk).unwrap().thumbprint());

@@ -142,7 +142,7 @@ TYPES = {
         **TO_ALL, ver=whole, sub=text_of(64), gid=text_of(64), act=one_of("unlock", "lock"), jti=octets(16), iat=whole,
         exp=whole, ctr=whole, lt_=shaped(boot=whole, dl=whole), rev=whole, node=is_node)),
     "keyset+jwt": ("root", shaped(
-        **TO_ALL, version=lambda value: whole(value) and value >= 1, keys=is_keys, min_rev=whole)),
+        iss=text_of(128), version=lambda value: whole(value) and value >= 1, keys=is_keys, min_rev=whole)),
     "ack+jwt": ("ack", shaped(**TO_ALL, chain=octets(16), seq=whole, head=octets(32))),
     "resend+jwt": ("ack", shaped(**TO_ALL, **{"chain": octets(16), "from": whole, "to": whole})),
     "time+jwt": ("doc", shaped(**TO_ALL, nonce=octets(16), t=whole)),
@@ -264,7 +264,7 @@ def verify(message, enrolment, keys, at):
         raise Refused("wrong-version", node)
     for claim, own, word in (("iss", "iss", "wrong-issuer"), ("org", "org", "wrong-organization"),
                              ("aud", "lock_id", "wrong-lock")):
-        if claims[claim] != enrolment[own]:
+        if claim in claims and claims[claim] != enrolment[own]:
             raise Refused(word, node)
     return header["typ"], claims
 

@@ -116,7 +116,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// A keyset: taken where it is newer, dropped where it is the one held.
     fn keyset(&mut self, text: &str, shell: &mut impl Shell) -> Result<Result<(), Refusal>, Error<S::Error>> {
-        let keyset = match Keyset::read(text, &self.enrolment.root, &self.enrolment.address()) {
+        let keyset = match Keyset::read(text, &self.enrolment.root, &self.enrolment.iss) {
             Ok(keyset) => keyset,
             Err(refusal) => return Ok(Err(refusal)),
         };

@@ -243,7 +243,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// The first start of all: keyset, then the event that begins the chain.
     fn claim(&mut self, first: &First<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
-        let keyset = Keyset::read(first.keyset, &self.enrolment.root, &self.enrolment.address());
+        let keyset = Keyset::read(first.keyset, &self.enrolment.root, &self.enrolment.iss);
         self.keyset = keyset.map_err(Error::Keyset)?;
         self.journal.keep(Record::Keyset, first.keyset)?;
         let min_rev = self.keyset.min_rev;
@@ -262,7 +262,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     fn wake(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
         if let Some(kept) = self.journal.kept(Record::Keyset)? {
             // A keyset that storage has spoilt is no keyset: the lock says so in its hello, and gets the newest.
-            let keyset = Keyset::read(&kept, &self.enrolment.root, &self.enrolment.address());
+            let keyset = Keyset::read(&kept, &self.enrolment.root, &self.enrolment.iss);
             self.keyset = keyset.unwrap_or_default();
         }
         self.revocations = self.kept_revocations()?;

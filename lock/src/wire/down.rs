@@ -179,16 +179,13 @@ pub struct Key<'a> {
     pub jwk: Jwk<'a>,
 }
 
-/// Claims of `keyset+jwt`, signed by the root key: the keys to believe from now on, instead of all before.
+/// Claims of `keyset+jwt`, signed by the root key: the keys to believe from now on, instead of all before. One document
+/// for every lock of the backend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keyset<'a> {
     /// The backend that issued it.
     pub iss: &'a str,
-    /// The organization that the lock belongs to.
-    pub org: &'a str,
-    /// The lock that it is for.
-    pub aud: &'a str,
     /// Grows with every change; from 1.
     pub version: u64,
     /// The keys, in any order.
@@ -279,6 +276,5 @@ addressed! {
     Resend [from, to];
     Time [t];
     Release [iat, exp];
-    Keyset [version, min_rev];
     Revocations [epoch, min_rev];
 }

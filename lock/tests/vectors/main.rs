@@ -96,7 +96,7 @@ fn known<'a>(address: Address<'a>, keyset: &'a Keyset, knows: &Value) -> Known<'
 fn the_tokens_are_accepted_and_refused_as_they_say() {
     let vectors = stored("tokens.json");
     let address = read_address(&vectors["lock"]);
-    let keyset = Keyset::read(text(&vectors["keyset"]), &read_jwk(&vectors["root"]), &address).unwrap();
+    let keyset = Keyset::read(text(&vectors["keyset"]), &read_jwk(&vectors["root"]), address.iss).unwrap();
     let verdict = |case: &Value| -> Result<(), Refusal> {
         let message = Message::parse(text(&case["token"]))?;
         known(address, &keyset, &case["knows"]).accept(&message).map(drop)
@@ -135,7 +135,7 @@ fn the_keysets_are_taken_in_turn() {
     let (address, root) = (read_address(&vectors["lock"]), read_jwk(&vectors["root"]));
     let mut held = 0;
     for step in vectors["steps"].as_array().unwrap() {
-        let verdict = match Keyset::read(text(&step["document"]), &root, &address) {
+        let verdict = match Keyset::read(text(&step["document"]), &root, address.iss) {
             Ok(keyset) if keyset.version > held => {
                 held = keyset.version;
                 "taken"
@@ -164,7 +164,7 @@ fn the_proof_of_enrolment_holds() {
 fn the_documents_are_read() {
     let vectors = stored("documents.json");
     let address = read_address(&vectors["lock"]);
-    let keyset = Keyset::read(text(&vectors["keyset"]), &read_jwk(&vectors["root"]), &address).unwrap();
+    let keyset = Keyset::read(text(&vectors["keyset"]), &read_jwk(&vectors["root"]), address.iss).unwrap();
     let known = known(address, &keyset, &make::knows());
     let lock = read_jwk(&vectors["lock_key"]);
     for document in vectors["documents"].as_array().unwrap() {

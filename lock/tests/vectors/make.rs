@@ -203,8 +203,9 @@ pub fn keysets() -> Value {
     let both = [(UNLOCK, "unlock"), next_key, (DOC, "doc"), (ACK, "ack")];
     let after = [next_key, (DOC, "doc"), (ACK, "ack")];
     let signed = |version, min_rev, keys: &[(u8, &str)]| by(ROOT, Typ::Keyset, &keyset_claims(version, min_rev, keys));
-    let mut other_lock = keyset_claims(4, 0, &after);
-    other_lock["aud"] = json!("lock_0190a000000070008000000000000009");
+    let mut other_backend = keyset_claims(4, 0, &after);
+    other_backend["iss"] = json!("https://evil.example");
+    let for_one_lock = to_lock(keyset_claims(4, 0, &after));
     let mut wrong_kid = keyset_claims(4, 0, &after);
     wrong_kid["keys"][0]["kid"] = json!(kid(UNLOCK));
     let steps: Vec<Value> = [
@@ -223,7 +224,16 @@ pub fn keysets() -> Value {
             raw(&header("keyset+jwt", ROOT), &canonical(&keyset_claims(4, 0, &after)), 9),
             "bad-signature",
         ),
-        ("for another lock", by(ROOT, Typ::Keyset, &other_lock), "wrong-lock"),
+        (
+            "of another backend",
+            by(ROOT, Typ::Keyset, &other_backend),
+            "wrong-issuer",
+        ),
+        (
+            "for one lock: it is one document for all",
+            by(ROOT, Typ::Keyset, &for_one_lock),
+            "malformed",
+        ),
         (
             "a kid that is not its key's thumbprint",
             by(ROOT, Typ::Keyset, &wrong_kid),
@@ -233,6 +243,24 @@ pub fn keysets() -> Value {
             "nine keys",
             signed(4, 0, &[10, 11, 12, 13, 14, 15, 16, 17, 18].map(|seed| (seed, "doc"))),
             "malformed",
+        ),
+        (
+            "eight keys: two for each use",
+            signed(
+                4,
+                7,
+                &[
+                    next_key,
+                    (10, "unlock"),
+                    (11, "pass"),
+                    (12, "pass"),
+                    (DOC, "doc"),
+                    (13, "doc"),
+                    (ACK, "ack"),
+                    (14, "ack"),
+                ],
+            ),
+            "taken",
         ),
     ]
     .into_iter()

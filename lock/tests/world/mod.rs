@@ -131,7 +131,7 @@ pub fn keyset_claims(version: u64, min_rev: u64, keys: &[(u8, &str)]) -> Value {
                     "jwk": jwk(*seed) })
         })
         .collect();
-    to_lock(json!({ "version": version, "keys": keys, "min_rev": min_rev }))
+    json!({ "iss": ISS, "version": version, "keys": keys, "min_rev": min_rev })
 }
 
 pub fn keyset(version: u64, min_rev: u64) -> String {

@@ -82,7 +82,7 @@ impl App {
         hello: &wire::Hello<'_>,
     ) -> Result<(), Error> {
         if hello.keyset < self.settings.issuer.keyset_version {
-            let keyset = self.keyset_for(lock, organization)?;
+            let keyset = self.keyset()?;
             self.answer(lock, keyset).await;
         }
         if let Some(nonce) = hello.nonce {

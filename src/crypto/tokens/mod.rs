@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::jws::{ALG, Header, Message};
 use doorward_lock::refusal::Refusal;
-use doorward_lock::wire::{self, Address, MAX_MESSAGE, NUMBER_LIMIT, Typ};
+use doorward_lock::wire::{self, MAX_MESSAGE, NUMBER_LIMIT, Typ};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 
@@ -89,21 +89,18 @@ impl KeyStore {
         sign(&self.doc, Typ::Release, claims)
     }
 
-    /// Signs, by the root key, which keys a lock is to believe. `version` grows with every change, from 1; tokens with a
+    /// Signs, by the root key, which keys the locks of the backend `iss` are to believe. `version` grows with every change, from 1; tokens with a
     /// `rev` below `min_rev` are void.
     ///
     /// # Errors
     /// As [`Self::sign_unlock`].
-    pub fn sign_keyset(&self, address: Address<'_>, version: u64, min_rev: u64) -> Result<String, SignError> {
-        let Address { iss, org, aud } = address;
+    pub fn sign_keyset(&self, iss: &str, version: u64, min_rev: u64) -> Result<String, SignError> {
         let keys = self.keyset_keys().collect();
         sign(
             &self.root,
             Typ::Keyset,
             &wire::Keyset {
                 iss,
-                org,
-                aud,
                 version,
                 keys,
                 min_rev,

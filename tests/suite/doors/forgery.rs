@@ -35,7 +35,7 @@ fn verdict(lock: &HandLock, clock: &HandClock, ctr: u64, compact: &str) -> Resul
         aud: lock.id(),
     };
     let root = PublicKey::from_jwk(&welcome.root_key.jwk()).unwrap();
-    let keyset = Keyset::read(&welcome.keyset, &root, &address).unwrap();
+    let keyset = Keyset::read(&welcome.keyset, &root, &welcome.iss).unwrap();
     let known = Known {
         address,
         keyset: &keyset,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorward_lock::wire::{Action, Address, LockTime, MAX_TOKEN_SECONDS, Release, Unlock, VERSION};
+use doorward_lock::wire::{Action, LockTime, MAX_TOKEN_SECONDS, Release, Unlock, VERSION};
 
 use crate::agent::enrolment::{BrokerAccess, Enrolled, Welcome, new_key};
 use crate::crypto::authority::Authority;
@@ -116,16 +116,11 @@ impl Backend {
         let verifier = LockKey::of_lock(&lock, public).unwrap();
         self.office.keys.locks.lock().unwrap().insert(lock.clone(), verifier);
         let keys = &self.office.keys.keys;
-        let address = Address {
-            iss: ISS,
-            org: ORG,
-            aud: lock.as_str(),
-        };
         Welcome {
             iss: ISS.to_owned(),
             org: ORG.to_owned(),
             root_key: keys.root().public().clone(),
-            keyset: keys.sign_keyset(address, 1, 0).unwrap(),
+            keyset: keys.sign_keyset(ISS, 1, 0).unwrap(),
             pin_key: None,
             time: now_s() - 60,
             mqtt: BrokerAccess {

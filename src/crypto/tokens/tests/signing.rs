@@ -16,24 +16,12 @@ fn backend() -> (tempfile::TempDir, KeyStore) {
 fn a_lock_believes_the_keyset_and_what_its_keys_sign() {
     let (_state, keys) = backend();
     let root = doorward_lock::keys::PublicKey::from_jwk(&keys.root().public().jwk()).unwrap();
-    let address = Address {
-        iss: "https://door.example",
-        org: "org_1",
-        aud: "lock_1",
-    };
-    let signed = keys.sign_keyset(address, 3, 2).unwrap();
-    let keyset = Keyset::read(&signed, &root, &address).unwrap();
+    let signed = keys.sign_keyset("https://door.example", 3, 2).unwrap();
+    let keyset = Keyset::read(&signed, &root, "https://door.example").unwrap();
     assert_eq!((keyset.version, keyset.min_rev), (3, 2));
     assert_eq!(
-        Keyset::read(
-            &signed,
-            &root,
-            &Address {
-                aud: "lock_2",
-                ..address
-            }
-        ),
-        Err(Refusal::WrongLock)
+        Keyset::read(&signed, &root, "https://other.example"),
+        Err(Refusal::WrongIssuer)
     );
 
     let ack = wire::Ack {
@@ -128,11 +116,7 @@ fn every_purpose_signs_with_its_own_key() {
             "release+jwt",
             &keys.doc,
         ),
-        (
-            keys.sign_keyset(Address { iss, org, aud }, 1, 0),
-            "keyset+jwt",
-            &keys.root,
-        ),
+        (keys.sign_keyset(iss, 1, 0), "keyset+jwt", &keys.root),
     ] {
         let message = message.unwrap();
         let message = Message::parse(&message).unwrap();
