@@ -7,7 +7,7 @@ use super::{App, Error};
 use crate::crypto::digest::digest;
 use crate::domain::ids::LockId;
 use crate::domain::relay::{Credentials, Principal, Unavailable};
-use crate::store::{Db, locks};
+use crate::store::{Db, enrolments, locks};
 
 /// Locks by the credentials of their enrolment, this node by a password that only this process knows.
 pub struct BrokerGate {
@@ -44,7 +44,7 @@ impl Credentials for BrokerGate {
         let id = lock.clone();
         let known = self
             .db
-            .read(move |conn| Ok::<_, Error>(locks::has_broker_digest(conn, &id, &given)?))
+            .read(move |conn| Ok::<_, Error>(enrolments::has_broker_digest(conn, &id, &given)?))
             .await;
         match known {
             Ok(known) => Ok(known.then_some(Principal::Lock(lock))),

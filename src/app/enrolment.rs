@@ -12,8 +12,8 @@ use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Lock, ProductName};
 use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
-use crate::store::locks::Enrolment;
-use crate::store::{access_log, locks};
+use crate::store::enrolments::{Claimed, Enrolment, Written};
+use crate::store::{access_log, enrolments, locks};
 
 /// What a controller brings.
 #[derive(Debug)]
@@ -85,25 +85,27 @@ impl App {
             model: newcomer.model.into(),
             firmware: newcomer.firmware.into(),
         };
-        let (lock, claim_ends_at) = self
+        let claimed = self
             .db
-            .write(move |conn| locks::take_claim(conn, &digest, now)?.ok_or(REFUSED))
+            .write(move |conn| enrolments::take_claim(conn, &digest, now)?.ok_or(REFUSED))
             .await?;
-        let admitted = self.registrar.admit(&lock.id, password.expose()).await;
+        let admitted = self.registrar.admit(&claimed.lock, password.expose()).await;
         let enrolled = match admitted {
-            Ok(()) => self.write_enrolment(lock.clone(), enrolment, now).await,
+            Ok(()) => self.write_enrolment(claimed.clone(), enrolment, now).await,
             Err(RelayAway) => Err(Error::RelayAway),
         };
-        if let Err(error) = enrolled {
-            let id = lock.id;
-            self.db
-                .write(move |conn| Ok::<_, Error>(locks::return_claim(conn, &id, &digest, claim_ends_at)?))
-                .await?;
-            return Err(error);
-        }
+        let (lock, written) = match enrolled {
+            Ok(enrolled) => enrolled,
+            Err(error) => {
+                self.db
+                    .write(move |conn| Ok::<_, Error>(enrolments::return_claim(conn, &claimed, &digest)?))
+                    .await?;
+                return Err(error);
+            }
+        };
         let pin_key = self
             .pin_keys
-            .of(&lock.id)
+            .of(&lock.id, written.number)
             .map_err(|error| Error::Internal("deriving", error.into()))?;
         Ok(Welcome {
             keyset: self.keyset()?,
@@ -118,18 +120,27 @@ impl App {
         })
     }
 
-    async fn write_enrolment(&self, lock: Lock, enrolment: Enrolment, now: Timestamp) -> Result<(), Error> {
+    async fn write_enrolment(
+        &self,
+        claimed: Claimed,
+        enrolment: Enrolment,
+        now: Timestamp,
+    ) -> Result<(Lock, Written), Error> {
         self.db
             .write(move |conn| {
-                if !locks::enrol(conn, &lock.id, &enrolment, now)? {
-                    return Err(REFUSED);
-                }
+                let written = enrolments::enrol(conn, &claimed, &enrolment, now)?.ok_or(REFUSED)?;
+                let lock = locks::with_ids(conn, std::slice::from_ref(&claimed.lock))?.pop();
+                let lock = lock.ok_or(REFUSED)?;
                 let entry = NewEntry {
-                    detail: Some(serde_json::json!({ "model": enrolment.model, "firmware": enrolment.firmware })),
+                    detail: Some(serde_json::json!({
+                        "model": enrolment.model,
+                        "firmware": enrolment.firmware,
+                        "enrolment": written.number,
+                    })),
                     ..NewEntry::new(Kind::LockEnrolled, now)
                 };
                 access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
-                Ok(())
+                Ok((lock, written))
             })
             .await
     }

@@ -12,7 +12,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
 use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, lock_events, locks, places};
+use crate::store::{Conn, access_log, enrolments, lock_events, locks, places};
 
 /// How long a claim code can be used (`docs/PROTOCOL.md`, "Enrolment").
 pub const CLAIM_LIFE: Duration = Duration::from_secs(600);
@@ -179,7 +179,7 @@ impl App {
                     }
                     LockState::Retired => return Err(RETIRED),
                 }
-                locks::set_claim(conn, &id, &digest, ends_at)?;
+                enrolments::set_claim(conn, &id, &digest, ends_at)?;
                 write_down(conn, &who, &lock, Kind::LockClaimed, now)
             })
             .await?;
@@ -202,7 +202,7 @@ impl App {
                 if lock.state == LockState::Retired {
                     return Err(RETIRED);
                 }
-                locks::retire(conn, &id, now)?;
+                enrolments::retire(conn, &id, now)?;
                 lock_events::report_online(conn, &id, false, now)?;
                 write_down(conn, &who, &lock, Kind::LockRetired, now)?;
                 Ok(Lock {
@@ -224,7 +224,13 @@ impl App {
     pub async fn expel_retired(&self) -> Result<usize, Error> {
         let retired = self
             .db
-            .read(|conn| Ok::<_, Error>(locks::list_retired_with_password(conn, EXPELLED_A_ROUND)?))
+            .read(|conn| {
+                Ok::<_, Error>(enrolments::list_to_expel(
+                    conn,
+                    Timestamp::from_millis(0),
+                    EXPELLED_A_ROUND,
+                )?)
+            })
             .await?;
         for lock in &retired {
             self.expel(lock).await?;
@@ -237,7 +243,11 @@ impl App {
         self.registrar.expel(lock).await.map_err(|RelayAway| Error::RelayAway)?;
         let lock = lock.clone();
         self.db
-            .write(move |conn| Ok(locks::forget_broker_password(conn, &lock)?))
+            .write(move |conn| {
+                enrolments::forget_credentials(conn, &lock)
+                    .map(|_| ())
+                    .map_err(Error::from)
+            })
             .await
     }
 }

@@ -59,15 +59,16 @@ impl PinKeys {
         }
     }
 
-    /// The PIN key of the lock; another lock's is unrelated.
+    /// The PIN key of the lock in the enrolment of this number (from 1); another lock's, and that of a controller which
+    /// was this lock before, is unrelated.
     ///
     /// # Errors
     /// [`PinKeyError::NotDerived`] where the library refuses, which it has no reason to.
-    pub fn of(&self, lock: &LockId) -> Result<Zeroizing<[u8; PIN_KEY_BYTES]>, PinKeyError> {
+    pub fn of(&self, lock: &LockId, enrolment: u32) -> Result<Zeroizing<[u8; PIN_KEY_BYTES]>, PinKeyError> {
         let mut key = Zeroizing::new([0; PIN_KEY_BYTES]);
         Salt::new(HKDF_SHA256, LABEL)
             .extract(&self.0)
-            .expand(&[lock.as_str().as_bytes()], Length)
+            .expand(&[lock.as_str().as_bytes(), &enrolment.to_be_bytes()], Length)
             .and_then(|derived| derived.fill(key.as_mut()))
             .map_err(|_| PinKeyError::NotDerived)?;
         Ok(key)
@@ -80,15 +81,16 @@ mod tests {
     use crate::crypto::random::OsRandom;
 
     #[test]
-    fn each_lock_has_its_own_key_and_keeps_it() {
+    fn each_enrolment_of_each_lock_has_its_own_key_and_keeps_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let [front, back] = [1, 2].map(LockId::from_bits);
         let keys = PinKeys::open(&path, &OsRandom).unwrap();
-        assert_ne!(keys.of(&front).unwrap(), keys.of(&back).unwrap());
+        assert_ne!(keys.of(&front, 1).unwrap(), keys.of(&back, 1).unwrap());
+        assert_ne!(keys.of(&front, 1).unwrap(), keys.of(&front, 2).unwrap());
         let again = PinKeys::open(&path, &OsRandom).unwrap();
-        assert_eq!(keys.of(&front).unwrap(), again.of(&front).unwrap());
+        assert_eq!(keys.of(&front, 1).unwrap(), again.of(&front, 1).unwrap());
         let other = PinKeys::open(&folder.path().join("other"), &OsRandom).unwrap();
-        assert_ne!(keys.of(&front).unwrap(), other.of(&front).unwrap());
+        assert_ne!(keys.of(&front, 1).unwrap(), other.of(&front, 1).unwrap());
     }
 }

@@ -51,7 +51,21 @@ words! {
     LockState: Unclaimed = "unclaimed", Enrolled = "enrolled", Retired = "retired";
     Bolt: Locked = "locked", Unlocked = "unlocked", Unknown = "unknown";
     Door: Open = "open", Closed = "closed", Unknown = "unknown";
+    EnrolmentEnd: Released = "released", Reset = "reset", Replaced = "replaced", Retired = "retired";
     LockClock: Fresh = "fresh", Stale = "stale", None = "none";
+}
+
+/// How a controller's time as a lock ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolmentEnd {
+    /// The backend let it go, and it said so.
+    Released,
+    /// Somebody reset it at the lock.
+    Reset,
+    /// Another controller took its place.
+    Replaced,
+    /// The lock was taken out of service.
+    Retired,
 }
 
 /// A value with the time at which it was observed: an old one means unknown, and only the reader knows how old is old.

@@ -241,6 +241,15 @@ pub fn forget_clocks(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Forgets everything that the lock has said of itself: another controller has taken its place.
+pub fn forget_reports(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
+    diesel::delete(lock_reports::table.find(id.as_str())).execute(conn)?;
+    diesel::insert_into(lock_reports::table)
+        .values(lock_reports::lock_id.eq(id.as_str()))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Where the lock's clocks stood when it last said hello.
 pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError> {
     type Row = (Option<i64>, Option<i64>, Option<i64>, Option<String>);

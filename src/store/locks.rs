@@ -1,4 +1,4 @@
-//! Locks: what landlords say of them, and their enrolment.
+//! Locks: what landlords say of them, and what is counted for each. Their enrolments: `super::enrolments`.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use super::schema::{lock_reports, locks};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::account::Scope;
-use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId};
+use crate::domain::ids::{LockId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockState, Observed};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
@@ -168,161 +168,6 @@ pub fn update(conn: &mut Conn, lock: &Lock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Replaces the digest of the code that claims the lock.
-pub fn set_claim(
-    conn: &mut Conn,
-    id: &LockId,
-    claim_digest: &[u8; 32],
-    claim_ends_at: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(locks::table.find(id.as_str()))
-        .set((
-            locks::claim_digest.eq(hexadecimal(claim_digest)),
-            locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// The unclaimed lock that the code of this digest claims at `now`, and until when it would have; the code is void from
-/// now on, so that of two claims at once one succeeds.
-pub fn take_claim(
-    conn: &mut Conn,
-    claim_digest: &[u8; 32],
-    now: Timestamp,
-) -> Result<Option<(Lock, Timestamp)>, StoreError> {
-    let row: Option<(Row, ReportRow, Option<i64>)> = locks::table
-        .inner_join(lock_reports::table)
-        .filter(locks::claim_digest.eq(hexadecimal(claim_digest)))
-        .filter(locks::claim_ends_at_ms.gt(now.as_millis()))
-        .filter(locks::state.eq(LockState::Unclaimed.as_str()))
-        .select((Row::as_select(), ReportRow::as_select(), locks::claim_ends_at_ms))
-        .first(conn)
-        .optional()?;
-    let Some((row, report, Some(ends_at_ms))) = row else {
-        return Ok(None);
-    };
-    let lock = lock((row, report))?;
-    let taken = diesel::update(
-        locks::table
-            .find(lock.id.as_str())
-            .filter(locks::claim_digest.eq(hexadecimal(claim_digest))),
-    )
-    .set((
-        locks::claim_digest.eq(None::<String>),
-        locks::claim_ends_at_ms.eq(None::<i64>),
-    ))
-    .execute(conn)?;
-    Ok((taken > 0).then_some((lock, Timestamp::from_millis(ends_at_ms))))
-}
-
-/// Makes a code that was taken good again, unless there is another one by now or the lock needs none any more.
-pub fn return_claim(
-    conn: &mut Conn,
-    id: &LockId,
-    claim_digest: &[u8; 32],
-    claim_ends_at: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(
-        locks::table
-            .find(id.as_str())
-            .filter(locks::state.eq(LockState::Unclaimed.as_str()))
-            .filter(locks::claim_digest.is_null()),
-    )
-    .set((
-        locks::claim_digest.eq(hexadecimal(claim_digest)),
-        locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
-    ))
-    .execute(conn)?;
-    Ok(())
-}
-
-/// What a controller brings when it claims a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enrolment {
-    /// Its public key, as a JWK.
-    pub public_key: String,
-    /// SHA-256 of the broker password it is given.
-    pub broker_digest: [u8; 32],
-    /// Maker's name of the product.
-    pub model: String,
-    /// Version of its firmware.
-    pub firmware: String,
-}
-
-/// Makes the unclaimed lock an enrolled one and voids its claim code. Says whether it was still unclaimed.
-pub fn enrol(conn: &mut Conn, id: &LockId, enrolment: &Enrolment, now: Timestamp) -> Result<bool, StoreError> {
-    let enrolled = diesel::update(
-        locks::table
-            .find(id.as_str())
-            .filter(locks::state.eq(LockState::Unclaimed.as_str()))
-            // A code that was made since the claim was taken is somebody else's to use.
-            .filter(locks::claim_digest.is_null()),
-    )
-    .set((
-        locks::state.eq(LockState::Enrolled.as_str()),
-        locks::enrolled_at_ms.eq(now.as_millis()),
-        locks::claim_digest.eq(None::<String>),
-        locks::claim_ends_at_ms.eq(None::<i64>),
-        locks::public_key.eq(&enrolment.public_key),
-        locks::broker_digest.eq(hexadecimal(&enrolment.broker_digest)),
-        locks::model.eq(&enrolment.model),
-        locks::firmware.eq(&enrolment.firmware),
-    ))
-    .execute(conn)?;
-    Ok(enrolled > 0)
-}
-
-/// Takes the lock out of service: its claim code is void. The digest of its broker password stays until
-/// [`forget_broker_password`]: the broker has yet to be told.
-pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), StoreError> {
-    diesel::update(locks::table.find(id.as_str()))
-        .set((
-            locks::state.eq(LockState::Retired.as_str()),
-            locks::retired_at_ms.eq(now.as_millis()),
-            locks::claim_digest.eq(None::<String>),
-            locks::claim_ends_at_ms.eq(None::<i64>),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// The retired locks that the broker may still let in, at most `limit`.
-pub fn list_retired_with_password(conn: &mut Conn, limit: i64) -> Result<Vec<LockId>, StoreError> {
-    let ids: Vec<String> = locks::table
-        .filter(locks::state.eq(LockState::Retired.as_str()))
-        .filter(locks::broker_digest.is_not_null())
-        .order(locks::id)
-        .limit(limit)
-        .select(locks::id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
-/// Forgets the broker password of a retired lock: the broker lets it in no longer.
-pub fn forget_broker_password(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
-    diesel::update(
-        locks::table
-            .find(id.as_str())
-            .filter(locks::state.eq(LockState::Retired.as_str())),
-    )
-    .set(locks::broker_digest.eq(None::<String>))
-    .execute(conn)?;
-    Ok(())
-}
-
-/// Whether the enrolled lock's broker password has this digest.
-pub fn has_broker_digest(conn: &mut Conn, id: &LockId, broker_digest: &[u8; 32]) -> Result<bool, StoreError> {
-    let found: Option<String> = locks::table
-        .find(id.as_str())
-        .filter(locks::state.eq(LockState::Enrolled.as_str()))
-        .filter(locks::broker_digest.eq(hexadecimal(broker_digest)))
-        .select(locks::id)
-        .get_result(conn)
-        .optional()?;
-    Ok(found.is_some())
-}
-
 /// Keeps the lock in service until this transaction ends: nothing is issued for it after its retirement commits. Says
 /// whether it still is, and not set apart. SQLite has one writer at a time, so nothing can have come between.
 pub fn hold(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
@@ -371,30 +216,4 @@ pub fn report_all_away(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError>
         ))
         .execute(conn)?;
     Ok(())
-}
-
-/// What the backend must know to talk with an enrolled lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Controller {
-    /// Whose lock it is.
-    pub organization: OrganizationId,
-    /// The key that signs its messages, as a JWK.
-    pub public_key: String,
-}
-
-/// The enrolled lock's controller.
-pub fn find_controller(conn: &mut Conn, id: &LockId) -> Result<Option<Controller>, StoreError> {
-    let row: Option<(String, Option<String>)> = locks::table
-        .find(id.as_str())
-        .filter(locks::state.eq(LockState::Enrolled.as_str()))
-        .select((locks::organization_id, locks::public_key))
-        .get_result(conn)
-        .optional()?;
-    match row {
-        Some((organization, Some(public_key))) => Ok(Some(Controller {
-            organization: parsed(&organization)?,
-            public_key,
-        })),
-        _ => Ok(None),
-    }
 }

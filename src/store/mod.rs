@@ -18,6 +18,7 @@ pub mod attempts;
 mod columns;
 mod connection;
 mod db;
+pub mod enrolments;
 mod error;
 mod file;
 pub mod grants;

@@ -142,6 +142,22 @@ diesel::table! {
         chain_seq -> BigInt,
         chain_head -> Nullable<Text>,
         quarantined_at_ms -> Nullable<BigInt>,
+        enrolments -> BigInt,
+        leaving_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    enrolments (lock_id, number) {
+        lock_id -> Text,
+        number -> BigInt,
+        public_key -> Text,
+        model -> Nullable<Text>,
+        enrolled_at_ms -> BigInt,
+        ended_at_ms -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+        chain -> Nullable<Text>,
+        chain_seq -> Nullable<BigInt>,
     }
 }
 
@@ -160,6 +176,8 @@ diesel::table! {
         door_at_ms -> Nullable<BigInt>,
         battery -> Nullable<BigInt>,
         battery_at_ms -> Nullable<BigInt>,
+        head_chain -> Nullable<Text>,
+        head_seq -> Nullable<BigInt>,
     }
 }
 
@@ -275,6 +293,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenancies,
     invitations,
     locks,
+    enrolments,
     lock_reports,
     grants,
     grant_locks,

@@ -12,7 +12,7 @@ use crate::crypto::tokens::{LockKey, Said};
 use crate::domain::ids::LockId;
 use crate::domain::lock::{Bolt, Door};
 use crate::store::lock_events::{self, StoredEvent};
-use crate::store::{StoreError, locks};
+use crate::store::{StoreError, enrolments};
 
 mod answers;
 mod chain;
@@ -31,7 +31,7 @@ impl App {
         let id = lock.clone();
         let controller = self
             .db
-            .read(move |conn| Ok::<_, Error>(locks::find_controller(conn, &id)?))
+            .read(move |conn| Ok::<_, Error>(enrolments::find_controller(conn, &id)?))
             .await?;
         let Some(controller) = controller else {
             self.disbelieve(&lock, Refusal::UnknownKey);
