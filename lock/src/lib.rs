@@ -3,7 +3,7 @@
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
 //! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`,
-//! `verify` (belief), `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those
+//! `schedule`, `verify` (belief), `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those
 //! before it.
 #![no_std]
 
@@ -18,6 +18,7 @@ pub mod journal;
 pub mod jws;
 pub mod keys;
 pub mod refusal;
+pub mod schedule;
 pub mod shell;
 pub mod signature;
 pub mod verify;

@@ -47,13 +47,29 @@ pub enum Refusal {
     OldVersion,
     /// An acknowledgement or request for another chain, or with a hash that is not the event's.
     WrongChain,
+    /// A document that changes what the lock does not hold yet.
+    Gap,
+    /// Now is outside the schedule.
+    OutsideSchedule,
+    /// Every opening that was allowed is taken.
+    UsesExhausted,
+    /// The challenge is not this lock's, was answered already, or is too old.
+    BadNonce,
+    /// The phone's signature does not fit, or the key is not the one that the pass names.
+    NotTheHolder,
+    /// The lock cannot keep count of one more pass or code.
+    NoRoom,
+    /// No PIN of this lock.
+    WrongPin,
+    /// Too many wrong PINs: the keypad is closed for a while.
+    KeypadClosed,
     /// So many refusals within a minute that those after this one are not written down one by one.
     TooMany,
 }
 
 impl Refusal {
     /// All of them, for tables.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 30] = [
         Self::Malformed,
         Self::BadHeader,
         Self::BadAlg,
@@ -75,6 +91,14 @@ impl Refusal {
         Self::LeftOrganization,
         Self::OldVersion,
         Self::WrongChain,
+        Self::Gap,
+        Self::OutsideSchedule,
+        Self::UsesExhausted,
+        Self::BadNonce,
+        Self::NotTheHolder,
+        Self::NoRoom,
+        Self::WrongPin,
+        Self::KeypadClosed,
         Self::TooMany,
     ];
 
@@ -103,6 +127,14 @@ impl Refusal {
             Self::LeftOrganization => "left-organization",
             Self::OldVersion => "old-version",
             Self::WrongChain => "wrong-chain",
+            Self::Gap => "gap",
+            Self::OutsideSchedule => "outside-schedule",
+            Self::UsesExhausted => "uses-exhausted",
+            Self::BadNonce => "bad-nonce",
+            Self::NotTheHolder => "not-the-holder",
+            Self::NoRoom => "no-room",
+            Self::WrongPin => "wrong-pin",
+            Self::KeypadClosed => "keypad-closed",
             Self::TooMany => "too-many",
         }
     }

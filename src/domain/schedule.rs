@@ -78,6 +78,18 @@ impl Schedule {
         Ok(Self { weekly, except })
     }
 
+    /// The windows.
+    #[must_use]
+    pub fn weekly(&self) -> &[Window] {
+        &self.weekly
+    }
+
+    /// The dates on which no window begins.
+    #[must_use]
+    pub fn except(&self) -> &[Date] {
+        &self.except
+    }
+
     /// Whether the wall clock of `zone` reads inside a window at `now`.
     #[must_use]
     pub fn is_open(&self, zone: &TimeZone, now: Timestamp) -> bool {

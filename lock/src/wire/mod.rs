@@ -7,9 +7,15 @@
 use serde::{Deserialize, Deserializer};
 
 mod down;
+mod pass;
+mod pins;
+mod schedule;
 mod up;
 
 pub use down::*;
+pub use pass::*;
+pub use pins::*;
+pub use schedule::*;
 pub use up::*;
 
 /// The longest message in bytes, as compact JWS.
@@ -50,6 +56,12 @@ pub enum Typ {
     Keyset,
     /// Backend to lock: grants whose passes are void.
     Revocations,
+    /// Backend to lock: PINs to know and to forget.
+    Pins,
+    /// Backend to a phone, which shows it to locks: may open while the backend is away.
+    Pass,
+    /// Lock to a phone at the door: prove that the pass is yours, now.
+    Challenge,
     /// Lock to backend: something happened.
     Event,
     /// Lock to backend: I am here, in this state.
@@ -60,7 +72,7 @@ pub enum Typ {
 
 impl Typ {
     /// Every type, for tables.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Unlock,
         Self::Ack,
         Self::Resend,
@@ -68,6 +80,9 @@ impl Typ {
         Self::Release,
         Self::Keyset,
         Self::Revocations,
+        Self::Pins,
+        Self::Pass,
+        Self::Challenge,
         Self::Event,
         Self::Hello,
         Self::Enrol,
@@ -84,6 +99,9 @@ impl Typ {
             Self::Release => "release+jwt",
             Self::Keyset => "keyset+jwt",
             Self::Revocations => "revocations+jwt",
+            Self::Pins => "pins+jwt",
+            Self::Pass => "pass+jwt",
+            Self::Challenge => "challenge+jwt",
             Self::Event => "event+jwt",
             Self::Hello => "hello+jwt",
             Self::Enrol => "enrol+jwt",

@@ -40,7 +40,8 @@ pub enum Door {
     Unknown,
 }
 
-/// What made something happen: `{"jti":"…"}`, `{"pass":"…"}`, `{"pin":3}`, `"manual"`, `"key"` or `"auto"`.
+/// What made something happen: `{"jti":"…"}`, `{"pass":"…"}`, `{"pin":3}`, `{"code":"20780-3-0"}`, `"manual"`, `"key"` or
+/// `"auto"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause<'a> {
@@ -50,6 +51,8 @@ pub enum Cause<'a> {
     Pass(&'a str),
     /// A PIN, by its slot; never the digits.
     Pin(u16),
+    /// A computed PIN, by what it was computed from: `first_day-days-serial`; never the digits.
+    Code(&'a str),
     /// The thumb-turn or a button inside.
     Manual,
     /// The mechanical key.

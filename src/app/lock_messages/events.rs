@@ -51,6 +51,7 @@ pub(super) enum EventCause {
     Other(&'static str),
     Pass(String),
     Pin(u16),
+    Code(String),
 }
 
 impl App {
@@ -93,6 +94,7 @@ pub(super) fn verified(
             Cause::Jti(jti) => EventCause::Jti(jti.to_owned()),
             Cause::Pass(grant) => EventCause::Pass(grant.to_owned()),
             Cause::Pin(slot) => EventCause::Pin(slot),
+            Cause::Code(code) => EventCause::Code(code.to_owned()),
             Cause::Manual => EventCause::Other("manual"),
             Cause::Key => EventCause::Other("key"),
             Cause::Auto => EventCause::Other("auto"),
@@ -190,7 +192,7 @@ fn write_down(
 ) -> Result<Option<Attempt>, Error> {
     let attempt = match &event.cause {
         EventCause::Jti(jti) => attempts::hold_by_jti(conn, &lock.id, jti)?,
-        EventCause::Other(_) | EventCause::Pass(_) | EventCause::Pin(_) => None,
+        EventCause::Other(_) | EventCause::Pass(_) | EventCause::Pin(_) | EventCause::Code(_) => None,
     };
     let change = attempt
         .as_ref()
@@ -269,11 +271,13 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
         EventCause::Jti(_) => "app",
         EventCause::Pass(_) => "pass",
         EventCause::Pin(_) => "pin",
+        EventCause::Code(_) => "code",
         EventCause::Other(word) => word,
     };
     let mut detail = serde_json::json!({ "cause": cause, "chain": event.chain, "event_seq": event.seq });
     match &event.cause {
         EventCause::Pin(slot) => detail["pin_slot"] = (*slot).into(),
+        EventCause::Code(code) => detail["code"] = code.clone().into(),
         EventCause::Pass(grant) => detail["pass_grant"] = grant.clone().into(),
         EventCause::Jti(_) | EventCause::Other(_) => {}
     }

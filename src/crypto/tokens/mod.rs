@@ -5,8 +5,10 @@
 //! and claims is too lenient for this (it allows unknown header members, 60 s of leeway, and several ways to write one
 //! token).
 
+mod schedule;
 mod twin;
 
+pub use schedule::{schedule_for_lock, zone_for_lock};
 pub use twin::{is_hash_of, is_same_statement};
 
 use base64::Engine as _;
@@ -291,7 +293,7 @@ impl Signed<'_> {
 fn is_whole_event(event: &wire::Event<'_>) -> bool {
     let cause = match event.cause {
         wire::Cause::Jti(jti) => is_bits::<16>(jti),
-        wire::Cause::Pass(grant) => is_word(grant),
+        wire::Cause::Pass(word) | wire::Cause::Code(word) => is_word(word),
         wire::Cause::Pin(_) | wire::Cause::Manual | wire::Cause::Key | wire::Cause::Auto => true,
     };
     cause

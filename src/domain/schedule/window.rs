@@ -76,6 +76,14 @@ impl FromStr for WallTime {
     }
 }
 
+impl WallTime {
+    /// Minutes after midnight: 0 to 1440.
+    #[must_use]
+    pub fn minutes(self) -> u16 {
+        self.minutes
+    }
+}
+
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
@@ -114,6 +122,18 @@ impl Window {
     #[must_use]
     pub fn days(&self) -> &[Weekday] {
         &self.days
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub fn from(&self) -> WallTime {
+        self.from
+    }
+
+    /// When it ends, exclusive.
+    #[must_use]
+    pub fn to(&self) -> WallTime {
+        self.to
     }
 
     /// The end in minutes after the midnight that the day of the beginning starts with.
