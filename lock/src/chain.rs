@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64url::{self, Text16, Text32};
 use crate::jws::{self, Compact, SignError};
 use crate::signature::PrivateKey;
-use crate::wire::{Bolt, Cause, ClockState, Door, Event, Head, Kind, NO_PREVIOUS, Typ};
+use crate::wire::{Assurance, Bolt, Cause, ClockState, Door, Event, Head, Kind, NO_PREVIOUS, Typ};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct Signer<'a, K> {
     pub lock: &'a str,
     /// The lock's private key.
     pub key: &'a K,
+    /// Who vouches for its events, where that is not the lock itself.
+    pub assurance: Option<Assurance>,
 }
 
 /// How far a chain has come.
@@ -135,6 +137,7 @@ impl Chain {
             door: (sensors.door != Door::Unknown).then_some(sensors.door),
             battery: sensors.battery,
             matter: happening.kind.matter(),
+            assurance: signer.assurance,
         };
         let compact = jws::sign(Typ::Event, signer.lock, &event, signer.key)?;
         let head = base64url::hash(&compact);

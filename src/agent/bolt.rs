@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use doorward_lock::controller::Outcome;
-use doorward_lock::wire::{Action, Bolt as Position};
+use doorward_lock::wire::{Action, Assurance, Bolt as Position};
 
 use super::dice::Dice;
 
@@ -22,6 +22,11 @@ pub type Movement = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub trait Bolt: Send + 'static {
     /// Where it is when the lock starts, as far as it can tell.
     fn position(&self) -> Position;
+
+    /// Who vouches for where it is, where that is not the lock itself.
+    fn assurance(&self) -> Option<Assurance> {
+        None
+    }
 
     /// Begins to move it, at once; the answer says how that ends. Called within a Tokio runtime.
     fn begin(&mut self, action: Action) -> Movement;

@@ -300,8 +300,11 @@ impl Enrolled {
     }
 
     /// The same for the controller, which signs by AWS-LC, many times as fast; `None` where a text is longer than any
-    /// lock's.
-    pub(super) fn for_controller(&self) -> Option<controller::Enrolment<EcdsaKeyPair>> {
+    /// lock's. `assurance` says who vouches for its events, where that is not the lock itself.
+    pub(super) fn for_controller(
+        &self,
+        assurance: Option<wire::Assurance>,
+    ) -> Option<controller::Enrolment<EcdsaKeyPair>> {
         let point = self.key.verifying_key().to_sec1_point(false);
         let scalar = Zeroizing::new(<[u8; 32]>::from(self.key.to_bytes()));
         let key = EcdsaKeyPair::from_private_key_and_public_key(
@@ -317,6 +320,7 @@ impl Enrolled {
             key: key.ok()?,
             model: self.model.as_str().try_into().ok()?,
             firmware: self.firmware.as_str().try_into().ok()?,
+            assurance,
         })
     }
 
@@ -332,7 +336,7 @@ impl Enrolled {
         if let Err(error) = self.tls() {
             return bad(&error.to_string());
         }
-        let Some(enrolment) = self.for_controller() else {
+        let Some(enrolment) = self.for_controller(None) else {
             return bad("a text in it is too long");
         };
         match keys::Keyset::read(&self.welcome.keyset, &enrolment.root, &enrolment.iss) {

@@ -1,6 +1,7 @@
 //! The lock's side on a computer: the reference lock and the simulator of many. Knows the link to the broker and
 //! `doorward-lock`, and nothing of the backend: to it, these locks are locks like any others.
 
+pub mod adapter;
 pub mod backend_address;
 pub mod bolt;
 pub mod command;

@@ -9,11 +9,15 @@ use zeroize::Zeroizing;
 
 use crate::crypto::private_folder::{FolderError, PrivateFolder};
 
+use super::adapter::Profile;
 use super::enrolment::Enrolled;
 use super::storage::{DRAFT, FileStorage, StorageError, io};
 
 /// The file with the enrolment and the private key. While it is there, the folder is a lock's.
 const ENROLMENT: &str = "lock.json";
+
+/// The file with an adapter's device.
+const PROFILE: &str = "adapter.json";
 
 /// The file that the running lock holds on to.
 const HOLD: &str = "in-use";
@@ -87,6 +91,36 @@ impl StateFolder {
             source,
         })?;
         Ok(self.folder.write_new(ENROLMENT, &Zeroizing::new(content))?)
+    }
+
+    /// The device of the adapter that lives here, where one does.
+    ///
+    /// # Errors
+    /// As [`Self::enrolled`].
+    pub fn profile(&self) -> Result<Option<Profile>, StateFolderError> {
+        let Some(content) = self.folder.read(PROFILE)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&content)
+            .map(Some)
+            .map_err(|source| StateFolderError::Damaged {
+                path: self.folder.path(PROFILE),
+                source,
+            })
+    }
+
+    /// Keeps the device of an adapter, in place of one before.
+    ///
+    /// # Errors
+    /// [`StateFolderError::Folder`], [`StateFolderError::Storage`] where it may not be there to stay.
+    pub fn keep_profile(&self, profile: &Profile) -> Result<(), StateFolderError> {
+        let path = self.folder.path(PROFILE);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, "removed", error).into()),
+            _ => {}
+        }
+        let content = serde_json::to_vec_pretty(profile).map_err(|source| StateFolderError::Damaged { path, source })?;
+        Ok(self.folder.write_new(PROFILE, &Zeroizing::new(content))?)
     }
 
     /// The lock's records. The folder stays in use until the last clone is dropped.

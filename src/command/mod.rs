@@ -1,11 +1,12 @@
 //! The commands, one file each.
 
 use std::error::Error;
+use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use doorward::agent::command::LockCommand;
+use doorward::agent::command::{AdapterCommand, CommandError, LockCommand};
 use doorward::config::{Config, Log};
 use doorward::server::logging;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,11 @@ enum Command {
         #[command(subcommand)]
         command: LockCommand,
     },
+    /// Locks that one can buy: adapters that verify for them.
+    Adapter {
+        #[command(subcommand)]
+        command: AdapterCommand,
+    },
 }
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -63,7 +69,8 @@ fn start(command: Command) -> Outcome {
             Command::Demo(demo) => demo.run().await,
             Command::Migrate(serve) => serve.migrate().await,
             Command::Landlord { command } => command.run().await,
-            Command::Lock { command } => run_lock(command).await,
+            Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
+            Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,
         }
     });
     // What still blocks (a read from a terminal) must not keep the program.
@@ -72,7 +79,7 @@ fn start(command: Command) -> Outcome {
 }
 
 /// Runs locks until they are done or told to stop.
-async fn run_lock(command: LockCommand) -> Outcome {
+async fn run_agent<F: Future<Output = Result<(), CommandError>>>(run: impl FnOnce(CancellationToken) -> F) -> Outcome {
     logging::start(&Log::default())?;
     let stop = CancellationToken::new();
     let until = stop.clone();
@@ -82,7 +89,7 @@ async fn run_lock(command: LockCommand) -> Outcome {
             until.cancel();
         }
     });
-    Ok(command.run(stop).await?)
+    Ok(run(stop).await?)
 }
 
 #[allow(

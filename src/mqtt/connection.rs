@@ -1,6 +1,6 @@
 //! One MQTT 3.1.1 client that comes back by itself: connects, subscribes anew on every connection, carries messages,
-//! and begins with a new client and a new socket whenever anything is wrong. The backend's link and a lock's link are
-//! its two users ([`Owner`]).
+//! and begins with a new client and a new socket whenever anything is wrong. The backend's link, a lock's link and an
+//! adapter's link to its device are its users ([`Owner`]).
 //!
 //! One task polls, and does nothing else: whatever may wait is handed over. `rumqttc`'s own request queue is not used,
 //! because it survives a reconnect and cannot be taken back: what is to go out waits in [`Outlet`]'s channel, is looked
@@ -359,8 +359,11 @@ fn event_loop(terms: &Terms) -> EventLoop {
         address.host.clone()
     };
     let mut options = MqttOptions::new(&terms.client_id, host, address.port);
+    // Brokers of devices may ask for no user.
+    if !terms.user.is_empty() {
+        options.set_credentials(&terms.user, &terms.password);
+    }
     options
-        .set_credentials(&terms.user, &terms.password)
         .set_keep_alive(terms.keep_alive)
         .set_clean_session(true)
         .set_manual_acks(true)

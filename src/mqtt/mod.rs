@@ -5,6 +5,7 @@ pub mod address;
 mod back_off;
 pub mod broker;
 mod connection;
+pub mod device_link;
 pub mod dynamic_security;
 mod lanes;
 pub mod link;

@@ -1,13 +1,14 @@
 //! Moving the bolt.
 
-use super::{ANY_NODE, Controller, End, Hand, MOVE_MS, Moving, Outcome, happening};
+use super::{ANY_NODE, Controller, End, Hand, MOVE_MS, Moving, Outcome, Unanswered, happening};
+use crate::chain::Sensors;
 use crate::journal::{Command, Error};
 use crate::jws::Message;
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
 use crate::signature::PrivateKey;
 use crate::verify::Payload;
-use crate::wire::{Action, Bolt, Cause, Kind, RESULT_JAMMED, RESULT_OK, Unlock};
+use crate::wire::{Action, Bolt, Cause, Kind, RESULT_AWAY, RESULT_JAMMED, RESULT_NO_ANSWER, RESULT_OK, Unlock};
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// An unlock token: begins its movement, lets it wait for the one under way, or refuses it.
@@ -82,6 +83,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             self.send(&command.node, &stored, shell);
             return self.watch_movement(shell);
         }
+        self.unanswered = None;
         self.sensors.bolt = Bolt::Unknown;
         shell.begin_move(command.act);
         self.send(&command.node, &stored, shell);
@@ -106,12 +108,18 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                 let (kind, result, bolt) = match (end, command.act) {
                     (End::TooLate(refusal), _) => (Kind::Denied, refusal.as_str(), self.sensors.bolt),
                     (End::Moved(Outcome::Jammed), _) => (Kind::Jammed, RESULT_JAMMED, Bolt::Unknown),
+                    (End::Moved(Outcome::NoAnswer), _) => (Kind::Jammed, RESULT_NO_ANSWER, Bolt::Unknown),
+                    (End::Moved(Outcome::Away), _) => (Kind::Jammed, RESULT_AWAY, Bolt::Unknown),
                     (End::Moved(Outcome::Arrived), Action::Unlock) => (Kind::Unlocked, RESULT_OK, Bolt::Unlocked),
                     (End::Moved(Outcome::Arrived), Action::Lock) => (Kind::Locked, RESULT_OK, Bolt::Locked),
                 };
                 self.sensors.bolt = bolt;
                 let what = happening(kind, Cause::Jti(&command.jti), result);
                 self.note(what, &command.node, shell, |state| state.underway = None)?;
+                if matches!(end, End::Moved(Outcome::NoAnswer)) {
+                    let Command { act, jti, .. } = command;
+                    self.unanswered = Some(Unanswered { act, jti });
+                }
             }
             self.moving = None;
         }
@@ -147,6 +155,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Hand::Manual => Cause::Manual,
             Hand::Key => Cause::Key,
             Hand::Auto => Cause::Auto,
+            Hand::Pin(slot) => Cause::Pin(slot),
         };
         let (kind, result) = match bolt {
             Bolt::Unlocked => (Kind::Unlocked, RESULT_OK),
@@ -155,5 +164,24 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         };
         self.sensors.bolt = bolt;
         self.note(happening(kind, cause, result), ANY_NODE, shell, |_| ())
+    }
+
+    /// The last command has come about after nobody had said so in time.
+    pub(super) fn late(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let Some(Unanswered { act, jti }) = self.unanswered.take() else {
+            return Ok(());
+        };
+        let (kind, bolt) = match act {
+            Action::Unlock => (Kind::Unlocked, Bolt::Unlocked),
+            Action::Lock => (Kind::Locked, Bolt::Locked),
+        };
+        self.sensors.bolt = bolt;
+        self.note(happening(kind, Cause::Jti(&jti), RESULT_OK), ANY_NODE, shell, |_| ())
+    }
+
+    /// What the sensors show, without a story to it. A bolt that is moving stays unknown until it has arrived.
+    pub(super) fn seen(&mut self, sensors: Sensors) {
+        let bolt = if self.moving.is_some() { self.sensors.bolt } else { sensors.bolt };
+        self.sensors = Sensors { bolt, ..sensors };
     }
 }

@@ -8,7 +8,7 @@ use core::ops::Range;
 use heapless::String;
 use p256::ecdsa::SigningKey;
 
-use crate::base64url;
+use crate::base64url::{self, Text16};
 use crate::chain::{Chain, Happening, Sensors, Signer};
 use crate::clock::Clock;
 use crate::journal::{Error, Journal, State};
@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
 use crate::signature::PrivateKey;
 use crate::verify::{Known, Moment};
-use crate::wire::{Address, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ};
+use crate::wire::{Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ};
 
 mod commands;
 mod documents;
@@ -66,6 +66,8 @@ pub struct Enrolment<K = SigningKey> {
     pub model: String<MAX_MODEL>,
     /// Version of its program.
     pub firmware: String<MAX_MODEL>,
+    /// Who vouches for its events, where something else than the lock itself moves the bolt.
+    pub assurance: Option<Assurance>,
 }
 
 impl<K> Enrolment<K> {
@@ -81,6 +83,7 @@ impl<K> Enrolment<K> {
         Signer {
             lock: &self.lock,
             key: &self.key,
+            assurance: self.assurance,
         }
     }
 }
@@ -101,6 +104,10 @@ pub enum Outcome {
     Arrived,
     /// It is not.
     Jammed,
+    /// What moves it has not said in time that it is there. It may have moved, or may yet.
+    NoAnswer,
+    /// What moves it is away, and was not asked.
+    Away,
 }
 
 /// Something that the lock noticed by itself.
@@ -123,6 +130,8 @@ pub enum Hand {
     Key,
     /// The lock by itself.
     Auto,
+    /// Somebody with the PIN of this slot, which something else than the controller has checked.
+    Pin(u16),
 }
 
 /// What the controller is told.
@@ -138,6 +147,10 @@ pub enum Input<'a> {
     Moved(Outcome),
     /// The bolt was moved without a message, and is there now.
     Bolt(Bolt, Hand),
+    /// What the sensors show now; nobody knows when and how it came about. No event.
+    Seen(Sensors),
+    /// The bolt is where the last command wanted it, whose movement had ended in [`Outcome::NoAnswer`].
+    Late,
     /// The door's sensor has changed.
     Door(Door),
     /// The battery in percent, whenever it was measured.
@@ -166,6 +179,13 @@ struct Moving {
     end: Option<End>,
 }
 
+/// A command of which nobody has said how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unanswered {
+    act: Action,
+    jti: Text16,
+}
+
 /// What is known of the revocations that the lock holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct HeldRevocations {
@@ -183,6 +203,8 @@ pub struct Controller<S, K = SigningKey> {
     clock: Clock,
     sensors: Sensors,
     moving: Option<Moving>,
+    /// The last command, where nobody has said how it ended.
+    unanswered: Option<Unanswered>,
     is_connected: bool,
     backlog: Range<u64>,
     hello_at_ms: u64,
@@ -227,6 +249,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             clock,
             sensors,
             moving: None,
+            unanswered: None,
             is_connected: false,
             backlog: 0..0,
             hello_at_ms: 0,
@@ -302,6 +325,11 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Input::Message(bytes) => self.message(bytes, shell),
             Input::Moved(outcome) => self.moved(outcome, shell),
             Input::Bolt(bolt, hand) => self.turned(bolt, hand, shell),
+            Input::Seen(sensors) => {
+                self.seen(sensors);
+                Ok(())
+            }
+            Input::Late => self.late(shell),
             Input::Door(door) => self.door(door, shell),
             Input::Battery(percent) => self.battery(percent, shell),
             Input::Alarm(alarm) => {

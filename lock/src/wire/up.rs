@@ -183,6 +183,20 @@ pub const RESULT_JAMMED: &str = "jammed";
 /// The `result` of `jammed` or `denied` for a command that a loss of power cut short; it is never taken up again.
 pub const RESULT_INTERRUPTED: &str = "interrupted";
 
+/// The `result` of `jammed`: whatever moves the bolt has not said in time that it moved. It may have, or may yet.
+pub const RESULT_NO_ANSWER: &str = "no-answer";
+
+/// The `result` of `jammed`: whatever moves the bolt is away, and was not asked.
+pub const RESULT_AWAY: &str = "device-away";
+
+/// Who vouches for what an event says, where that is not the lock that moves the bolt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assurance {
+    /// An adapter verifies, and asks a device that believes its broker.
+    Adapter,
+}
+
 /// Claims of `event+jwt`: one link of the lock's chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -225,6 +239,9 @@ pub struct Event<'a> {
     /// Matter's number for it ([`Kind::matter`]).
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub matter: Option<u32>,
+    /// Who vouches for it; absent for a lock that verifies and moves its bolt itself.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub assurance: Option<Assurance>,
 }
 
 /// The newest link of a chain.

@@ -140,6 +140,7 @@ pub fn chain() -> Value {
     let signer = Signer {
         lock: LOCK,
         key: &signing,
+        assurance: None,
     };
     let mut chain = Chain::begin(&[0x5a; 16]);
     let (first, second) = (jti(1), jti(2));

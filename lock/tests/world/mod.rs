@@ -293,6 +293,7 @@ pub fn enrolment() -> Enrolment {
         key: key(LOCK_KEY),
         model: "bench".try_into().unwrap(),
         firmware: "1.0.0".try_into().unwrap(),
+        assurance: None,
     }
 }
 

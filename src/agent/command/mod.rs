@@ -1,5 +1,6 @@
-//! `doorward lock run` and `doorward lock simulate`: what a person types, and what it does.
+//! `doorward lock run`, `doorward lock simulate`, `doorward adapter …`: what a person types, and what it does.
 
+pub mod adapter;
 mod run;
 mod simulate;
 
@@ -8,14 +9,17 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::ids::LockId;
 use crate::mqtt::address::BadAuthority;
 
+use super::adapter::{AdapterError, BadProfile};
 use super::backend_address::TrustError;
 use super::controller::StartError;
 use super::enrolment::EnrolError;
 use super::simulate::SimulationError;
 use super::state_folder::StateFolderError;
 
+pub use adapter::AdapterCommand;
 pub use run::{RunArgs, run};
 pub use simulate::{SimulateArgs, simulate};
 
@@ -52,6 +56,26 @@ pub enum CommandError {
     /// The start of a simulation.
     #[error(transparent)]
     Simulation(#[from] SimulationError),
+    /// The folder is a lock's already.
+    #[error("{0} holds {1} already: give the adapter a folder of its own")]
+    Enrolled(PathBuf, LockId),
+    /// The folder is no adapter's.
+    #[error("{0} holds no adapter: `doorward adapter enrol` makes one")]
+    NoAdapter(PathBuf),
+    /// The device of an adapter.
+    #[error(transparent)]
+    Profile(#[from] BadProfile),
+    /// The start of an adapter.
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    /// A file that was named.
+    #[error("{path} cannot be read")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The file of claim codes.
     #[error("{path} cannot be read")]
     Claims {

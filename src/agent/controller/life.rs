@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_lock::controller::{Input, Outcome};
 use doorward_lock::journal;
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -75,7 +76,10 @@ impl<S: Medium> Life<S> {
                     self.movement = None;
                     self.tell(Told::Input(Input::Moved(outcome))).await
                 }
-                Next::Ordered(order) => self.obey(order).await,
+                Next::Ordered(order) => match self.settle().await {
+                    Some(end) => Some(end),
+                    None => self.obey(order).await,
+                },
                 Next::Ticked => self.tell(Told::Input(Input::Tick)).await,
             };
             if let Some(end) = end {
@@ -87,6 +91,13 @@ impl<S: Medium> Life<S> {
             }
             self.show();
         }
+    }
+
+    /// Takes in the end of a movement that is over, so that what is told after it is also heard after it.
+    async fn settle(&mut self) -> Option<End> {
+        let outcome = self.movement.as_mut()?.now_or_never()?;
+        self.movement = None;
+        self.tell(Told::Input(Input::Moved(outcome))).await
     }
 
     /// Lets the movement under way come to its end, which is written down now and told after the next start.

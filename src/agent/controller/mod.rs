@@ -110,6 +110,17 @@ enum Order {
     Connect,
 }
 
+/// The way to tell a running lock what has happened at its door; cheap to clone. It does not keep the lock running.
+#[derive(Debug, Clone)]
+pub struct Teller(mpsc::Sender<Order>);
+
+impl Teller {
+    /// Tells it. What was told before has been taken in when this is; nothing happens where the lock has ended.
+    pub async fn tell(&self, input: Input<'static>) {
+        let _ = self.0.send(Order::Tell(input)).await;
+    }
+}
+
 /// A running lock. Dropped, it ends as by [`Self::stop`].
 pub struct ReferenceLock {
     id: LockId,
@@ -137,7 +148,7 @@ impl ReferenceLock {
             battery,
             losses,
         } = options;
-        let enrolment = enrolled.for_controller().ok_or(StartError::Enrolment)?;
+        let enrolment = enrolled.for_controller(bolt.assurance()).ok_or(StartError::Enrolment)?;
         let station = Station {
             address: enrolled.broker(tls),
             lock: enrolled.lock_id().clone(),
@@ -196,6 +207,12 @@ impl ReferenceLock {
     #[must_use]
     pub fn view(&self) -> watch::Receiver<View> {
         self.view.clone()
+    }
+
+    /// The way to tell it what has happened.
+    #[must_use]
+    pub fn teller(&self) -> Teller {
+        Teller(self.orders.clone())
     }
 
     /// Somebody turns the knob inside; the bolt is there now.

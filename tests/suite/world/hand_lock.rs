@@ -172,6 +172,7 @@ impl HandLock {
         let signer = Signer {
             lock: self.welcome.lock_id.as_str(),
             key: &self.key,
+            assurance: None,
         };
         let happening = Happening { kind, cause, result };
         let sensors = Sensors {

@@ -1,0 +1,195 @@
+//! The adapter's task beside its lock: carries words to the device and reports from it. It keeps nothing for later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use doorward_lock::controller::Outcome;
+use doorward_lock::wire::{Action, Assurance, Bolt as Position};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::agent::bolt::{Bolt, Movement};
+use crate::agent::controller::Teller;
+use crate::crypto::random::Random;
+use crate::mqtt::address::BrokerAddress;
+use crate::mqtt::device_link::{DeviceLink, DeviceLinkOptions, DeviceNews};
+
+use super::dialect::Word;
+use super::dialogue::{Deed, Dialogue};
+
+/// How long the device's broker may take for one message.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// How to reach the device's broker, and as whom.
+#[derive(Clone)]
+pub struct Place {
+    /// Where the broker is.
+    pub address: BrokerAddress,
+    /// The client id, another one for every adapter.
+    pub client_id: String,
+    /// The user name; empty where the broker asks for none.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// A movement that the lock has begun.
+pub(super) struct Order {
+    action: Action,
+    at: Instant,
+    end: oneshot::Sender<Outcome>,
+}
+
+/// The device as the bolt of a lock.
+pub(super) struct RemoteBolt(mpsc::Sender<Order>);
+
+impl RemoteBolt {
+    /// The bolt, and where its movements are to be carried out.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Order>) {
+        // The lock begins a movement when the one before it has ended.
+        let (orders, taken) = mpsc::channel(1);
+        (Self(orders), taken)
+    }
+}
+
+impl Bolt for RemoteBolt {
+    fn position(&self) -> Position {
+        Position::Unknown
+    }
+
+    fn assurance(&self) -> Option<Assurance> {
+        Some(Assurance::Adapter)
+    }
+
+    fn begin(&mut self, action: Action) -> Movement {
+        let (end, ended) = oneshot::channel();
+        let at = Instant::now();
+        let is_taken = self.0.try_send(Order { action, at, end }).is_ok();
+        Box::pin(async move {
+            if is_taken {
+                ended.await.unwrap_or(Outcome::NoAnswer)
+            } else {
+                Outcome::Away
+            }
+        })
+    }
+}
+
+/// The task.
+pub(super) struct Device {
+    pub(super) place: Place,
+    pub(super) dialogue: Dialogue,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) teller: Teller,
+    pub(super) random: Arc<dyn Random>,
+    /// Who waits for the end of the movement under way.
+    pub(super) waiting: Option<oneshot::Sender<Outcome>>,
+}
+
+/// What happens next.
+enum Next {
+    Heard(DeviceNews),
+    Asked(Order),
+    Due,
+    Stop,
+}
+
+impl Device {
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let (mut link, mut news) = self.listen();
+        loop {
+            let due = self.dialogue.due();
+            let next = tokio::select! {
+                () = stop.cancelled() => Next::Stop,
+                heard = news.recv() => heard.map_or(Next::Stop, Next::Heard),
+                order = self.orders.recv() => order.map_or(Next::Stop, Next::Asked),
+                () = until(due) => Next::Due,
+            };
+            let now = Instant::now();
+            let deeds = match next {
+                Next::Stop => return,
+                Next::Due => self.dialogue.pass(now),
+                Next::Asked(order) => self.take(order, now),
+                Next::Heard(DeviceNews::Up) => self.dialogue.linked(),
+                Next::Heard(DeviceNews::Down) => self.dialogue.unlinked(),
+                Next::Heard(DeviceNews::Message {
+                    topic,
+                    payload,
+                    retained,
+                }) => self.dialogue.heard(&topic, &payload, retained, now),
+            };
+            if self.carry_out(deeds, &link).await {
+                // Dropped first: the broker knows both by one client id.
+                drop((link, news));
+                (link, news) = self.listen();
+            }
+        }
+    }
+
+    fn listen(&self) -> (DeviceLink, mpsc::Receiver<DeviceNews>) {
+        let options = DeviceLinkOptions {
+            address: self.place.address.clone(),
+            client_id: self.place.client_id.clone(),
+            user: self.place.user.clone(),
+            password: self.place.password.clone(),
+            filters: self.dialogue.filters(),
+        };
+        DeviceLink::start(options, Arc::clone(&self.random))
+    }
+
+    fn take(&mut self, order: Order, now: Instant) -> Vec<Deed> {
+        self.waiting = Some(order.end);
+        if now > order.at + WITHIN {
+            // It has waited here for too long to be asked of anybody.
+            return vec![Deed::End(Outcome::Away)];
+        }
+        self.dialogue.ask(order.action, now)
+    }
+
+    /// Does it, in order; says whether the link is to begin anew.
+    async fn carry_out(&mut self, deeds: Vec<Deed>, link: &DeviceLink) -> bool {
+        let mut is_anew = false;
+        for deed in deeds {
+            match deed {
+                Deed::Say(word) => self.say(word, link).await,
+                Deed::End(outcome) => self.end(outcome),
+                Deed::Tell(input) => self.teller.tell(input).await,
+                Deed::Slot(_, _) => {}
+                Deed::ListenAnew => is_anew = true,
+            }
+        }
+        is_anew
+    }
+
+    async fn say(&mut self, word: Word, link: &DeviceLink) {
+        let is_taken = link
+            .publish(word.topic, word.payload.into_bytes(), WITHIN)
+            .await
+            .is_ok();
+        if is_taken {
+            return;
+        }
+        for deed in self.dialogue.not_taken(Instant::now()) {
+            match deed {
+                Deed::End(outcome) => self.end(outcome),
+                Deed::Tell(input) => self.teller.tell(input).await,
+                Deed::Say(_) | Deed::Slot(..) | Deed::ListenAnew => {}
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if let Some(waiting) = self.waiting.take() {
+            // The lock may have given it up before.
+            let _ = waiting.send(outcome);
+        }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
