@@ -81,6 +81,7 @@ impl App {
                     model: None,
                     firmware: None,
                     quarantined: false,
+                    assurance: None,
                     online: None,
                     bolt: None,
                     door: None,

@@ -96,10 +96,17 @@ impl Reason {
     pub const SUPERSEDED: Self = Self::new("superseded");
     /// The bolt did not arrive.
     pub const JAMMED: Self = Self::new("jammed");
+    /// The device behind an adapter has not said that it moved; it may have.
+    pub const NO_ANSWER: Self = Self::new("no-answer");
+    /// The device behind an adapter was away, and was not asked.
+    pub const DEVICE_AWAY: Self = Self::new("device-away");
     /// The lock was not connected; nothing was sent.
     pub const LOCK_OFFLINE: Self = Self::new("lock-offline");
     /// The broker did not take the command; nothing was sent.
     pub const BROKER_AWAY: Self = Self::new("broker-away");
+
+    /// What a lock says of a command that it took and did not carry out.
+    const MOVED_IN_VAIN: [Self; 3] = [Self::JAMMED, Self::NO_ANSWER, Self::DEVICE_AWAY];
 
     /// The longest word, in bytes.
     pub const MAX_LEN: usize = 64;
@@ -232,9 +239,9 @@ impl AttemptState {
         match self {
             Self::Pending => 0,
             Self::Expired => 1,
-            Self::Failed(reason) if *reason != Reason::JAMMED => 2,
+            Self::Failed(reason) if Reason::MOVED_IN_VAIN.contains(reason) => 4,
+            Self::Failed(_) => 2,
             Self::Refused(_) => 3,
-            Self::Failed(_) => 4,
             Self::Confirmed { .. } => 5,
         }
     }
@@ -303,7 +310,11 @@ impl Attempt {
             // The same end as where the backend closed it first.
             ("denied", _) if result == Reason::SUPERSEDED.as_str() => AttemptState::Failed(Reason::SUPERSEDED),
             ("denied", _) => AttemptState::Refused(Reason::of_lock(result)),
-            ("jammed", _) => AttemptState::Failed(Reason::JAMMED),
+            ("jammed", _) => {
+                let words = Reason::MOVED_IN_VAIN.into_iter();
+                let reason = words.rev().find(|reason| reason.as_str() == result);
+                AttemptState::Failed(reason.unwrap_or(Reason::JAMMED))
+            }
             _ => return None,
         };
         let late_report = self.state == AttemptState::Expired || at > command.deadline;

@@ -22,6 +22,14 @@ pub enum LockKind {
     Controller,
 }
 
+/// Who vouches for what a lock says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Assurance {
+    /// An adapter, which verifies and asks a device that believes its broker.
+    Adapter,
+}
+
 /// Where a lock is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -48,6 +56,7 @@ macro_rules! words {
 
 words! {
     LockKind: Controller = "controller";
+    Assurance: Adapter = "adapter";
     LockState: Unclaimed = "unclaimed", Enrolled = "enrolled", Retired = "retired";
     Bolt: Locked = "locked", Unlocked = "unlocked", Unknown = "unknown";
     Door: Open = "open", Closed = "closed", Unknown = "unknown";
@@ -138,6 +147,8 @@ pub struct Lock {
     pub firmware: Option<String>,
     /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); nothing is issued for it any more; it is retired, and another enrolled.
     pub quarantined: bool,
+    /// Who vouches for what it says, where that is not the lock itself.
+    pub assurance: Option<Assurance>,
     /// Whether it is connected.
     pub online: Option<Observed<bool>>,
     /// Where its bolt is.

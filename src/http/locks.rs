@@ -62,6 +62,9 @@ struct Lock {
     firmware: Option<String>,
     /// Whether two histories of it were seen; nothing opens it then.
     quarantined: bool,
+    /// `adapter` where an adapter verifies for a device that believes its broker; `null` for a lock that verifies itself.
+    #[schema(required = true)]
+    assurance: Option<&'static str>,
     /// Whether it can be asked now; `null` where it was never heard of.
     #[schema(required = true)]
     online: Option<Seen<bool>>,
@@ -96,6 +99,7 @@ impl Lock {
             model: lock.model,
             firmware: lock.firmware,
             quarantined: lock.quarantined,
+            assurance: lock.assurance.map(lock::Assurance::as_str),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::kept::Kept;
 use super::schema::{lock_events, lock_reports, locks};
 use super::{Conn, StoreError};
 use crate::domain::ids::LockId;
-use crate::domain::lock::{Bolt, Door, LockClock};
+use crate::domain::lock::{Assurance, Bolt, Door, LockClock};
 use crate::domain::time::Timestamp;
 
 /// The end of a lock's event chain as far as it is stored without a gap.
@@ -41,6 +41,13 @@ pub fn set_chain_end(conn: &mut Conn, id: &LockId, end: &ChainEnd) -> Result<(),
         locks::chain_head.eq(&end.head),
     )))
     .execute(conn)?;
+    Ok(())
+}
+
+/// Notes who vouches for what the lock says.
+pub fn set_assurance(conn: &mut Conn, id: &LockId, assurance: Option<Assurance>) -> Result<(), StoreError> {
+    Kept(diesel::update(locks::table.find(id.as_str())).set(locks::assurance.eq(assurance.map(Assurance::as_str))))
+        .execute(conn)?;
     Ok(())
 }
 

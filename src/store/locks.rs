@@ -29,6 +29,7 @@ struct Row {
     model: Option<String>,
     firmware: Option<String>,
     quarantined_at_ms: Option<i64>,
+    assurance: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -62,6 +63,7 @@ fn lock((row, report): (Row, ReportRow)) -> Result<Lock, StoreError> {
         model: row.model,
         firmware: row.firmware,
         quarantined: row.quarantined_at_ms.is_some(),
+        assurance: row.assurance.map(word).transpose()?,
         online: observed(report.online, report.online_at_ms),
         bolt: observed(report.bolt.map(word).transpose()?, report.bolt_at_ms),
         door: observed(report.door.map(word).transpose()?, report.door_at_ms),

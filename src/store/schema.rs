@@ -144,6 +144,7 @@ diesel::table! {
         quarantined_at_ms -> Nullable<BigInt>,
         enrolments -> BigInt,
         leaving_at_ms -> Nullable<BigInt>,
+        assurance -> Nullable<Text>,
     }
 }
 

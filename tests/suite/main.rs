@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and its name says what it is for"
 )]
 
+mod adapters;
 mod api;
 mod architecture;
 mod brokers;

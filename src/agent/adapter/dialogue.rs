@@ -314,7 +314,8 @@ impl Dialogue {
     }
 
     fn moved(&mut self, place: Place, now: Instant) -> Vec<Deed> {
-        let before = std::mem::replace(&mut self.last, is_end(place).then_some(place).or(self.last));
+        let before = self.last;
+        self.last = is_end(place).then_some(place).or(before);
         self.place = Some(place);
         self.is_said = true;
         let Some(action) = end_of(place) else {

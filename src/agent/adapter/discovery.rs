@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use doorward_lock::wire::Action;
 use minijinja::Environment;
+use minijinja::value::Serde;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -395,7 +396,7 @@ fn render(template: Option<&str>, payload: &str) -> Option<String> {
         value: payload,
         value_json: serde_json::from_str(payload).ok(),
     };
-    let rendered = environment.render_str(template, given).ok()?;
+    let rendered = environment.render_str(template, Serde(given)).ok()?;
     Some(rendered.trim().to_owned())
 }
 

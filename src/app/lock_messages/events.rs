@@ -14,7 +14,7 @@ use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::ids::{LockId, OrganizationId};
-use crate::domain::lock::Lock;
+use crate::domain::lock::{Assurance, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
@@ -44,6 +44,7 @@ pub(super) struct Verified {
     /// The lock's own time, where it trusts its clock.
     pub(super) wall: Option<Timestamp>,
     pub(super) seen: Observation,
+    pub(super) assurance: Option<Assurance>,
 }
 
 pub(super) enum EventCause {
@@ -110,6 +111,7 @@ pub(super) fn verified(
             door: event.door.map(door_of),
             battery: event.battery,
         },
+        assurance: event.assurance.map(|wire::Assurance::Adapter| Assurance::Adapter),
     }
 }
 
@@ -151,6 +153,9 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let place = (event.chain.as_str(), event.seq);
     lock_events::add(conn, &event.lock, place, &event.kind, &event.stored, now)?;
     let end = advance(conn, &lock, end, &event, now)?;
+    if event.assurance != lock.assurance {
+        lock_events::set_assurance(conn, &event.lock, event.assurance)?;
+    }
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
@@ -229,11 +234,15 @@ fn write_down(
 
 /// Whether the lock says with this event that the bolt did not move by the attempt's token. That holds only of an event
 /// with nothing missing before it: a lock denies the repetition of a token by which it has moved, and whoever delays its
-/// events must not make the one look like the other. Where its power was cut in mid-movement it cannot say.
+/// events must not make the one look like the other. Where its power was cut in mid-movement, or what moves its bolt has not
+/// answered, it cannot say.
 fn did_not_move(attempt: &Attempt, event: &Verified) -> bool {
     let says_so = match event.kind.as_str() {
         "denied" => true,
-        "jammed" => event.result != wire::RESULT_INTERRUPTED,
+        "jammed" => !matches!(
+            event.result.as_str(),
+            wire::RESULT_INTERRUPTED | wire::RESULT_NO_ANSWER
+        ),
         _ => false,
     };
     says_so && !matches!(attempt.state, AttemptState::Confirmed { .. })
@@ -280,6 +289,9 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
         EventCause::Code(code) => detail["code"] = code.clone().into(),
         EventCause::Pass(grant) => detail["pass_grant"] = grant.clone().into(),
         EventCause::Jti(_) | EventCause::Other(_) => {}
+    }
+    if let Some(assurance) = event.assurance {
+        detail["assurance"] = assurance.as_str().into();
     }
     let by = attempt
         .and_then(|attempt| attempt.command.as_ref())
