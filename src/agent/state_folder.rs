@@ -119,7 +119,8 @@ impl StateFolder {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(&path, "removed", error).into()),
             _ => {}
         }
-        let content = serde_json::to_vec_pretty(profile).map_err(|source| StateFolderError::Damaged { path, source })?;
+        let content =
+            serde_json::to_vec_pretty(profile).map_err(|source| StateFolderError::Damaged { path, source })?;
         Ok(self.folder.write_new(PROFILE, &Zeroizing::new(content))?)
     }
 

@@ -181,7 +181,11 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// What the sensors show, without a story to it. A bolt that is moving stays unknown until it has arrived.
     pub(super) fn seen(&mut self, sensors: Sensors) {
-        let bolt = if self.moving.is_some() { self.sensors.bolt } else { sensors.bolt };
+        let bolt = if self.moving.is_some() {
+            self.sensors.bolt
+        } else {
+            sensors.bolt
+        };
         self.sensors = Sensors { bolt, ..sensors };
     }
 }

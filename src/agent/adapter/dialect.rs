@@ -137,18 +137,17 @@ pub trait Dialect: Send + 'static {
     fn questions(&self) -> Vec<Word> {
         Vec::new()
     }
-
-    /// The messages that put this PIN into the slot, or clear it for `None`, and then ask what it holds; empty where the
-    /// device's slots cannot be kept from here.
-    fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
-        let _ = (slot, digits);
-        Vec::new()
-    }
 }
 
 /// A percentage as devices write it: a number, perhaps with a fraction or in quotation marks.
 pub(super) fn percent(text: &str) -> Option<u8> {
-    let number: f64 = text.trim().trim_matches('"').trim_end_matches('%').trim().parse().ok()?;
+    let number: f64 = text
+        .trim()
+        .trim_matches('"')
+        .trim_end_matches('%')
+        .trim()
+        .parse()
+        .ok()?;
     // Whole and in range, so nothing is cut off.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100")]
     (0.0..=100.0).contains(&number).then(|| number.round() as u8)

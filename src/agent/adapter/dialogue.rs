@@ -127,15 +127,6 @@ impl Dialogue {
         self.is_linked && self.is_there
     }
 
-    /// The words that keep a PIN in a slot of the device; empty where that cannot be done now.
-    pub(super) fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
-        if self.is_present() {
-            self.dialect.keep_pin(slot, digits)
-        } else {
-            Vec::new()
-        }
-    }
-
     /// The link stands. What the broker keeps may have come before.
     pub(super) fn linked(&mut self) -> Vec<Deed> {
         self.is_linked = true;
@@ -323,7 +314,9 @@ impl Dialogue {
         };
         let is_new = before.is_some_and(|before| before != place);
         let mover = self.mover.take_if(|(moved, _, _)| *moved == action);
-        let mover = mover.filter(|(_, _, at)| now < *at + REMEMBERED).map(|(_, origin, _)| origin);
+        let mover = mover
+            .filter(|(_, _, at)| now < *at + REMEMBERED)
+            .map(|(_, origin, _)| origin);
         if let Some(Origin::Hand(hand)) = mover {
             // Before the first word nothing is known to have changed, but somebody is said to have moved it.
             if is_new || before.is_none() {
@@ -335,7 +328,11 @@ impl Dialogue {
                 Proof::CauseAndPlace => asked.is_named || mover == Some(Origin::Command),
                 Proof::Place => is_new || !asked.was_there,
             };
-            return if is_proven { self.end(Outcome::Arrived) } else { Vec::new() };
+            return if is_proven {
+                self.end(Outcome::Arrived)
+            } else {
+                Vec::new()
+            };
         }
         if self.asked.is_some() && !is_new {
             // The bridge repeats what it remembers.
@@ -393,7 +390,11 @@ impl Dialogue {
         {
             (asked.is_named, asked.is_taken) = (true, true);
             let is_there = self.is_at(action);
-            return if is_there { self.end(Outcome::Arrived) } else { Vec::new() };
+            return if is_there {
+                self.end(Outcome::Arrived)
+            } else {
+                Vec::new()
+            };
         }
         // Where the bolt is there already, nothing will move: the word came twice, or after its movement.
         if !self.is_at(action) {

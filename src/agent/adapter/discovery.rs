@@ -286,7 +286,12 @@ fn describe(payload: &str, unlatches: bool) -> Result<Description, Unfit> {
     };
     let own = [&described.command_template, &described.value_template];
     let ways = described.availability.iter().map(|way| &way.template);
-    if own.into_iter().chain(ways).flatten().any(|template| !is_template(template)) {
+    if own
+        .into_iter()
+        .chain(ways)
+        .flatten()
+        .any(|template| !is_template(template))
+    {
         return Err(Unfit::Template);
     }
     Ok(described)
@@ -429,7 +434,10 @@ mod tests {
             assert_eq!(lock.read("hall/state", payload), [Report::Bolt(place)], "{payload}");
         }
         assert!(lock.read("hall/state", "").is_empty());
-        assert_eq!(lock.command(Action::Unlock), Some(Word::new("hall/set".into(), "UNLOCK")));
+        assert_eq!(
+            lock.command(Action::Unlock),
+            Some(Word::new("hall/set".into(), "UNLOCK"))
+        );
         assert_eq!(lock.command(Action::Lock).unwrap().payload, "LOCK");
     }
 
@@ -472,7 +480,10 @@ mod tests {
         for (config, unfit) in [
             (json!({ "command_topic": "a" }), Unfit::NoTopics),
             (json!({ "state_topic": "a" }), Unfit::NoTopics),
-            (json!({ "command_topic": "a", "state_topic": "+/state" }), Unfit::NoTopics),
+            (
+                json!({ "command_topic": "a", "state_topic": "+/state" }),
+                Unfit::NoTopics,
+            ),
             (json!({ "command_topic": "a", "state_topic": "#" }), Unfit::NoTopics),
             (
                 json!({ "command_topic": "a", "state_topic": "b", "optimistic": true }),
@@ -490,7 +501,10 @@ mod tests {
                 json!({ "command_topic": "a", "state_topic": "b", "availability": [{}] }),
                 Unfit::NoTopics,
             ),
-            (json!({ "components": { "s": { "platform": "sensor" } } }), Unfit::NoLock),
+            (
+                json!({ "components": { "s": { "platform": "sensor" } } }),
+                Unfit::NoLock,
+            ),
             (json!([]), Unfit::NoLock),
         ] {
             assert_eq!(describe(&config.to_string(), false), Err(unfit), "{config}");

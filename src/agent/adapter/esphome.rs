@@ -74,21 +74,44 @@ mod tests {
     fn states_are_participles_and_commands_are_verbs() {
         let mut lock = EspHome::new("hall/lock/front_door", false).unwrap();
         for (topic, payload, expected) in [
-            ("hall/lock/front_door/state", "LOCKED", Some(Report::Bolt(Place::Locked))),
-            ("hall/lock/front_door/state", "UNLOCKED", Some(Report::Bolt(Place::Unlocked))),
-            ("hall/lock/front_door/state", "UNLOCKING", Some(Report::Bolt(Place::Moving))),
+            (
+                "hall/lock/front_door/state",
+                "LOCKED",
+                Some(Report::Bolt(Place::Locked)),
+            ),
+            (
+                "hall/lock/front_door/state",
+                "UNLOCKED",
+                Some(Report::Bolt(Place::Unlocked)),
+            ),
+            (
+                "hall/lock/front_door/state",
+                "UNLOCKING",
+                Some(Report::Bolt(Place::Moving)),
+            ),
             ("hall/lock/front_door/state", "JAMMED", Some(Report::Bolt(Place::Stuck))),
             ("hall/lock/front_door/state", "LOCK", Some(Report::Bolt(Place::Unknown))),
-            ("hall/lock/front_door/state", "UNLOCK", Some(Report::Bolt(Place::Unknown))),
+            (
+                "hall/lock/front_door/state",
+                "UNLOCK",
+                Some(Report::Bolt(Place::Unknown)),
+            ),
             ("hall/lock/front_door/state", "NONE", Some(Report::Bolt(Place::Unknown))),
             ("hall/status", "online", Some(Report::There(true))),
             ("hall/status", "offline", Some(Report::There(false))),
             ("hall/lock/other/state", "LOCKED", None),
         ] {
-            assert_eq!(lock.read(topic, payload).first().copied(), expected, "{topic} {payload}");
+            assert_eq!(
+                lock.read(topic, payload).first().copied(),
+                expected,
+                "{topic} {payload}"
+            );
         }
         let asks = |unlatches, action| EspHome::new("h/lock/d", unlatches).unwrap().command(action).unwrap();
-        assert_eq!(asks(false, Action::Unlock), Word::new("h/lock/d/command".into(), "UNLOCK"));
+        assert_eq!(
+            asks(false, Action::Unlock),
+            Word::new("h/lock/d/command".into(), "UNLOCK")
+        );
         assert_eq!(asks(true, Action::Unlock).payload, "OPEN");
         assert_eq!(asks(true, Action::Lock).payload, "LOCK");
     }

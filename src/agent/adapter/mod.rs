@@ -25,9 +25,9 @@ use crate::agent::enrolment::Enrolled;
 use crate::agent::storage::Medium;
 use crate::crypto::random::Random;
 
+pub use device::Place;
 use device::{Device, RemoteBolt};
 use dialogue::Dialogue;
-pub use device::Place;
 pub use dialogue::Patience;
 pub use profile::{BadProfile, Language, Profile};
 

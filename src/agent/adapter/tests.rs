@@ -135,7 +135,11 @@ fn what_the_broker_kept_confirms_nothing() {
     talk.asks(Action::Unlock);
     talk.kept("state", "3");
     talk.kept("lockActionEvent", "1,172,0,0,0");
-    assert_eq!(talk.hears("lockActionEvent", "1,172,0,0,0"), [], "the state is of yesterday");
+    assert_eq!(
+        talk.hears("lockActionEvent", "1,172,0,0,0"),
+        [],
+        "the state is of yesterday"
+    );
     assert_eq!(talk.hears("state", "3"), arrived());
 
     let mut talk = Talk::with(Language::Esphome, "hall/lock/front");
@@ -152,7 +156,11 @@ fn who_is_not_there_is_not_asked() {
     let mut talk = Talk::with(Language::Nuki, "nuki/1");
     assert_eq!(talk.dialogue.ask(Action::Unlock, talk.now), away, "no broker");
     talk.dialogue.linked();
-    assert_eq!(talk.dialogue.ask(Action::Unlock, talk.now), away, "no word of the device");
+    assert_eq!(
+        talk.dialogue.ask(Action::Unlock, talk.now),
+        away,
+        "no word of the device"
+    );
     talk.kept("connected", "false");
     assert_eq!(talk.dialogue.ask(Action::Unlock, talk.now), away);
     talk.hears("connected", "true");
@@ -223,7 +231,10 @@ fn a_zigbee_locks_word_counts_and_the_bridges_guess_does_not() {
     talk.asks(Action::Unlock);
     assert_eq!(talk.hears("", r#"{"state":"UNLOCK"}"#), []);
     assert_eq!(talk.hears("", r#"{"state":"UNLOCK","lock_state":"locked"}"#), []);
-    assert_eq!(talk.hears("", r#"{"state":"UNLOCK","lock_state":"unlocked"}"#), arrived());
+    assert_eq!(
+        talk.hears("", r#"{"state":"UNLOCK","lock_state":"unlocked"}"#),
+        arrived()
+    );
 }
 
 #[test]
@@ -247,10 +258,7 @@ fn five_wrong_codes_are_an_alarm() {
     for _ in 0..4 {
         assert_eq!(talk.hears("", wrong), []);
     }
-    assert_eq!(
-        talk.hears("", wrong),
-        [Deed::Tell(Input::Alarm(Alarm::WrongCodeLimit))]
-    );
+    assert_eq!(talk.hears("", wrong), [Deed::Tell(Input::Alarm(Alarm::WrongCodeLimit))]);
     for _ in 0..8 {
         talk.waits(100);
         assert_eq!(talk.hears("", wrong), [], "spread out they are forgetfulness");
@@ -275,7 +283,10 @@ fn asked_for_what_it_is_a_device_need_not_answer() {
 #[test]
 fn doors_and_batteries_are_told_while_the_device_is_there() {
     let mut talk = Talk::nuki();
-    assert_eq!(talk.hears("doorsensorState", "3"), [Deed::Tell(Input::Door(Door::Open))]);
+    assert_eq!(
+        talk.hears("doorsensorState", "3"),
+        [Deed::Tell(Input::Door(Door::Open))]
+    );
     assert_eq!(talk.hears("batteryChargeState", "19"), [Deed::Tell(Input::Battery(19))]);
     assert_eq!(
         talk.hears("doorsensorState", "240"),
@@ -312,7 +323,12 @@ fn hostile_bytes_are_no_words() {
         }
     }
     let mut talk = Talk::zigbee();
-    for payload in ["[", "[]", "1", r#"{"lock_state":{},"action":7,"users":[],"battery":{}}"#] {
+    for payload in [
+        "[",
+        "[]",
+        "1",
+        r#"{"lock_state":{},"action":7,"users":[],"battery":{}}"#,
+    ] {
         assert_eq!(talk.hears("", payload), [], "{payload}");
     }
 }

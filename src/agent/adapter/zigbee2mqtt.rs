@@ -41,7 +41,11 @@ impl Zigbee2Mqtt {
         let text = |key: &str| said.get(key).and_then(Value::as_str);
         let mut reports = Vec::new();
         if let Some(action) = text("action").filter(|action| !action.is_empty()) {
-            reports.extend(operation(action, text("action_source_name"), slot(said.get("action_user"))));
+            reports.extend(operation(
+                action,
+                text("action_source_name"),
+                slot(said.get("action_user")),
+            ));
         }
         let lock_state = text("lock_state");
         self.says_lock_state |= lock_state.is_some();
@@ -147,20 +151,6 @@ impl Dialect for Zigbee2Mqtt {
             json!({ "state": "" }).to_string(),
         )]
     }
-
-    fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
-        let pin = json!({ "pin_code": {
-            "user": slot,
-            "user_type": "unrestricted",
-            "user_enabled": digits.is_some(),
-            "pin_code": digits,
-        }});
-        let question = json!({ "pin_code": { "user": slot } });
-        vec![
-            Word::new(format!("{}/set", self.device), pin.to_string()),
-            Word::new(format!("{}/get", self.device), question.to_string()),
-        ]
-    }
 }
 
 fn place_by_lock_state(state: &str) -> Place {
@@ -225,9 +215,8 @@ fn operation(action: &str, source: Option<&str>, user: Option<u16>) -> Option<Re
     let origin = match (by, source) {
         ("keypad", _) | ("", Some("keypad")) => keypad(),
         ("manual" | "one_touch" | "thumb" | "button", _) | ("", Some("manual")) => Origin::Hand(Hand::Manual),
-        ("key" | "rfid" | "fingerprint" | "bluetooth", _) | ("", Some("rfid" | "fingerprint" | "fingerprintsensor")) => {
-            Origin::Hand(Hand::Key)
-        }
+        ("key" | "rfid" | "fingerprint" | "bluetooth", _)
+        | ("", Some("rfid" | "fingerprint" | "fingerprintsensor")) => Origin::Hand(Hand::Key),
         ("auto" | "schedule", _) | ("", Some("auto")) => Origin::Hand(Hand::Auto),
         ("zigbee" | "rf" | "remote", _) | ("", None | Some("rf" | "zigbee" | "remote")) => Origin::Command,
         _ => Origin::Hand(Hand::Manual),
@@ -275,10 +264,7 @@ mod tests {
                 r#"{"battery":86.5,"contact":true}"#,
                 vec![Report::Door(Door::Closed), Report::Battery(87)],
             ),
-            (
-                r#"{"door_state":"error_jammed"}"#,
-                vec![Report::Door(Door::Unknown)],
-            ),
+            (r#"{"door_state":"error_jammed"}"#, vec![Report::Door(Door::Unknown)]),
             (r#"{"lock_state":5,"state":null,"battery":null}"#, vec![]),
             ("online", vec![]),
             ("[]", vec![]),
@@ -306,7 +292,12 @@ mod tests {
                 Some(12),
                 by(Action::Unlock, Origin::Hand(Hand::Pin(12))),
             ),
-            ("keypad_unlock", None, Some(0), by(Action::Unlock, Origin::Hand(Hand::Key))),
+            (
+                "keypad_unlock",
+                None,
+                Some(0),
+                by(Action::Unlock, Origin::Hand(Hand::Key)),
+            ),
             ("keypad_lock", None, None, by(Action::Lock, Origin::Hand(Hand::Key))),
             (
                 "manual_unlock",
@@ -314,11 +305,21 @@ mod tests {
                 None,
                 by(Action::Unlock, Origin::Hand(Hand::Manual)),
             ),
-            ("one_touch_lock", None, None, by(Action::Lock, Origin::Hand(Hand::Manual))),
+            (
+                "one_touch_lock",
+                None,
+                None,
+                by(Action::Lock, Origin::Hand(Hand::Manual)),
+            ),
             ("key_unlock", None, None, by(Action::Unlock, Origin::Hand(Hand::Key))),
             ("auto_lock", None, None, by(Action::Lock, Origin::Hand(Hand::Auto))),
             ("schedule_lock", None, None, by(Action::Lock, Origin::Hand(Hand::Auto))),
-            ("unlock_failure_invalid_pin_or_id", Some("keypad"), None, Some(Report::WrongCode)),
+            (
+                "unlock_failure_invalid_pin_or_id",
+                Some("keypad"),
+                None,
+                Some(Report::WrongCode),
+            ),
             ("error_jammed", None, None, Some(Report::Bolt(Place::Stuck))),
             ("pin_code_added", None, Some(3), None),
             ("non_access_user_operational_event", None, None, None),
@@ -337,23 +338,13 @@ mod tests {
             ("zigbee2mqtt/front door/availability", "online", true),
             ("zigbee2mqtt/bridge/state", "offline", false),
         ] {
-            assert_eq!(lock.read(topic, payload), [Report::There(is_there)], "{topic} {payload}");
+            assert_eq!(
+                lock.read(topic, payload),
+                [Report::There(is_there)],
+                "{topic} {payload}"
+            );
         }
         assert!(lock.read("zigbee2mqtt/back door/availability", "offline").is_empty());
-    }
-
-    #[test]
-    fn a_pin_is_a_text_with_its_zeros_and_is_cleared_by_null() {
-        let lock = Zigbee2Mqtt::new(DEVICE);
-        let said = |word: &Word| serde_json::from_str::<Value>(&word.payload).unwrap();
-        let set = &lock.keep_pin(3, Some("0220"))[0];
-        assert_eq!(set.topic, "zigbee2mqtt/front door/set");
-        assert_eq!(said(set)["pin_code"]["pin_code"], "0220");
-        assert_eq!(said(set)["pin_code"]["user"], 3);
-        assert!(!format!("{set:?}").contains("0220"));
-        let clear = &lock.keep_pin(3, None)[0];
-        assert_eq!(said(clear)["pin_code"]["pin_code"], Value::Null);
-        assert_eq!(said(clear)["pin_code"]["user_enabled"], false);
     }
 
     #[test]
@@ -361,7 +352,10 @@ mod tests {
         let mut lock = Zigbee2Mqtt::new(DEVICE);
         let mut read = |topic: &str, payload: &str| lock.read(topic, payload);
         assert_eq!(
-            read(DEVICE, r#"{"users":{"3":{"status":"enabled"},"4":{"status":"available"}}}"#),
+            read(
+                DEVICE,
+                r#"{"users":{"3":{"status":"enabled"},"4":{"status":"available"}}}"#
+            ),
             [Report::Slot(3, Held::Taken), Report::Slot(4, Held::Free)]
         );
         let log = |message: &str| json!({ "level": "error", "message": message }).to_string();

@@ -102,7 +102,9 @@ pub async fn enrol_device(args: EnrolArgs) -> Result<(), CommandError> {
         unlatch: args.unlatch,
         broker: args.broker,
         user: args.broker_user,
-        password: read(args.broker_password_file)?.trim_end_matches(['\r', '\n']).to_owned(),
+        password: read(args.broker_password_file)?
+            .trim_end_matches(['\r', '\n'])
+            .to_owned(),
         ca_certificate: read(args.broker_ca_file)?,
     };
     // Before the claim code is used up.
@@ -138,7 +140,10 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> Result<(), CommandEr
 ///
 /// # Errors
 /// [`CommandError`], whose text is for the operator.
-pub async fn start(path: PathBuf, inside: Option<&(dyn Fn(&Profile) -> Place + Sync)>) -> Result<Adapter, CommandError> {
+pub async fn start(
+    path: PathBuf,
+    inside: Option<&(dyn Fn(&Profile) -> Place + Sync)>,
+) -> Result<Adapter, CommandError> {
     let random: Arc<dyn Random> = Arc::new(OsRandom);
     let folder = StateFolder::open(&path)?;
     let (Some(enrolled), Some(profile)) = (folder.enrolled()?, folder.profile()?) else {

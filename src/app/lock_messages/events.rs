@@ -239,10 +239,7 @@ fn write_down(
 fn did_not_move(attempt: &Attempt, event: &Verified) -> bool {
     let says_so = match event.kind.as_str() {
         "denied" => true,
-        "jammed" => !matches!(
-            event.result.as_str(),
-            wire::RESULT_INTERRUPTED | wire::RESULT_NO_ANSWER
-        ),
+        "jammed" => !matches!(event.result.as_str(), wire::RESULT_INTERRUPTED | wire::RESULT_NO_ANSWER),
         _ => false,
     };
     says_so && !matches!(attempt.state, AttemptState::Confirmed { .. })

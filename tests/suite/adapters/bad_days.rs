@@ -27,7 +27,8 @@ async fn a_device_that_goes_in_mid_command_leaves_the_attempt_unanswered() {
     let failed = home.until_status(&attempt, "failed").await;
     assert_eq!(failed["reason"], "device-away", "{failed}");
     let device = NUKI.plug_in(&home.broker).await;
-    home.until_shown("the device again", |view| view.bolt == Bolt::Locked).await;
+    home.until_shown("the device again", |view| view.bolt == Bolt::Locked)
+        .await;
     assert_eq!(device.heard(), []);
     home.gus.unlock(&home.door).await.expect_opened();
 }
@@ -57,7 +58,8 @@ async fn what_the_broker_kept_from_yesterday_confirms_nothing() {
     assert!(tablet.subscribe("hall/lock/front_door/state").await);
     while tablet.next_text().await != "UNLOCKED" {}
     home.start_adapter().await;
-    home.until_shown("what was kept", |view| view.bolt == Bolt::Unlocked).await;
+    home.until_shown("what was kept", |view| view.bolt == Bolt::Unlocked)
+        .await;
     let attempt = home.ask().await;
     device.until_asked(1).await;
     let failed = home.until_status(&attempt, "failed").await;
@@ -134,7 +136,8 @@ async fn a_home_without_its_broker_refuses_at_once() {
     assert_eq!(failed["reason"], "device-away", "{failed}");
     home.broker.resume();
     let device = ESPHOME.plug_in(&home.broker).await;
-    home.until_shown("the device again", |view| view.bolt == Bolt::Locked).await;
+    home.until_shown("the device again", |view| view.bolt == Bolt::Locked)
+        .await;
     tokio::time::timeout(Duration::from_secs(20), home.gus.unlock(&home.door))
         .await
         .unwrap()

@@ -66,9 +66,7 @@ impl Kind {
                 Device::start(at, self.user, self.user, devices::Zigbee2Mqtt::new(self.device)).await
             }
             Language::Esphome => Device::start(at, self.user, self.user, devices::EspHome::new(self.device)).await,
-            Language::Discovery => {
-                Device::start(at, self.user, self.user, devices::Discovered::new(self.device)).await
-            }
+            Language::Discovery => Device::start(at, self.user, self.user, devices::Discovered::new(self.device)).await,
         }
     }
 }
@@ -115,6 +113,10 @@ impl Home {
         let device = kind.plug_in(&home.broker).await;
         home.start_adapter().await;
         home.until_shown("the device", |view| view.bolt == Bolt::Locked).await;
+        if kind.language == Language::Zigbee2mqtt {
+            // The question how it is.
+            device.until_asked(1).await;
+        }
         (home, device)
     }
 

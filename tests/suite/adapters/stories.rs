@@ -22,7 +22,8 @@ async fn is_opened_and_told(kind: Kind) {
     assert_eq!(home.entries("locked", 1).await[0]["person_id"], *home.gus.id);
 
     device.turn(false).await;
-    home.until_shown("the knob turned", |view| view.bolt == Bolt::Unlocked).await;
+    home.until_shown("the knob turned", |view| view.bolt == Bolt::Unlocked)
+        .await;
     let by_hand = &home.entries("unlocked", 2).await[0];
     assert_eq!(by_hand["detail"]["cause"], "manual", "{by_hand}");
     assert_eq!(by_hand["person_id"], json!(null), "{by_hand}");
@@ -59,7 +60,11 @@ async fn doors_batteries_and_keypads_are_told() {
     device.says(vec![line("batteryChargeState", "9")]).await;
     home.until_shown("the battery", |view| view.battery == Some(9)).await;
     device.says(vec![line("doorsensorState", "3")]).await;
-    assert_eq!(home.entries("alarm", 1).await[0]["reason"], "forced", "open while locked");
+    assert_eq!(
+        home.entries("alarm", 1).await[0]["reason"],
+        "forced",
+        "open while locked"
+    );
     device.says(vec![line("doorsensorState", "2")]).await;
     home.entries("lock-event", 1).await;
     home.until_settled().await;
@@ -67,7 +72,9 @@ async fn doors_batteries_and_keypads_are_told() {
     assert_eq!(lock["battery"]["value"], 9, "{lock}");
     assert_eq!(lock["door"]["value"], "closed", "{lock}");
 
-    device.says(vec![line("lockActionEvent", "3,0,54321,12345,1"), line("state", "3")]).await;
+    device
+        .says(vec![line("lockActionEvent", "3,0,54321,12345,1"), line("state", "3")])
+        .await;
     let entry = &home.entries("unlocked", 1).await[0];
     assert_eq!(entry["detail"]["cause"], "key", "a code of the Nuki's own: {entry}");
 }
@@ -79,9 +86,7 @@ async fn a_keypads_slot_stands_in_the_log_and_no_digit_does() {
         "action": "unlock", "action_source_name": "keypad", "action_user": 3, "lock_state": "unlocked",
         "pin_code": { "user": 3, "pin_code": "739154" },
     });
-    device
-        .says(vec![(ZIGBEE.device.into(), said.to_string(), false)])
-        .await;
+    device.says(vec![(ZIGBEE.device.into(), said.to_string(), false)]).await;
     let entry = &home.entries("unlocked", 1).await[0];
     assert_eq!(entry["detail"]["cause"], "pin", "{entry}");
     assert_eq!(entry["detail"]["pin_slot"], 3, "{entry}");
