@@ -5,56 +5,17 @@
 
 use core::fmt;
 
-use heapless::String;
 use serde::{Deserialize, Serialize};
 
-use crate::base64url::Text16;
 use crate::chain::{Chain, Happening, Sensors, Signer, Stamp};
+use crate::command::Command;
 use crate::jws::{Compact, Message, SignError};
 use crate::shell::{Record, Storage};
 use crate::signature::PrivateKey;
-use crate::verify::{Deadline, MAX_NODE};
-use crate::wire::{Action, Event, LockTime, MAX_MESSAGE};
+use crate::wire::{Event, MAX_MESSAGE};
 
 /// The longest state in bytes.
 pub const MAX_STATE: usize = 1_024;
-
-/// A command that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Command {
-    /// What to do.
-    pub act: Action,
-    /// The token's name.
-    pub jti: Text16,
-    /// Where to answer.
-    pub node: String<MAX_NODE>,
-    exp: u64,
-    lt: Option<LockTime>,
-}
-
-impl Command {
-    /// The command of an accepted token; `None` where its texts are longer than any accepted token's.
-    pub(crate) fn of(claims: &crate::wire::Unlock<'_>) -> Option<Self> {
-        let (jti, node) = (String::try_from(claims.jti).ok()?, String::try_from(claims.node).ok()?);
-        Some(Self {
-            act: claims.act,
-            jti,
-            node,
-            exp: claims.exp,
-            lt: claims.lt,
-        })
-    }
-
-    /// Until when the bolt may begin to move.
-    #[must_use]
-    pub fn deadline(&self) -> Deadline {
-        Deadline {
-            exp: self.exp,
-            lt: self.lt,
-        }
-    }
-}
 
 /// The state that is stored as one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +137,12 @@ impl<S: Storage> Journal<S> {
     pub(crate) fn is_full(&self) -> bool {
         let chain = &self.state.chain;
         chain.next() - chain.unacked() >= u64::from(self.storage.event_slots())
+    }
+
+    /// Whether what is not acknowledged fills three quarters of the room for events.
+    pub(crate) fn is_nearly_full(&self) -> bool {
+        let chain = &self.state.chain;
+        (chain.next() - chain.unacked()).saturating_mul(4) >= u64::from(self.storage.event_slots()).saturating_mul(3)
     }
 
     /// The event `seq`, where it is still there.

@@ -3,8 +3,8 @@
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
 //! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`,
-//! `schedule`, `verify` (belief), `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports only from those
-//! before it.
+//! `schedule`, `verify` (belief), `command`, `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports
+//! only from those before it.
 #![no_std]
 
 #[cfg(test)]
@@ -13,6 +13,7 @@ extern crate std;
 pub mod base64url;
 pub mod chain;
 pub mod clock;
+pub mod command;
 pub mod controller;
 pub mod journal;
 pub mod jws;

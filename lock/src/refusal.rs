@@ -49,6 +49,8 @@ pub enum Refusal {
     WrongChain,
     /// A document that changes what the lock does not hold yet.
     Gap,
+    /// The pass or PIN does not count yet.
+    NotYet,
     /// Now is outside the schedule.
     OutsideSchedule,
     /// Every opening that was allowed is taken.
@@ -69,7 +71,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, for tables.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Malformed,
         Self::BadHeader,
         Self::BadAlg,
@@ -92,6 +94,7 @@ impl Refusal {
         Self::OldVersion,
         Self::WrongChain,
         Self::Gap,
+        Self::NotYet,
         Self::OutsideSchedule,
         Self::UsesExhausted,
         Self::BadNonce,
@@ -128,6 +131,7 @@ impl Refusal {
             Self::OldVersion => "old-version",
             Self::WrongChain => "wrong-chain",
             Self::Gap => "gap",
+            Self::NotYet => "not-yet",
             Self::OutsideSchedule => "outside-schedule",
             Self::UsesExhausted => "uses-exhausted",
             Self::BadNonce => "bad-nonce",

@@ -49,6 +49,10 @@ pub trait Shell {
     /// are sent again until they are acknowledged.
     fn publish(&mut self, node: &str, message: &str);
 
+    /// Shows `message`, which the lock has signed, to whoever stands at the door: every event as it is stored, and what was
+    /// asked for there. Where nobody does, it is dropped. Returns at once.
+    fn show(&mut self, message: &str);
+
     /// Begins to move the bolt, and returns at once; [`crate::controller::Input::Moved`] tells the end.
     fn begin_move(&mut self, action: Action);
 

@@ -1,14 +1,17 @@
 //! Moving the bolt.
 
-use super::{ANY_NODE, Controller, End, Hand, MOVE_MS, Moving, Outcome, Unanswered, happening};
+use super::{Controller, End, Hand, MOVE_MS, Moving, Outcome, Unanswered, happening};
 use crate::chain::Sensors;
-use crate::journal::{Command, Error};
+use crate::command::Command;
+use crate::journal::Error;
 use crate::jws::Message;
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
 use crate::signature::PrivateKey;
 use crate::verify::Payload;
-use crate::wire::{Action, Bolt, Cause, Kind, RESULT_AWAY, RESULT_JAMMED, RESULT_NO_ANSWER, RESULT_OK, Unlock};
+use crate::wire::{
+    ANY_NODE, Action, Bolt, Cause, Kind, RESULT_AWAY, RESULT_JAMMED, RESULT_NO_ANSWER, RESULT_OK, Unlock,
+};
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// An unlock token: begins its movement, lets it wait for the one under way, or refuses it.
@@ -22,9 +25,23 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             }
         });
         match accepted {
-            Ok((command, ctr)) if self.is_busy() => self.wait(command, ctr, shell),
-            Ok((command, ctr)) => self.begin(command, ctr, shell),
+            Ok((command, ctr)) => self.take_up(command, ctr, shell),
             Err(refusal) => self.refuse_message(message, refusal, shell),
+        }
+    }
+
+    /// Begins an accepted command, or lets it wait for the movement under way. `ctr` is stored with it: that of the token,
+    /// or the one held where there is none.
+    pub(super) fn take_up(
+        &mut self,
+        command: Command,
+        ctr: u64,
+        shell: &mut impl Shell,
+    ) -> Result<(), Error<S::Error>> {
+        if self.is_busy() {
+            self.wait(command, ctr, shell)
+        } else {
+            self.begin(command, ctr, shell)
         }
     }
 
@@ -59,7 +76,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         match older {
             None => self.journal.change(keep),
             Some(older) => {
-                let superseded = happening(Kind::Denied, Cause::Jti(&older.jti), Refusal::Superseded.as_str());
+                let superseded = happening(Kind::Denied, older.origin.cause(), Refusal::Superseded.as_str());
                 self.note(superseded, &older.node, shell, keep)
             }
         }
@@ -67,7 +84,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// Stores counter and attempt, then moves.
     fn begin(&mut self, command: Command, ctr: u64, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
-        let attempt = happening(Kind::Attempt, Cause::Jti(&command.jti), RESULT_OK);
+        let attempt = happening(Kind::Attempt, command.origin.cause(), RESULT_OK);
         let stored = self.record(attempt, shell, |state| {
             state.ctr = ctr;
             state.waiting = None;
@@ -114,11 +131,11 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                     (End::Moved(Outcome::Arrived), Action::Lock) => (Kind::Locked, RESULT_OK, Bolt::Locked),
                 };
                 self.sensors.bolt = bolt;
-                let what = happening(kind, Cause::Jti(&command.jti), result);
+                let what = happening(kind, command.origin.cause(), result);
                 self.note(what, &command.node, shell, |state| state.underway = None)?;
                 if matches!(end, End::Moved(Outcome::NoAnswer)) {
-                    let Command { act, jti, .. } = command;
-                    self.unanswered = Some(Unanswered { act, jti });
+                    let Command { act, origin, .. } = command;
+                    self.unanswered = Some(Unanswered { act, origin });
                 }
             }
             self.moving = None;
@@ -143,7 +160,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                 self.begin(command, ctr, shell)
             }
             Err(refusal) => {
-                let late = happening(Kind::Denied, Cause::Jti(&command.jti), refusal.as_str());
+                let late = happening(Kind::Denied, command.origin.cause(), refusal.as_str());
                 self.note(late, &command.node, shell, |state| state.waiting = None)
             }
         }
@@ -168,7 +185,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// The last command has come about after nobody had said so in time.
     pub(super) fn late(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
-        let Some(Unanswered { act, jti }) = self.unanswered.take() else {
+        let Some(Unanswered { act, origin }) = self.unanswered.take() else {
             return Ok(());
         };
         let (kind, bolt) = match act {
@@ -176,7 +193,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Action::Lock => (Kind::Locked, Bolt::Locked),
         };
         self.sensors.bolt = bolt;
-        self.note(happening(kind, Cause::Jti(&jti), RESULT_OK), ANY_NODE, shell, |_| ())
+        self.note(happening(kind, origin.cause(), RESULT_OK), ANY_NODE, shell, |_| ())
     }
 
     /// What the sensors show, without a story to it. A bolt that is moving stays unknown until it has arrived.

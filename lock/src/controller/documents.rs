@@ -1,6 +1,6 @@
 //! Documents of the backend: keys, time, revocations, acknowledgements, release.
 
-use super::{ANY_NODE, Controller, FORGET_MS, HeldRevocations, happening};
+use super::{Controller, FORGET_MS, HeldRevocations, happening};
 use crate::base64url;
 use crate::journal::Error;
 use crate::jws::Message;
@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
 use crate::signature::PrivateKey;
 use crate::verify::MAX_RELEASE_SECONDS;
-use crate::wire::{Ack, Cause, Kind, RESULT_OK, Release, Resend, Revocations, Time, Typ, Use};
+use crate::wire::{ANY_NODE, Ack, Cause, Kind, RESULT_OK, Release, Resend, Revocations, Time, Typ, Use};
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// A message on `down`, whatever it is.

@@ -8,9 +8,10 @@ use core::ops::Range;
 use heapless::String;
 use p256::ecdsa::SigningKey;
 
-use crate::base64url::{self, Text16};
+use crate::base64url;
 use crate::chain::{Chain, Happening, Sensors, Signer};
 use crate::clock::Clock;
+use crate::command::Origin;
 use crate::journal::{Error, Journal, State};
 use crate::jws::{Compact, SignError};
 use crate::keys::{Keyset, PublicKey};
@@ -18,11 +19,16 @@ use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
 use crate::signature::PrivateKey;
 use crate::verify::{Known, Moment};
-use crate::wire::{Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ};
+use crate::wire::{
+    ANY_NODE, Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ,
+};
 
+mod budget;
 mod commands;
 mod documents;
 mod reports;
+
+use budget::Budget;
 
 /// The longest lock or organization id.
 pub const MAX_ID: usize = 64;
@@ -33,9 +39,6 @@ pub const MAX_ISSUER: usize = 128;
 /// The longest model or firmware version.
 pub const MAX_MODEL: usize = 64;
 
-/// The node that stands for whichever is there.
-pub const ANY_NODE: &str = "any";
-
 /// How long a movement may take, in milliseconds, before the bolt counts as jammed.
 pub const MOVE_MS: u64 = 30_000;
 
@@ -45,6 +48,10 @@ pub const FORGET_MS: u64 = 60_000;
 /// How many refusals a minute are written down one by one; past that one event says `too-many`. A broker that repeats
 /// messages cannot push other events out of storage.
 pub const REFUSALS_A_MINUTE: u32 = 60;
+
+/// The same for what is refused at the door, where it costs nothing to be refused. None of it is written down while
+/// storage is three quarters full.
+pub const REFUSALS_AT_DOOR_A_MINUTE: u32 = 10;
 
 /// How many stored events are sent at once.
 const BACKLOG_STEP: usize = 16;
@@ -143,6 +150,8 @@ pub enum Input<'a> {
     Disconnected,
     /// A message came on `down`.
     Message(&'a [u8]),
+    /// Somebody at the door handed a message over, as if it came on `down`.
+    Carried(&'a [u8]),
     /// A movement begun by [`Shell::begin_move`] has ended.
     Moved(Outcome),
     /// The bolt was moved without a message, and is there now.
@@ -183,7 +192,7 @@ struct Moving {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Unanswered {
     act: Action,
-    jti: Text16,
+    origin: Origin,
 }
 
 /// What is known of the revocations that the lock holds.
@@ -209,8 +218,10 @@ pub struct Controller<S, K = SigningKey> {
     backlog: Range<u64>,
     hello_at_ms: u64,
     forget_at_ms: Option<u64>,
-    /// The minute, and the refusals in it.
-    refused: (u64, u32),
+    refusals: Budget,
+    refusals_at_door: Budget,
+    /// Whether the input under way comes from somebody at the door.
+    is_at_door: bool,
 }
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
@@ -254,7 +265,9 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             backlog: 0..0,
             hello_at_ms: 0,
             forget_at_ms: None,
-            refused: (0, 0),
+            refusals: Budget::new(REFUSALS_A_MINUTE),
+            refusals_at_door: Budget::new(REFUSALS_AT_DOOR_A_MINUTE),
+            is_at_door: false,
         };
         if is_first {
             lock.claim(first, shell)?;
@@ -297,11 +310,11 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             |state| state.boot = boot,
         )?;
         if let Some(command) = self.journal.state().underway.clone() {
-            let cut_short = happening(Kind::Jammed, Cause::Jti(&command.jti), RESULT_INTERRUPTED);
+            let cut_short = happening(Kind::Jammed, command.origin.cause(), RESULT_INTERRUPTED);
             self.note(cut_short, ANY_NODE, shell, |state| state.underway = None)?;
         }
         if let Some(command) = self.journal.state().waiting.clone() {
-            let cut_short = happening(Kind::Denied, Cause::Jti(&command.jti), RESULT_INTERRUPTED);
+            let cut_short = happening(Kind::Denied, command.origin.cause(), RESULT_INTERRUPTED);
             self.note(cut_short, ANY_NODE, shell, |state| state.waiting = None)?;
         }
         if self.journal.state().leaving {
@@ -316,13 +329,14 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// [`Error`] where something could not be written down. Nothing has moved for it then; the lock may go on, and
     /// takes up on the next [`Input::Tick`] what still has to be written.
     pub fn handle(&mut self, input: Input<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        self.is_at_door = matches!(input, Input::Carried(_));
         match input {
             Input::Connected => self.connected(shell),
             Input::Disconnected => {
                 self.is_connected = false;
                 Ok(())
             }
-            Input::Message(bytes) => self.message(bytes, shell),
+            Input::Message(bytes) | Input::Carried(bytes) => self.message(bytes, shell),
             Input::Moved(outcome) => self.moved(outcome, shell),
             Input::Bolt(bolt, hand) => self.turned(bolt, hand, shell),
             Input::Seen(sensors) => {

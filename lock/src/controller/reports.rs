@@ -1,6 +1,7 @@
 //! What the lock tells the backend.
 
-use super::{ANY_NODE, BACKLOG_STEP, Controller, REFUSALS_A_MINUTE, happening};
+use super::budget::Entry;
+use super::{BACKLOG_STEP, Controller, happening};
 use crate::base64url;
 use crate::chain::{Happening, Stamp};
 use crate::journal::{Error, State};
@@ -8,7 +9,7 @@ use crate::jws::{self, Compact};
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
 use crate::signature::PrivateKey;
-use crate::wire::{Bolt, Cause, Door, Hello, Kind, RESULT_OK, Typ};
+use crate::wire::{ANY_NODE, Bolt, Cause, Door, Hello, Kind, RESULT_OK, Typ};
 
 /// The least and the most milliseconds from one hello to the next.
 const HELLO_MS: (u64, u64) = (54_000, 66_000);
@@ -125,12 +126,14 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             wall: self.clock.wall(mono_ms),
             clock: self.clock.state(mono_ms),
         };
-        self.journal.append(
+        let event = self.journal.append(
             &self.enrolment.signer(),
             &what,
             (&stamp, &self.sensors, &salt),
             |state| *state = next,
-        )
+        )?;
+        shell.show(&event);
+        Ok(event)
     }
 
     /// Sends an event where there is a connection; else it waits in storage.
@@ -148,19 +151,30 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         node: &str,
         shell: &mut impl Shell,
     ) -> Result<(), Error<S::Error>> {
-        let minute = shell.mono_ms() / 60_000;
-        let count = if self.refused.0 == minute { self.refused.1 } else { 0 };
-        if count > REFUSALS_A_MINUTE {
+        let is_at_door = self.is_at_door;
+        if is_at_door && self.journal.is_nearly_full() {
             return Ok(());
         }
-        let (what, node) = if count == REFUSALS_A_MINUTE {
-            let too_many = Refusal::TooMany.as_str();
-            (happening(Kind::Denied, Cause::Auto, too_many), ANY_NODE)
+        let mono_ms = shell.mono_ms();
+        let budget = if is_at_door {
+            self.refusals_at_door
         } else {
-            (happening(Kind::Denied, cause, refusal.as_str()), node)
+            self.refusals
+        };
+        let (what, node) = match budget.entry(mono_ms) {
+            Entry::Itself => (happening(Kind::Denied, cause, refusal.as_str()), node),
+            Entry::TooMany => {
+                let too_many = Refusal::TooMany.as_str();
+                (happening(Kind::Denied, Cause::Auto, too_many), ANY_NODE)
+            }
+            Entry::Nothing => return Ok(()),
         };
         self.note(what, node, shell, |_| ())?;
-        self.refused = (minute, count + 1);
+        if is_at_door {
+            self.refusals_at_door.take(mono_ms);
+        } else {
+            self.refusals.take(mono_ms);
+        }
         Ok(())
     }
 

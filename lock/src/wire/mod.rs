@@ -39,6 +39,9 @@ pub const NUMBER_LIMIT: u64 = 1 << 53;
 /// What `prev` of an event with `seq` 0 holds: 32 zero bytes as base64url.
 pub const NO_PREVIOUS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// The node that stands for whichever is there.
+pub const ANY_NODE: &str = "any";
+
 /// What a message is: the `typ` of its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Typ {

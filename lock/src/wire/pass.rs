@@ -75,6 +75,10 @@ pub struct Pass<'a> {
     /// How many openings by passes of this grant the lock allows in all; absent for any number.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub uses: Option<u32>,
+    /// How many of them the backend knew to be taken when it issued this, by this lock's own events: the lock counts on from
+    /// here or from its own count, whichever is greater. Present exactly where `uses` is.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub used: Option<u32>,
     /// The phone's key.
     #[serde(borrow)]
     pub cnf: Confirmation<'a>,

@@ -63,14 +63,14 @@ impl Disk {
         self.0.borrow_mut().records.insert(record, b"rubbish".to_vec());
     }
 
-    /// Whether an `attempt` for this token is in the stored chain.
-    pub fn has_attempt(&self, jti: &str) -> bool {
+    /// Whether an `attempt` with this cause is in the stored chain.
+    pub fn has_attempt(&self, cause: &serde_json::Value) -> bool {
         let state = self.state().unwrap();
         self.0.borrow().records.iter().any(|(record, bytes)| {
             matches!(record, Record::Event(_)) && {
                 let event = claims(std::str::from_utf8(bytes).unwrap());
                 event["kind"] == "attempt"
-                    && event["cause"]["jti"] == jti
+                    && event["cause"] == *cause
                     && event["seq"].as_u64().unwrap() < state.chain.next()
             }
         })
@@ -116,7 +116,9 @@ impl Storage for Disk {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
     pub act: Action,
+    /// Of the token, where it was one.
     pub jti: String,
+    pub cause: serde_json::Value,
     pub boot: u32,
     pub mono_ms: u64,
 }
@@ -127,6 +129,7 @@ pub struct Hands {
     pub mono_ms: u64,
     pub disk: Disk,
     pub published: Vec<(String, String)>,
+    pub shown: Vec<String>,
     pub movements: Vec<Movement>,
     pub is_forgotten: bool,
     draws: u64,
@@ -139,6 +142,7 @@ impl Hands {
             mono_ms,
             disk,
             published: Vec::new(),
+            shown: Vec::new(),
             movements: Vec::new(),
             is_forgotten: false,
             draws: 7,
@@ -164,14 +168,20 @@ impl Shell for Hands {
         self.published.push((node.to_owned(), message.to_owned()));
     }
 
+    fn show(&mut self, message: &str) {
+        self.shown.push(message.to_owned());
+    }
+
     fn begin_move(&mut self, act: Action) {
         let state = self.disk.state().expect("a movement needs a stored state");
         let command = state.underway.expect("a movement needs a stored command");
         assert_eq!(command.act, act);
-        assert!(self.disk.has_attempt(&command.jti), "a movement needs a stored attempt");
+        let cause = serde_json::to_value(command.origin.cause()).unwrap();
+        assert!(self.disk.has_attempt(&cause), "a movement needs a stored attempt");
         self.movements.push(Movement {
             act,
-            jti: command.jti.as_str().to_owned(),
+            jti: cause["jti"].as_str().unwrap_or_default().to_owned(),
+            cause,
             boot: state.boot,
             mono_ms: self.mono_ms,
         });

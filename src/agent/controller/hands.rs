@@ -19,6 +19,8 @@ use super::View;
 pub(super) struct Deeds {
     /// Messages with the nodes that they are for.
     pub(super) said: Vec<(String, String)>,
+    /// What the lock shows to whoever stands at the door.
+    pub(super) shown: Vec<String>,
     /// The movement to begin.
     pub(super) movement: Option<Action>,
     /// Whether the lock belongs to nobody any more.
@@ -53,6 +55,10 @@ impl Shell for Hands {
 
     fn publish(&mut self, node: &str, message: &str) {
         self.deeds.said.push((node.to_owned(), message.to_owned()));
+    }
+
+    fn show(&mut self, message: &str) {
+        self.deeds.shown.push(message.to_owned());
     }
 
     fn begin_move(&mut self, action: Action) {
