@@ -116,6 +116,7 @@ pub fn run_lock(data: &[u8]) {
         key: key(2),
         model,
         firmware,
+        assurance: None,
     };
     let keyset = signed(
         "keyset+jwt",
@@ -218,6 +219,8 @@ impl Shell for Hands {
     }
 
     fn publish(&mut self, _: &str, _: &str) {}
+
+    fn show(&mut self, _: &str) {}
 
     fn begin_move(&mut self, _: Action) {}
 
