@@ -111,6 +111,7 @@ impl Floor {
         let options = BrokerOptions {
             plain: vec![free_port],
             tls: Some((free_port, identity.server_config()?)),
+            devices: None,
             topics: topics.clone(),
             limits: Limits::default(),
         };

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::broker_url::{BrokerUrl, is_loopback_host, split_port};
-use super::{Config, ConfigError, EmbeddedBroker, ExternalBroker, Http, MqttMode};
+use super::{Config, ConfigError, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, MqttMode};
 
 /// The longest life of an unlock token in seconds (`docs/PROTOCOL.md`, "`unlock+jwt`").
 const TOKEN_SECONDS_MAX: u64 = doorward_lock::wire::MAX_TOKEN_SECONDS;
@@ -90,10 +90,74 @@ impl Config {
             ));
         }
         match self.mqtt.mode {
-            MqttMode::Embedded => self.mqtt.embedded.check(),
+            MqttMode::Embedded => {
+                self.mqtt.embedded.check()?;
+                self.check_devices()
+            }
             MqttMode::External => self.mqtt.external.check(),
         }
     }
+}
+
+impl Config {
+    fn check_devices(&self) -> Result<(), ConfigError> {
+        let embedded = &self.mqtt.embedded;
+        let is_open = embedded.devices_bind.is_some_and(|bind| !bind.ip().is_loopback());
+        if is_open && !embedded.allow_plain_devices_on_network {
+            let why = "the devices' passwords would cross the network in clear, as many devices cannot do otherwise; set \
+                       mqtt.embedded.allow_plain_devices_on_network = true where that is the home's own";
+            return Err(unsafe_value("mqtt.embedded.devices_bind", why));
+        }
+        for (at, device) in embedded.devices.iter().enumerate() {
+            let bad = |why: &str| Err(bad("mqtt.embedded.devices", &format!("{}: {why}", device.user)));
+            let others = || {
+                embedded
+                    .devices
+                    .iter()
+                    .enumerate()
+                    .filter(move |(other, _)| *other != at)
+            };
+            let user = device.user.as_str();
+            let is_name = user
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+            if user.is_empty() || user.len() > 64 || !is_name || user.starts_with("lock_") || user == self.mqtt.node {
+                return bad(
+                    "expected a user name of 1 to 64 letters, digits, `-`, `_` and `.` that is no lock's and no node's",
+                );
+            }
+            if others().any(|(_, other)| other.user == user) {
+                return bad("the user name stands here twice");
+            }
+            if device.password.is_empty() {
+                return bad("password or password_file is needed");
+            }
+            let levels = |topic: &str| {
+                topic
+                    .split('/')
+                    .all(|level| !level.is_empty() && !level.contains(['+', '#', '$']))
+            };
+            if !levels(&device.base) {
+                return bad("expected a base such as nuki/4A0B1C2D, without wildcards");
+            }
+            if holds(&self.mqtt.topic_root, &device.base) || holds(&device.base, &self.mqtt.topic_root) {
+                return bad("its base holds the topics of Doorward's own locks");
+            }
+            if others().any(|(_, other)| holds(&device.base, &other.base)) {
+                return bad("another device lies within its base");
+            }
+            if device.dialect == DeviceDialect::Discovery && device.commands.is_empty() {
+                return bad("commands are needed: which topics are, only its maker knows");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether `topic` is `base`, or lies below it.
+fn holds(base: &str, topic: &str) -> bool {
+    let rest = topic.strip_prefix(base);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Http {

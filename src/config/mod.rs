@@ -10,8 +10,8 @@ mod sources;
 pub use broker_url::{BadBrokerUrl, BrokerUrl};
 pub use secret_text::SecretText;
 pub use sections::{
-    BrokerCredentials, Database, EmbeddedBroker, ExternalBroker, Http, Limits, Log, LogFormat, Metrics, Mqtt, MqttMode,
-    Passwords, Sessions, Unlock,
+    Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Limits, Log,
+    LogFormat, Metrics, Mqtt, MqttMode, Passwords, Sessions, Unlock,
 };
 
 use std::path::{Path, PathBuf};
@@ -80,6 +80,8 @@ pub struct Config {
     pub database: Database,
     /// The broker.
     pub mqtt: Mqtt,
+    /// Adapters that run inside this process.
+    pub adapters: Adapters,
     /// Unlock tokens.
     pub unlock: Unlock,
     /// Sign-ins.
@@ -101,6 +103,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             database: Database::default(),
             mqtt: Mqtt::default(),
+            adapters: Adapters::default(),
             unlock: Unlock::default(),
             sessions: Sessions::default(),
             passwords: Passwords::default(),
@@ -122,6 +125,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let mut config = sources::read(file, environment)?;
         config.read_broker_password()?;
+        config.read_device_passwords()?;
         config.check()?;
         Ok(config)
     }
@@ -141,6 +145,23 @@ impl Config {
         let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
         external.password = SecretText::from(text.trim_end_matches(['\r', '\n']).to_owned());
         Ok(())
+    }
+
+    fn read_device_passwords(&mut self) -> Result<(), ConfigError> {
+        for device in &mut self.mqtt.embedded.devices {
+            let Some(path) = device.password_file.clone() else {
+                continue;
+            };
+            let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
+            device.password = SecretText::from(text.trim_end_matches(['\r', '\n']).to_owned());
+        }
+        Ok(())
+    }
+
+    /// The folder in which the adapters that run inside this process have theirs.
+    #[must_use]
+    pub fn adapters_dir(&self) -> PathBuf {
+        self.state_dir.join("adapters")
     }
 
     /// The address under which phones reach the REST surface, without a slash at the end.

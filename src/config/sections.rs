@@ -163,8 +163,74 @@ pub struct EmbeddedBroker {
     /// The certificate authority that locks are told to trust, with a certificate of the operator's own.
     #[serde(with = "maybe_empty")]
     pub ca_file: Option<PathBuf>,
+    /// Where plain TCP is served for devices that do not verify by themselves, and for nobody else; nowhere where it is
+    /// empty.
+    #[serde(with = "maybe_empty")]
+    pub devices_bind: Option<SocketAddr>,
+    /// Whether `devices_bind` may be an address that others reach, where everybody on the way reads what is said.
+    pub allow_plain_devices_on_network: bool,
+    /// These devices.
+    pub devices: Vec<Device>,
     /// The most connections.
     pub max_connections: usize,
+}
+
+/// What a device speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", try_from = "String")]
+pub enum DeviceDialect {
+    /// A Nuki by itself.
+    #[default]
+    Nuki,
+    /// A Zigbee2MQTT bridge.
+    Zigbee2mqtt,
+    /// An ESPHome node.
+    Esphome,
+    /// Whatever its Home Assistant discovery says.
+    Discovery,
+}
+
+impl TryFrom<String> for DeviceDialect {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "nuki" => Ok(Self::Nuki),
+            "zigbee2mqtt" => Ok(Self::Zigbee2mqtt),
+            "esphome" => Ok(Self::Esphome),
+            "discovery" => Ok(Self::Discovery),
+            _ => Err("expected `nuki`, `zigbee2mqtt`, `esphome` or `discovery`"),
+        }
+    }
+}
+
+/// A device, or a bridge of some, at the broker inside this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Device {
+    /// Its user name.
+    pub user: String,
+    /// Its password.
+    pub password: SecretText,
+    /// A file with the password, instead of it.
+    #[serde(with = "maybe_empty")]
+    pub password_file: Option<PathBuf>,
+    /// What it speaks: which of its topics are commands.
+    pub dialect: DeviceDialect,
+    /// What its topics begin with.
+    pub base: String,
+    /// Filters of further topics that it may publish to, such as where it describes itself.
+    pub also: Vec<String>,
+    /// Filters of further topics that are commands to it.
+    pub commands: Vec<String>,
+}
+
+/// Adapters that run inside this process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Adapters {
+    /// Whether every folder in the state folder's `adapters` is one to run.
+    pub run: bool,
 }
 
 impl Default for EmbeddedBroker {
@@ -178,6 +244,9 @@ impl Default for EmbeddedBroker {
             certificate_file: None,
             key_file: None,
             ca_file: None,
+            devices_bind: None,
+            allow_plain_devices_on_network: false,
+            devices: Vec::new(),
             max_connections: 20_000,
         }
     }

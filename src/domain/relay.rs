@@ -2,6 +2,7 @@
 //! what comes in to an [`Inbox`]; a [`Registrar`] sees to it that the broker lets in the locks of this backend and no
 //! others, for which the embedded broker asks [`Credentials`]. `server` ties them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -63,6 +64,19 @@ pub trait Inbox: Send + Sync + 'static {
     async fn receive(&self, message: FromLock) -> Result<(), NotStored>;
 }
 
+/// A device that believes whoever may publish its commands, and what it may use of the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DevicePlace {
+    /// Its user name.
+    pub user: String,
+    /// What its topics begin with.
+    pub base: String,
+    /// Filters of further topics that it may publish to, such as where it describes itself.
+    pub also: Vec<String>,
+    /// Filters of the topics that are commands to it.
+    pub commands: Vec<String>,
+}
+
 /// Who is connected to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Principal {
@@ -73,6 +87,10 @@ pub enum Principal {
         /// The node's name: its reply topic is `+/up/{node}`.
         node: String,
     },
+    /// A device that does not verify by itself.
+    Device(Arc<DevicePlace>),
+    /// The adapter of such a device, within this backend.
+    Adapter(Arc<DevicePlace>),
 }
 
 /// The credentials cannot be checked now.

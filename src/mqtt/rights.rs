@@ -1,23 +1,31 @@
 //! Who may use which topic (`docs/PROTOCOL.md`, "Topics"). Pure: the embedded broker asks here at every packet;
 //! `dynamic_security`, or `config/mosquitto.acl`, says the same to an external one.
 
-use crate::domain::relay::Principal;
+use crate::domain::relay::{DevicePlace, Principal};
 
 use super::topics::{NodeName, Topic, Topics};
 
-/// The only client id that `who` may connect with: a lock's id, a node's name.
+/// The only client id that `who` may connect with: a lock's id, a node's name. `None` for a device, whose id its maker
+/// has chosen, and for its adapter.
 #[must_use]
-pub fn client_id(who: &Principal) -> &str {
+pub fn client_id(who: &Principal) -> Option<&str> {
     match who {
-        Principal::Lock(lock) => lock.as_str(),
-        Principal::Backend { node } => node,
+        Principal::Lock(lock) => Some(lock.as_str()),
+        Principal::Backend { node } => Some(node),
+        Principal::Device(_) | Principal::Adapter(_) => None,
     }
 }
 
-/// Whether `who` may publish to `topic`: a lock to its own `up/…` and `status`, a node to every lock's `down`, and
-/// nobody with the retain flag.
+/// Whether `who` may publish to `topic`: a lock to its own `up/…` and `status`, a node to every lock's `down`; a device
+/// within its base and never to its own commands, its adapter to these commands and to nothing else. With the retain
+/// flag nobody but a device.
 #[must_use]
 pub fn may_publish(topics: &Topics, who: &Principal, topic: &str, retain: bool) -> bool {
+    match who {
+        Principal::Device(place) => return is_of_device(topics, place, topic),
+        Principal::Adapter(place) => return !retain && is_command(place, topic) && !topics.is_own(topic),
+        Principal::Lock(_) | Principal::Backend { .. } => {}
+    }
     let own = match (who, topics.parse(topic)) {
         (Principal::Lock(me), Some(Topic::Up(lock, _) | Topic::Status(lock))) => lock == *me,
         (Principal::Backend { .. }, Some(Topic::Down(_))) => true,
@@ -27,7 +35,8 @@ pub fn may_publish(topics: &Topics, who: &Principal, topic: &str, retain: bool) 
 }
 
 /// Whether `who` may subscribe to `filter`: a lock to its own `down` and to no wildcard; a node to what all locks say
-/// to it and to any node (shared or not), and to their comings and goings.
+/// to it and to any node (shared or not), and to their comings and goings; a device and its adapter to what lies within
+/// its base.
 #[must_use]
 pub fn may_subscribe(topics: &Topics, who: &Principal, filter: &str) -> bool {
     match who {
@@ -39,16 +48,55 @@ pub fn may_subscribe(topics: &Topics, who: &Principal, filter: &str) -> bool {
                 || filter == topics.all_up_any(true)
                 || filter == topics.all_status()
         }
+        Principal::Device(place) => is_within(filter, &place.base),
+        Principal::Adapter(place) => {
+            is_within(filter, &place.base) || place.also.iter().any(|also| matches(also, filter))
+        }
+    }
+}
+
+/// Whether a device may publish there: within its base, or where it describes itself, and not to its own commands.
+fn is_of_device(topics: &Topics, place: &DevicePlace, topic: &str) -> bool {
+    let is_own = is_within(topic, &place.base) || place.also.iter().any(|also| matches(also, topic));
+    is_own && !is_command(place, topic) && !topics.is_own(topic)
+}
+
+fn is_command(place: &DevicePlace, topic: &str) -> bool {
+    place.commands.iter().any(|command| matches(command, topic))
+}
+
+/// Whether a topic or filter is `base`, or lies below it.
+fn is_within(filter: &str, base: &str) -> bool {
+    let rest = filter.strip_prefix(base);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether the topic's name matches the filter (MQTT 3.1.1, 4.7).
+#[must_use]
+pub fn matches(filter: &str, topic: &str) -> bool {
+    if topic.is_empty() || topic.contains(['+', '#']) || topic.starts_with('$') != filter.starts_with('$') {
+        return false;
+    }
+    let (mut levels, mut names) = (filter.split('/'), topic.split('/'));
+    loop {
+        match (levels.next(), names.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(_)) => {}
+            (Some(level), Some(name)) if level == name => {}
+            _ => return false,
+        }
     }
 }
 
 /// Whether `who` may leave this last will: a lock on its own `status`, not retained and not delayed; a will anywhere
-/// else would be a message that fires later, when the right to send it may be gone.
+/// else would be a message that fires later, when the right to send it may be gone. A device's may be anything that it
+/// may publish.
 #[must_use]
 pub fn may_leave_will(topics: &Topics, who: &Principal, topic: &str, retain: bool, delayed: bool) -> bool {
     match who {
         Principal::Lock(lock) => topic == topics.status(lock) && !retain && !delayed,
-        Principal::Backend { .. } => false,
+        Principal::Device(place) => is_of_device(topics, place, topic) && !delayed,
+        Principal::Backend { .. } | Principal::Adapter(_) => false,
     }
 }
 
@@ -151,5 +199,148 @@ mod tests {
         let p = people();
         let forged = Principal::Backend { node: "+".into() };
         assert!(!may_subscribe(&p.topics, &forged, "doorward/v1/+/up/+"));
+    }
+
+    fn device() -> (Principal, Principal) {
+        let place = std::sync::Arc::new(DevicePlace {
+            user: "zigbee".into(),
+            base: "zigbee2mqtt".into(),
+            also: vec!["homeassistant/+/zigbee/#".into()],
+            commands: vec!["zigbee2mqtt/+/set/#".into(), "zigbee2mqtt/+/get".into()],
+        });
+        (
+            Principal::Device(std::sync::Arc::clone(&place)),
+            Principal::Adapter(place),
+        )
+    }
+
+    #[test]
+    fn a_devices_commands_are_its_adapters_alone() {
+        let (p, (device, adapter)) = (people(), device());
+        let down = p.topics.down(&p.mine);
+        for (topic, by_device, by_adapter) in [
+            ("zigbee2mqtt/front", true, false),
+            ("zigbee2mqtt/bridge/state", true, false),
+            ("zigbee2mqtt", true, false),
+            ("zigbee2mqtt/front/set", false, true),
+            ("zigbee2mqtt/front/set/state", false, true),
+            ("zigbee2mqtt/front/get", false, true),
+            ("zigbee2mqtt2/front", false, false),
+            ("homeassistant/lock/zigbee/front/config", true, false),
+            ("homeassistant/lock/other/front/config", false, false),
+            ("nuki/1/lockAction", false, false),
+            (&down, false, false),
+            ("$SYS/zigbee2mqtt", false, false),
+        ] {
+            let may = |who, retain| may_publish(&p.topics, who, topic, retain);
+            assert_eq!(may(&device, false), by_device, "device to {topic}");
+            assert_eq!(may(&device, true), by_device, "device, retained, to {topic}");
+            assert_eq!(may(&adapter, false), by_adapter, "adapter to {topic}");
+            assert!(!may(&adapter, true), "adapter, retained, to {topic}");
+            assert!(!may(&p.lock, false), "lock to {topic}");
+            assert_eq!(may(&p.node, false), topic == down, "node to {topic}");
+        }
+    }
+
+    #[test]
+    fn a_device_and_its_adapter_hear_its_base_and_nobody_else_does() {
+        let (p, (device, adapter)) = (people(), device());
+        for (filter, by_device, by_adapter) in [
+            ("zigbee2mqtt/#", true, true),
+            ("zigbee2mqtt/+/set", true, true),
+            ("zigbee2mqtt", true, true),
+            ("zigbee2mqtt2/#", false, false),
+            ("homeassistant/lock/zigbee/front/config", false, true),
+            ("homeassistant/#", false, false),
+            ("+/front", false, false),
+            ("#", false, false),
+            ("$share/g/zigbee2mqtt/#", false, false),
+            ("doorward/v1/+/up/any", false, false),
+        ] {
+            assert_eq!(
+                may_subscribe(&p.topics, &device, filter),
+                by_device,
+                "device to {filter}"
+            );
+            assert_eq!(
+                may_subscribe(&p.topics, &adapter, filter),
+                by_adapter,
+                "adapter to {filter}"
+            );
+            assert!(!may_subscribe(&p.topics, &p.lock, filter), "lock to {filter}");
+        }
+        assert!(may_leave_will(
+            &p.topics,
+            &device,
+            "zigbee2mqtt/bridge/state",
+            true,
+            false
+        ));
+        assert!(!may_leave_will(
+            &p.topics,
+            &device,
+            "zigbee2mqtt/front/set",
+            false,
+            false
+        ));
+        assert!(!may_leave_will(
+            &p.topics,
+            &device,
+            "zigbee2mqtt/bridge/state",
+            true,
+            true
+        ));
+        assert!(!may_leave_will(
+            &p.topics,
+            &adapter,
+            "zigbee2mqtt/front/set",
+            false,
+            false
+        ));
+    }
+
+    #[test]
+    fn a_base_that_is_too_wide_does_not_reach_the_locks() {
+        let p = people();
+        let place = std::sync::Arc::new(DevicePlace {
+            user: "greedy".into(),
+            base: "doorward".into(),
+            also: vec!["#".into()],
+            commands: vec!["#".into()],
+        });
+        let adapter = Principal::Adapter(std::sync::Arc::clone(&place));
+        for topic in [
+            p.topics.down(&p.mine),
+            p.topics.up(&p.mine, "any"),
+            p.topics.status(&p.mine),
+        ] {
+            assert!(!may_publish(
+                &p.topics,
+                &Principal::Device(std::sync::Arc::clone(&place)),
+                &topic,
+                false
+            ));
+            assert!(!may_publish(&p.topics, &adapter, &topic, false));
+        }
+    }
+
+    #[test]
+    fn filters_match_as_mqtt_says() {
+        for (filter, topic, good) in [
+            ("a/b", "a/b", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a/b/c", false),
+            ("a/+", "a", false),
+            ("a/#", "a", true),
+            ("a/#", "a/b/c", true),
+            ("a/#", "ab", false),
+            ("#", "a/b", true),
+            ("#", "$SYS/a", false),
+            ("+/b", "a/b", true),
+            ("a/b", "a/+", false),
+            ("a/b", "", false),
+        ] {
+            assert_eq!(matches(filter, topic), good, "{filter} {topic}");
+        }
     }
 }

@@ -132,6 +132,13 @@ impl Topics {
         format!("{}/+/status", self.root)
     }
 
+    /// Whether a topic or filter lies under this root, or above it.
+    #[must_use]
+    pub fn is_own(&self, topic: &str) -> bool {
+        let mut levels = self.root.split('/').zip(topic.split('/'));
+        levels.all(|(own, other)| own == other || matches!(other, "+" | "#"))
+    }
+
     /// What `topic` says, or `None` where it is no topic of a lock under this root.
     #[must_use]
     pub fn parse<'a>(&self, topic: &'a str) -> Option<Topic<'a>> {

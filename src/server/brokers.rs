@@ -32,6 +32,8 @@ pub(super) struct Found {
     pub(super) password: String,
     pub(super) shared_subscriptions: bool,
     pub(super) for_locks: BrokerAddress,
+    /// Where devices connect that have a way of their own, with its real port.
+    pub(super) for_devices: Option<SocketAddr>,
 }
 
 /// Starts the broker inside this process. This node reaches it over a port of its own on the loopback interface, with
@@ -71,6 +73,7 @@ pub(super) fn embedded(
         BrokerOptions {
             plain,
             tls: Some((embedded.bind, identity.server_config()?)),
+            devices: embedded.devices_bind,
             topics: topics.clone(),
             limits: Limits {
                 connections: embedded.max_connections,
@@ -92,6 +95,7 @@ pub(super) fn embedded(
         topic_root: config.mqtt.topic_root.clone(),
     };
     Ok(Found {
+        for_devices: broker.devices(),
         registrar: Arc::new(broker.sessions()),
         broker: Some(broker),
         identity: Some(identity),
@@ -163,6 +167,7 @@ pub(super) fn external(
         user: external.username.clone(),
         password: external.password.expose().to_owned(),
         shared_subscriptions: external.shared_subscriptions,
+        for_devices: None,
         for_locks,
     })
 }

@@ -24,6 +24,7 @@ use crate::mqtt::link::{Link, LinkOptions};
 use crate::mqtt::topics::{NodeName, Topics};
 use crate::store::{self, DatabaseUrl, Db};
 
+mod adapters;
 mod brokers;
 mod clock;
 mod descriptors;
@@ -68,6 +69,8 @@ pub struct Server {
     broker_address: BrokerAddress,
     link: Option<Arc<Link>>,
     broker: Option<Broker>,
+    devices: Option<SocketAddr>,
+    adapters: JoinSet<()>,
     timers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -89,16 +92,19 @@ impl Server {
         let topics = Topics::new(&config.mqtt.topic_root)?;
         let node: NodeName = config.mqtt.node.parse()?;
 
+        let desk = adapters::Desk::new(config, random.as_ref());
         let found = match config.mqtt.mode {
             MqttMode::Embedded => {
                 descriptors::raise_limit(config.mqtt.embedded.max_connections);
                 let password = random.secret();
                 let gate = BrokerGate::new(db.clone(), node.as_str().to_owned(), password.expose().as_bytes());
+                let gate = gate.letting_in(desk.known(config));
                 brokers::embedded(config, &topics, Arc::new(gate), password, now)?
             }
             MqttMode::External => brokers::external(config, &topics, &node, &random)?,
         };
         let settings = settings(config, issuer, found.for_locks.clone());
+        let for_adapters = found.for_link.clone();
         let link_options = LinkOptions {
             address: found.for_link,
             user: found.user,
@@ -134,6 +140,7 @@ impl Server {
         if let Some(identity) = found.identity {
             timers.spawn(timers::renew(identity, clock, stop.clone()));
         }
+        let adapters = adapters::start(config, desk, for_adapters, &stop).await;
         tracing::info!(http = %web.http, mqtt.host = found.for_locks.host, mqtt.port = found.for_locks.port, "Doorward is ready");
         Ok(Self {
             app,
@@ -142,6 +149,8 @@ impl Server {
             broker_address: found.for_locks,
             link,
             broker: found.broker,
+            devices: found.for_devices,
+            adapters,
             timers,
             stop,
         })
@@ -171,6 +180,12 @@ impl Server {
         &self.broker_address
     }
 
+    /// Where devices that do not verify by themselves connect, with its real port.
+    #[must_use]
+    pub fn devices(&self) -> Option<SocketAddr> {
+        self.devices
+    }
+
     /// Waits until a web server ends by itself, which only an error of the system makes it do.
     pub async fn failed(&mut self) {
         let ends = self.web.servers.iter_mut().map(|(_, serving)| serving);
@@ -184,6 +199,7 @@ impl Server {
             handle.stop(true).await;
         }
         self.stop.cancel();
+        self.adapters.join_all().await;
         self.timers.join_all().await;
         if let Some(link) = self.link {
             link.stop().await;

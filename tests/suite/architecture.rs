@@ -19,7 +19,7 @@ const FLOORS: [(&str, &[&str]); 13] = [
     (
         "server",
         &[
-            "domain", "config", "crypto", "store", "mqtt", "app", "http", "jobs", "inbox",
+            "domain", "config", "crypto", "store", "mqtt", "app", "agent", "http", "jobs", "inbox",
         ],
     ),
     (

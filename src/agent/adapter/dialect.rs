@@ -133,7 +133,7 @@ pub trait Dialect: Send + 'static {
     /// Forgets who was there: the link is gone.
     fn forget(&mut self) {}
 
-    /// Messages that make the device tell how it is, sent when the link stands.
+    /// Messages that make the device tell how it is, sent when it has come.
     fn questions(&self) -> Vec<Word> {
         Vec::new()
     }

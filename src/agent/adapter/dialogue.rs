@@ -131,8 +131,7 @@ impl Dialogue {
     pub(super) fn linked(&mut self) -> Vec<Deed> {
         self.is_linked = true;
         self.is_there |= self.dialect.is_there_unasked();
-        let questions = self.dialect.questions();
-        questions.into_iter().map(Deed::Say).chain(self.shown()).collect()
+        self.came()
     }
 
     /// The link is gone, and with it everything that was known.
@@ -286,9 +285,18 @@ impl Dialogue {
         }
         if is_there {
             self.is_there = true;
-            return self.shown();
+            return self.came();
         }
         self.gone()
+    }
+
+    /// The device is there, if the link is: what can be seen by now, and questions about the rest.
+    fn came(&self) -> Vec<Deed> {
+        if !self.is_present() {
+            return Vec::new();
+        }
+        let questions = self.dialect.questions();
+        questions.into_iter().map(Deed::Say).chain(self.shown()).collect()
     }
 
     /// Nothing is known any more: what was seen may be otherwise now, and what was asked may have come about.

@@ -7,6 +7,7 @@ mod dialect;
 mod dialogue;
 mod discovery;
 mod esphome;
+pub mod host;
 mod nuki;
 pub mod profile;
 mod zigbee2mqtt;

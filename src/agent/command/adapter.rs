@@ -1,19 +1,16 @@
 //! Adapters on this computer: enrol one, run some.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::adapter::{Adapter, AdapterOptions, Language, Patience, Place, Profile};
+use crate::agent::adapter::{Language, Profile, host};
 use crate::agent::backend_address::{BackendAddress, Server};
-use crate::agent::controller::End;
-use crate::agent::counter::MachineCounter;
 use crate::agent::enrolment::enrol;
 use crate::agent::state_folder::StateFolder;
-use crate::crypto::random::{OsRandom, Random};
+use crate::crypto::random::OsRandom;
 
 use super::CommandError;
 
@@ -130,52 +127,13 @@ pub async fn enrol_device(args: EnrolArgs) -> Result<(), CommandError> {
 pub async fn run(args: RunArgs, stop: CancellationToken) -> Result<(), CommandError> {
     let mut adapters = Vec::new();
     for path in args.state {
-        adapters.push(start(path, None).await?);
+        adapters.push(host::start(&path, None).await?);
     }
-    join_all(adapters.into_iter().map(|adapter| watch_over(adapter, stop.clone()))).await;
+    join_all(
+        adapters
+            .into_iter()
+            .map(|adapter| host::watch_over(adapter, stop.clone())),
+    )
+    .await;
     Ok(())
-}
-
-/// Starts the adapter of this folder. `inside` is its place at the broker inside the backend, where it runs there.
-///
-/// # Errors
-/// [`CommandError`], whose text is for the operator.
-pub async fn start(
-    path: PathBuf,
-    inside: Option<&(dyn Fn(&Profile) -> Place + Sync)>,
-) -> Result<Adapter, CommandError> {
-    let random: Arc<dyn Random> = Arc::new(OsRandom);
-    let folder = StateFolder::open(&path)?;
-    let (Some(enrolled), Some(profile)) = (folder.enrolled()?, folder.profile()?) else {
-        return Err(CommandError::NoAdapter(path));
-    };
-    let place = match inside {
-        Some(inside) if profile.is_inside() => inside(&profile),
-        _ => profile.place(enrolled.lock_id())?,
-    };
-    Ok(Adapter::start(AdapterOptions {
-        tls: enrolled.tls()?,
-        enrolled,
-        storage: folder.storage(),
-        counter: Arc::new(MachineCounter::start()),
-        random,
-        place,
-        profile,
-        patience: Patience::default(),
-    })
-    .await?)
-}
-
-/// Runs one adapter until it is released or `stop` is cancelled.
-pub async fn watch_over(mut adapter: Adapter, stop: CancellationToken) {
-    let id = adapter.lock().id().clone();
-    tracing::info!(lock.id = %id, "the adapter of lock {id} runs");
-    let end = tokio::select! {
-        () = stop.cancelled() => adapter.stop().await,
-        end = adapter.ended() => end,
-    };
-    match end {
-        End::Released => tracing::info!(lock.id = %id, "lock {id} has left its organization and forgotten everything"),
-        End::Stopped | End::PowerLost => tracing::info!(lock.id = %id, "the adapter of lock {id} has stopped"),
-    }
 }

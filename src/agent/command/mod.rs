@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::ids::LockId;
 use crate::mqtt::address::BadAuthority;
 
-use super::adapter::{AdapterError, BadProfile};
+use super::adapter::BadProfile;
+use super::adapter::host::HostError;
 use super::backend_address::TrustError;
 use super::controller::StartError;
 use super::enrolment::EnrolError;
@@ -59,15 +60,12 @@ pub enum CommandError {
     /// The folder is a lock's already.
     #[error("{0} holds {1} already: give the adapter a folder of its own")]
     Enrolled(PathBuf, LockId),
-    /// The folder is no adapter's.
-    #[error("{0} holds no adapter: `doorward adapter enrol` makes one")]
-    NoAdapter(PathBuf),
     /// The device of an adapter.
     #[error(transparent)]
     Profile(#[from] BadProfile),
     /// The start of an adapter.
     #[error(transparent)]
-    Adapter(#[from] AdapterError),
+    Adapter(#[from] HostError),
     /// A file that was named.
     #[error("{path} cannot be read")]
     File {

@@ -50,6 +50,12 @@ struct Present {
     ended: HashMap<LockId, u64>,
     /// Signed-in connections of locks; two of one lock while one takes over from the other.
     locks: HashMap<LockId, Vec<Arc<Guest>>>,
+    /// Signed-in connections of devices and adapters, by the number that the broker knows their user by.
+    devices: HashMap<String, Arc<Guest>>,
+    /// Signed-in connections of nodes, by their client ids.
+    nodes: HashMap<String, usize>,
+    /// The number of the next device's connection.
+    next: u64,
 }
 
 impl House {
@@ -115,9 +121,16 @@ impl House {
     }
 
     /// Takes `guest` in as `who`, unless their sessions were ended since `round`.
-    fn take_in(&self, guest: &Arc<Guest>, who: &Principal, round: u64) -> bool {
-        let Principal::Lock(lock) = who else { return true };
+    fn take_in(&self, guest: &Arc<Guest>, who: &Principal, client_id: &str, round: u64) -> bool {
         let mut present = self.present();
+        let lock = match who {
+            Principal::Lock(lock) => lock,
+            Principal::Backend { node } => {
+                *present.nodes.entry(node.clone()).or_default() += 1;
+                return true;
+            }
+            Principal::Device(_) | Principal::Adapter(_) => return present.take_in_device(guest, client_id),
+        };
         if present.ended.get(lock).is_some_and(|ended| *ended > round) {
             return false;
         }
@@ -126,10 +139,24 @@ impl House {
     }
 
     fn let_go(&self, guest: &Guest) {
-        let Some(Principal::Lock(lock)) = guest.who.get() else {
-            return;
-        };
         let mut present = self.present();
+        let lock = match guest.who.get() {
+            None => return,
+            Some(Principal::Lock(lock)) => lock,
+            Some(Principal::Backend { node }) => {
+                if let Some(count) = present.nodes.get_mut(node) {
+                    *count -= 1;
+                }
+                present.nodes.retain(|_, count| *count > 0);
+                return;
+            }
+            Some(Principal::Device(_) | Principal::Adapter(_)) => {
+                present
+                    .devices
+                    .retain(|_, other| !std::ptr::eq(Arc::as_ptr(other), guest));
+                return;
+            }
+        };
         if let Some(guests) = present.locks.get_mut(lock) {
             guests.retain(|other| !std::ptr::eq(Arc::as_ptr(other), guest));
             if guests.is_empty() {
@@ -155,9 +182,49 @@ impl House {
         })
     }
 
+    /// Who publishes, and the connection where it is a device's or an adapter's; `None` where that has just ended.
+    fn speaker(&self, event: &ClientPublishEvent) -> Option<(Principal, Option<Arc<Guest>>)> {
+        if let Some(number) = &event.user_id {
+            let device = self.present().devices.get(&**number).cloned()?;
+            return Some((device.who.get()?.clone(), Some(device)));
+        }
+        // The client id is the principal's, checked at CONNECT, and a node's name is never a lock's id.
+        let who = match event.client_id.parse::<LockId>() {
+            Ok(lock) => Principal::Lock(lock),
+            Err(_) => Principal::Backend {
+                node: event.client_id.to_string(),
+            },
+        };
+        Some((who, None))
+    }
+
     fn present(&self) -> MutexGuard<'_, Present> {
         // No code that holds it can panic half-way through a change.
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Present {
+    /// Takes in a device or an adapter, which have their client ids from elsewhere: not under the id of a lock, a node or
+    /// another's device, whose connection it would end.
+    fn take_in_device(&mut self, guest: &Arc<Guest>, client_id: &str) -> bool {
+        let is_same = |other: &Arc<Guest>| other.client_id.get().is_some_and(|other| other == client_id);
+        let is_others = self
+            .devices
+            .values()
+            .any(|other| is_same(other) && other.who.get() != guest.who.get());
+        if client_id.parse::<LockId>().is_ok() || self.nodes.contains_key(client_id) || is_others {
+            return false;
+        }
+        self.next += 1;
+        let number = self.next.to_string();
+        // Both are new with this connection.
+        let _ = (
+            guest.client_id.set(client_id.to_owned()),
+            guest.number.set(number.clone()),
+        );
+        self.devices.insert(number, Arc::clone(guest));
+        true
     }
 }
 
@@ -166,6 +233,12 @@ pub(super) struct Guest {
     house: Arc<House>,
     me: std::sync::Weak<Guest>,
     who: OnceLock<Principal>,
+    /// Whether it came by the way that is for devices alone.
+    is_for_devices: bool,
+    /// A device's client id.
+    client_id: OnceLock<String>,
+    /// What the broker calls a device's user: of this connection and no other.
+    number: OnceLock<String>,
     /// Given back at sign-in.
     arrival: Mutex<Option<(OwnedSemaphorePermit, oneshot::Sender<()>)>>,
     out: Notify,
@@ -209,17 +282,29 @@ impl Pace {
 
 impl Guest {
     /// A connection that has not signed in; the receiver hears when it has.
-    pub(super) fn arrive(house: Arc<House>, place: OwnedSemaphorePermit) -> (Arc<Self>, oneshot::Receiver<()>) {
+    /// `is_for_devices`: it came by the way that is for devices alone.
+    pub(super) fn arrive(
+        house: Arc<House>,
+        place: OwnedSemaphorePermit,
+        is_for_devices: bool,
+    ) -> (Arc<Self>, oneshot::Receiver<()>) {
         let (signed_in, heard) = oneshot::channel();
         let guest = Arc::new_cyclic(|me| Self {
             house,
             me: me.clone(),
             who: OnceLock::new(),
+            is_for_devices,
+            client_id: OnceLock::new(),
+            number: OnceLock::new(),
             arrival: Mutex::new(Some((place, signed_in))),
             out: Notify::new(),
             due: Mutex::new(Instant::now()),
         });
         (guest, heard)
+    }
+
+    fn due(&self) -> MutexGuard<'_, Instant> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when this connection is to end.
@@ -239,7 +324,11 @@ impl Guest {
         };
         // A node that had a lock's id for its name would pass for that lock below.
         let nameless = matches!(&who, Principal::Backend { node } if node.parse::<NodeName>().is_err());
-        if nameless || connect.client_id != rights::client_id(&who) {
+        let is_device = matches!(who, Principal::Device(_));
+        if self.is_for_devices && !is_device {
+            return ReasonCode::NotAuthorized;
+        }
+        if nameless || rights::client_id(&who).is_some_and(|id| connect.client_id != id) {
             return ReasonCode::ClientIdentifierNotValid;
         }
         if let Some(will) = &connect.will {
@@ -252,7 +341,7 @@ impl Guest {
             return ReasonCode::ServerUnavailable;
         };
         // Set before it can be found, so that it can also be let go.
-        if self.who.set(who.clone()).is_err() || !self.house.take_in(&me, &who, round) {
+        if self.who.set(who.clone()).is_err() || !self.house.take_in(&me, &who, &connect.client_id, round) {
             return ReasonCode::NotAuthorized;
         }
         if let Some((place, signed_in)) = self.arrival.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -269,7 +358,10 @@ impl AuthProvider for Guest {
         Box::pin(async move {
             let code = self.sign_in(connect).await;
             if code == ReasonCode::Success {
-                return Ok(AuthResult::success());
+                return Ok(match self.number.get() {
+                    Some(number) => AuthResult::success_with_user(number.clone()),
+                    None => AuthResult::success(),
+                });
             }
             tracing::debug!(%peer, ?code, "a sign-in to the broker was refused");
             Ok(AuthResult::fail(code))
@@ -296,21 +388,21 @@ impl BrokerEventHandler for House {
     /// would make an honest lock with one wrong topic useless and does not stop another.
     fn on_client_publish<'a>(&'a self, event: ClientPublishEvent) -> Answer<'a, PublishAction> {
         Box::pin(async move {
-            // The client id is the principal's, checked at CONNECT, and a node's name is never a lock's id.
-            let who = match event.client_id.parse::<LockId>() {
-                Ok(lock) => Principal::Lock(lock),
-                Err(_) => Principal::Backend {
-                    node: event.client_id.to_string(),
-                },
+            let Some((who, device)) = self.speaker(&event) else {
+                return PublishAction::Handled;
             };
             if event.qos == QoS::ExactlyOnce || !rights::may_publish(&self.topics, &who, &event.topic, event.retain) {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(client = %event.client_id, "{} published what it may not", event.client_id);
                 return PublishAction::Handled;
             }
-            if let Principal::Lock(lock) = &who {
-                // Nothing more is read from a lock that waits here, so a noisy one is slowed down by its own socket.
-                let early = self.too_early(lock);
+            if matches!(who, Principal::Lock(_) | Principal::Device(_)) {
+                // Nothing more is read from whoever waits here, so a noisy one is slowed down by its own socket.
+                let early = match (&who, &device) {
+                    (Principal::Lock(lock), _) => self.too_early(lock),
+                    (_, Some(device)) => self.pace.keep(&mut device.due(), Instant::now()),
+                    _ => Duration::ZERO,
+                };
                 if !early.is_zero() {
                     tokio::time::sleep(early).await;
                 }

@@ -25,6 +25,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(super) struct Entrance {
     pub(super) door: Arc<Door>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// Whether it is for devices alone.
+    pub(super) is_for_devices: bool,
 }
 
 /// What every connection's task shares.
@@ -68,11 +70,15 @@ impl Hall {
         self: Arc<Self>,
         socket: TcpStream,
         peer: SocketAddr,
-        Entrance { door, tls }: Entrance,
+        Entrance {
+            door,
+            tls,
+            is_for_devices,
+        }: Entrance,
         (seat, arrival): Places,
         shutdown: broadcast::Receiver<()>,
     ) {
-        let (guest, signed_in) = Guest::arrive(Arc::clone(&self.house), arrival);
+        let (guest, signed_in) = Guest::arrive(Arc::clone(&self.house), arrival, is_for_devices);
         // Dropped in this order, also where the connection panics: the connection, the guest's stay, the seat.
         let _seat = seat;
         let _stay = Stay(Arc::clone(&guest));

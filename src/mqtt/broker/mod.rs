@@ -1,7 +1,8 @@
 //! The embedded MQTT broker: `mqtt5` behind an accept loop of our own, because its own loop waits for one silent client
 //! at a time. `mqtt5` is fenced in here; the same behaviour suite runs against this and against mosquitto.
 //!
-//! Nothing is stored and nothing is retained; every session is a clean one and ends with its connection.
+//! Nothing is stored; every session is a clean one and ends with its connection. Nothing is retained but what devices say
+//! of themselves, in memory.
 
 mod door;
 mod guest;
@@ -37,6 +38,8 @@ use hall::{Entrance, Hall};
 const SWEEP: Duration = Duration::from_secs(60);
 /// Longest wait for the connections to end when the broker stops.
 const GOODBYE: Duration = Duration::from_secs(5);
+/// How many messages devices may leave with it: further ones are refused.
+const RETAINED: usize = 4096;
 /// Connections that the kernel may hold while we are busy: thousands of locks come back at once.
 const BACKLOG: u32 = 4096;
 
@@ -46,6 +49,8 @@ pub struct BrokerOptions {
     pub plain: Vec<SocketAddr>,
     /// Address and certificate for TLS, for locks. Port 0 takes any free port.
     pub tls: Option<(SocketAddr, Arc<ServerConfig>)>,
+    /// Address for plain TCP, for devices that do not verify by themselves and for nobody else: many cannot speak TLS.
+    pub devices: Option<SocketAddr>,
     /// The topics' names.
     pub topics: Topics,
     /// How much it takes.
@@ -111,6 +116,7 @@ pub struct Broker {
     house: Arc<House>,
     plain: Vec<SocketAddr>,
     tls: Option<SocketAddr>,
+    devices: Option<SocketAddr>,
     stop: CancellationToken,
     /// Closed when the last connection's task is gone.
     open: mpsc::Receiver<()>,
@@ -139,7 +145,7 @@ impl Broker {
             let _entered = runtime.enter();
             Listening::open(&options)
         };
-        let Listening { plain, tls } = match listening {
+        let Listening { plain, tls, devices } = match listening {
             Ok(listening) => listening,
             Err(error) => {
                 // A runtime must not be dropped where the caller is asynchronous.
@@ -149,6 +155,7 @@ impl Broker {
         };
         let local = |listener: &TcpListener| listener.local_addr().ok();
         let plain_addresses = plain.iter().filter_map(local).collect();
+        let devices_address = devices.as_ref().and_then(local);
         let tls_address = tls.as_ref().and_then(|(listener, _)| local(listener));
 
         let stop = CancellationToken::new();
@@ -167,12 +174,21 @@ impl Broker {
             shutdown: broadcast::channel(1).0,
             _open: opened,
         });
-        // Two doors: whatever goes on at the one for locks, the nodes come in.
+        // Doors of their own: whatever goes on at the one for locks, the nodes come in.
         let door = || Arc::new(Door::new(limits.connections, limits.arrivals, limits.dawdle));
         let nodes = Entrance {
             door: door(),
             tls: None,
+            is_for_devices: false,
         };
+        if let Some(listener) = devices {
+            let devices = Entrance {
+                door: door(),
+                tls: None,
+                is_for_devices: true,
+            };
+            runtime.spawn(Arc::clone(&hall).accept(listener, devices, stop.clone()));
+        }
         for listener in plain {
             runtime.spawn(Arc::clone(&hall).accept(listener, nodes.clone(), stop.clone()));
         }
@@ -180,6 +196,7 @@ impl Broker {
             let locks = Entrance {
                 door: door(),
                 tls: Some(acceptor),
+                is_for_devices: false,
             };
             runtime.spawn(Arc::clone(&hall).accept(listener, locks, stop.clone()));
         }
@@ -189,6 +206,7 @@ impl Broker {
             house,
             plain: plain_addresses,
             tls: tls_address,
+            devices: devices_address,
             stop,
             open,
         })
@@ -204,6 +222,12 @@ impl Broker {
     #[must_use]
     pub fn tls(&self) -> Option<SocketAddr> {
         self.tls
+    }
+
+    /// The address for devices alone, with its real port.
+    #[must_use]
+    pub fn devices(&self) -> Option<SocketAddr> {
+        self.devices
     }
 
     /// How many clients are signed in.
@@ -259,6 +283,7 @@ impl Registrar for BrokerSessions {
 struct Listening {
     plain: Vec<TcpListener>,
     tls: Option<(TcpListener, TlsAcceptor)>,
+    devices: Option<TcpListener>,
 }
 
 impl Listening {
@@ -268,7 +293,8 @@ impl Listening {
             Some((address, config)) => Some((listen(*address)?, TlsAcceptor::from(frugal(config)))),
             None => None,
         };
-        Ok(Self { plain, tls })
+        let devices = options.devices.map(listen).transpose()?;
+        Ok(Self { plain, tls, devices })
     }
 }
 
@@ -304,7 +330,8 @@ fn router(limits: Limits) -> Arc<MessageRouter> {
         max_messages: limits.waiting,
         max_bytes: limits.waiting * limits.packet_bytes / 4,
     };
-    Arc::new(MessageRouter::new().with_fallback_queue_limits(queue))
+    let router = MessageRouter::new().with_retained_limits(RETAINED, limits.packet_bytes);
+    Arc::new(router.with_fallback_queue_limits(queue))
 }
 
 /// Every limit is set: the crate's own defaults let anybody in, take 256 MB packets and write files. Its listeners, its
@@ -315,8 +342,11 @@ fn config(limits: Limits, house: Arc<House>) -> BrokerConfig {
         .with_max_clients(limits.connections)
         .with_session_expiry(Duration::ZERO)
         .with_max_packet_size(limits.packet_bytes)
-        .with_retain_available(false)
-        .with_max_subscriptions_per_client(4)
+        .with_retain_available(true)
+        .with_max_retained_messages(RETAINED)
+        .with_max_retained_message_size(limits.packet_bytes)
+        // Locks and nodes have no more than four that they may have; an ESPHome node has one an entity.
+        .with_max_subscriptions_per_client(64)
         .with_client_channel_capacity(256)
         .with_max_outbound_inflight(1024)
         .with_sys_topics_enabled(false);

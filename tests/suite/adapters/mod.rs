@@ -1,6 +1,7 @@
 //! Locks that one can buy, behind adapters: fake devices at a real mosquitto, the real backend, people over HTTP.
 
 mod bad_days;
+mod inside;
 mod stories;
 
 use std::sync::Arc;

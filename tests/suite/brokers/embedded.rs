@@ -18,6 +18,7 @@ async fn a_taken_port_is_named() {
     let options = BrokerOptions {
         plain: vec![broker.plain],
         tls: None,
+        devices: None,
         topics: topics(),
         limits: Limits::default(),
     };

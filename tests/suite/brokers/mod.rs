@@ -124,6 +124,7 @@ impl TestBroker {
         let options = BrokerOptions {
             plain: vec![any],
             tls: Some((any, certificates.server())),
+            devices: None,
             topics: topics(),
             limits,
         };
@@ -188,6 +189,7 @@ impl TestBroker {
                 let options = BrokerOptions {
                     plain: vec![self.plain],
                     tls: Some((self.tls, self.certificates.server())),
+                    devices: None,
                     topics: topics(),
                     limits: Limits::default(),
                 };

@@ -1,7 +1,7 @@
 //! The real server, with everything in it, on any free ports.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use doorward::app::App;
@@ -83,6 +83,16 @@ impl TestServer {
     /// The use cases, for what people do on the machine itself.
     pub fn app(&self) -> &Arc<App> {
         self.server.as_ref().unwrap().app()
+    }
+
+    /// The folder in which its adapters have theirs.
+    pub fn adapters_dir(&self) -> PathBuf {
+        self.config.adapters_dir()
+    }
+
+    /// Where devices connect.
+    pub fn devices(&self) -> SocketAddr {
+        self.server.as_ref().unwrap().devices().unwrap()
     }
 
     /// Where its metrics are.

@@ -295,6 +295,7 @@ fn open_broker(office: &Arc<Office>, authority: &Arc<Authority>) -> Broker {
             "127.0.0.1:0".parse().unwrap(),
             identity(authority).server_config().unwrap(),
         )),
+        devices: None,
         topics: topics(),
         limits: Limits::default(),
     };
