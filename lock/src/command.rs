@@ -5,14 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::base64url::Text16;
 use crate::verify::{Deadline, MAX_NODE, Moment};
-use crate::wire::{Action, Cause, LockTime, Unlock};
+use crate::wire::{Action, Cause, LockTime, MAX_GID, Unlock};
 
 /// How long a command that was given at the door stays good, in seconds by the lock's own counter: it may have to wait for
 /// the movement under way.
 pub const AT_DOOR_SECONDS: u64 = 10;
-
-/// The longest name of a grant or tenancy.
-pub const MAX_GID: usize = 64;
 
 /// The longest name of a computed code: `first_day-days-serial`.
 pub const MAX_CODE: usize = 24;

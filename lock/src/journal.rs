@@ -39,6 +39,9 @@ pub struct State {
     pub waiting: Option<Command>,
     /// Whether the lock is leaving its organization.
     pub leaving: bool,
+    /// The epoch of the newest revocations ever held.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// Something could not be written down.
@@ -168,7 +171,22 @@ impl<S: Storage> Journal<S> {
 
     /// Writes a document as it came.
     pub(crate) fn keep(&mut self, record: Record, compact: &str) -> Result<(), Error<S::Error>> {
-        self.storage.write(record, compact.as_bytes()).map_err(Error::Storage)
+        self.keep_bytes(record, compact.as_bytes())
+    }
+
+    /// Writes a record.
+    pub(crate) fn keep_bytes(&mut self, record: Record, bytes: &[u8]) -> Result<(), Error<S::Error>> {
+        self.storage.write(record, bytes).map_err(Error::Storage)
+    }
+
+    /// Reads a record to the front of `into`; `None` where it was never written.
+    pub(crate) fn kept_bytes<'b>(
+        &mut self,
+        record: Record,
+        into: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, Error<S::Error>> {
+        let length = self.storage.read(record, into).map_err(Error::Storage)?;
+        Ok(length.and_then(|length| into.get(..length)))
     }
 
     /// A document as it came.

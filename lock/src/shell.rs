@@ -11,6 +11,9 @@ pub enum Record {
     Keyset,
     /// The revocations that are held, as they came.
     Revocations,
+    /// How often counted passes have opened: at most [`crate::controller::MAX_USES`] bytes. Storage that has spoilt it must
+    /// say so like for the state, for a lock without it would open again what has been used.
+    Uses,
     /// An event as it was signed: slot 0 to [`Storage::event_slots`] - 1, written round and round.
     Event(u32),
 }

@@ -11,6 +11,10 @@ use crate::wire::{
     Unlock, Use, VERSION,
 };
 
+mod pass;
+
+pub use pass::{Presentation, pass_answer};
+
 /// The longest life of a release in seconds.
 pub const MAX_RELEASE_SECONDS: u64 = 300;
 
@@ -132,18 +136,23 @@ impl Known<'_> {
     where
         T: Deserialize<'m> + Payload,
     {
-        if message.typ()? != typ {
-            return Err(Refusal::BadTyp);
-        }
-        let kid = message.header()?.kid;
-        let held = self.keyset.find(kid, purpose, self.moment.now, self.moment.floor)?;
-        message.verify(&held.public.key)?;
+        self.verified(message, typ, purpose)?;
         let claims: T = message.claims()?;
         if claims.is_whole() {
             Ok(claims)
         } else {
             Err(Refusal::Malformed)
         }
+    }
+
+    /// Whether the right key signed a message of this type.
+    fn verified(&self, message: &Message<'_>, typ: Typ, purpose: Use) -> Result<(), Refusal> {
+        if message.typ()? != typ {
+            return Err(Refusal::BadTyp);
+        }
+        let kid = message.header()?.kid;
+        let held = self.keyset.find(kid, purpose, self.moment.now, self.moment.floor)?;
+        message.verify(&held.public.key)
     }
 }
 

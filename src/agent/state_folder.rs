@@ -188,5 +188,5 @@ fn is_record(name: &str) -> bool {
     let event = name
         .strip_prefix("event-")
         .map(|slot| slot.bytes().all(|byte| byte.is_ascii_digit()));
-    matches!(name, "state" | "keyset" | "revocations") || event == Some(true)
+    matches!(name, "state" | "keyset" | "revocations" | "uses") || event == Some(true)
 }

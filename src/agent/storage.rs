@@ -109,7 +109,8 @@ impl Storage for FileStorage {
             .filter(|(sum, bytes)| **sum == checksum(record, bytes));
         match whole {
             Some((_, bytes)) => copy(bytes, into).map(Some),
-            None if record == Record::State => Err(StorageError::Damaged(path)),
+            // A lock without its counts would open again by what has been used.
+            None if matches!(record, Record::State | Record::Uses) => Err(StorageError::Damaged(path)),
             None => {
                 // The backend sends documents again, and shows the gap that a lost event leaves.
                 tracing::warn!(path = %path.display(), "{} is damaged: it counts as lost", path.display());
@@ -136,6 +137,7 @@ fn name(record: Record) -> String {
         Record::State => "state".to_owned(),
         Record::Keyset => "keyset".to_owned(),
         Record::Revocations => "revocations".to_owned(),
+        Record::Uses => "uses".to_owned(),
         Record::Event(slot) => format!("event-{slot:04}"),
     }
 }
@@ -147,6 +149,7 @@ fn checksum(record: Record, bytes: &[u8]) -> [u8; CHECKSUM] {
         Record::Keyset => (1, 0),
         Record::Revocations => (2, 0),
         Record::Event(slot) => (3, slot),
+        Record::Uses => (4, 0),
     };
     Sha256::new()
         .chain_update([kind])

@@ -63,6 +63,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             state.chain.acknowledge(ack.seq);
             state.overflowed = false;
         })?;
+        self.settle_uses(shell)?;
         self.backlog.start = self.backlog.start.max(ack.seq + 1);
         let chain = &self.journal.state().chain;
         if self.journal.state().leaving && chain.unacked() == chain.next() {
@@ -167,6 +168,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             shell,
             |state| {
                 state.min_rev = state.min_rev.max(revocations.min_rev);
+                state.epoch = state.epoch.max(revocations.epoch);
             },
         )?;
         Ok(Ok(()))

@@ -18,17 +18,24 @@ use crate::keys::{Keyset, PublicKey};
 use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
 use crate::signature::PrivateKey;
-use crate::verify::{Known, Moment};
+use crate::verify::{Known, Moment, Presentation};
 use crate::wire::{
     ANY_NODE, Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ,
 };
 
 mod budget;
+mod challenges;
 mod commands;
 mod documents;
+mod passes;
 mod reports;
+mod uses;
+
+pub use uses::{COUNTED_GRANTS, MAX_USES};
 
 use budget::Budget;
+use challenges::Nonces;
+use uses::Uses;
 
 /// The longest lock or organization id.
 pub const MAX_ID: usize = 64;
@@ -152,6 +159,13 @@ pub enum Input<'a> {
     Message(&'a [u8]),
     /// Somebody at the door handed a message over, as if it came on `down`.
     Carried(&'a [u8]),
+    /// Somebody at the door asks for a challenge, which [`Shell::show`] gives.
+    Challenge,
+    /// Somebody at the door shows a pass.
+    Present(Presentation<'a>),
+    /// Somebody at the door would carry events to the backend: some that it has not acknowledged are shown, from this `seq`
+    /// on.
+    Collect(u64),
     /// A movement begun by [`Shell::begin_move`] has ended.
     Moved(Outcome),
     /// The bolt was moved without a message, and is there now.
@@ -222,6 +236,8 @@ pub struct Controller<S, K = SigningKey> {
     refusals_at_door: Budget,
     /// Whether the input under way comes from somebody at the door.
     is_at_door: bool,
+    nonces: Nonces,
+    uses: Uses,
 }
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
@@ -249,6 +265,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             underway: None,
             waiting: None,
             leaving: false,
+            epoch: 0,
         };
         let (journal, is_first) = Journal::open(storage, fresh)?;
         let clock = Clock::new(journal.state().floor);
@@ -268,6 +285,8 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             refusals: Budget::new(REFUSALS_A_MINUTE),
             refusals_at_door: Budget::new(REFUSALS_AT_DOOR_A_MINUTE),
             is_at_door: false,
+            nonces: Nonces::default(),
+            uses: Uses::default(),
         };
         if is_first {
             lock.claim(first, shell)?;
@@ -302,6 +321,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             self.keyset = keyset.unwrap_or_default();
         }
         self.revocations = self.kept_revocations()?;
+        self.uses = self.kept_uses()?;
         let boot = self.journal.state().boot.saturating_add(1);
         self.note(
             happening(Kind::Boot, Cause::Auto, RESULT_OK),
@@ -329,7 +349,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// [`Error`] where something could not be written down. Nothing has moved for it then; the lock may go on, and
     /// takes up on the next [`Input::Tick`] what still has to be written.
     pub fn handle(&mut self, input: Input<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
-        self.is_at_door = matches!(input, Input::Carried(_));
+        self.is_at_door = matches!(input, Input::Carried(_) | Input::Present(_));
         match input {
             Input::Connected => self.connected(shell),
             Input::Disconnected => {
@@ -337,6 +357,9 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                 Ok(())
             }
             Input::Message(bytes) | Input::Carried(bytes) => self.message(bytes, shell),
+            Input::Challenge => self.challenge(shell),
+            Input::Present(shown) => self.present(&shown, shell),
+            Input::Collect(from) => self.show_events(from, shell),
             Input::Moved(outcome) => self.moved(outcome, shell),
             Input::Bolt(bolt, hand) => self.turned(bolt, hand, shell),
             Input::Seen(sensors) => {

@@ -16,6 +16,17 @@ pub enum Action {
     Lock,
 }
 
+impl Action {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unlock => "unlock",
+            Self::Lock => "lock",
+        }
+    }
+}
+
 /// A deadline in the lock's own time, for a lock whose clock is not fresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -39,6 +39,9 @@ pub const NUMBER_LIMIT: u64 = 1 << 53;
 /// What `prev` of an event with `seq` 0 holds: 32 zero bytes as base64url.
 pub const NO_PREVIOUS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
+/// The longest id of a grant or tenancy that a lock takes.
+pub const MAX_GID: usize = 64;
+
 /// The node that stands for whichever is there.
 pub const ANY_NODE: &str = "any";
 

@@ -18,8 +18,11 @@ use doorward_lock::base64url::hash;
 use doorward_lock::jws::{self, Message};
 use doorward_lock::keys::{Keyset, PublicKey};
 use doorward_lock::refusal::Refusal;
-use doorward_lock::verify::{Known, Moment};
-use doorward_lock::wire::{Ack, Address, Enrol, Event, Hello, Jwk, Release, Resend, Revocations, Time, Typ, Use};
+use doorward_lock::signature;
+use doorward_lock::verify::{Known, Moment, Presentation, pass_answer};
+use doorward_lock::wire::{
+    Ack, Action, Address, Challenge, Enrol, Event, Hello, Jwk, Release, Resend, Revocations, Time, Typ, Use,
+};
 use serde_json::Value;
 use world::LOCK;
 
@@ -39,6 +42,7 @@ fn the_vectors_are_the_ones_that_are_made_here() {
         ("keysets.json", make::keysets()),
         ("enrolment.json", make::enrolment()),
         ("documents.json", make::documents()),
+        ("passes.json", make::passes()),
     ] {
         if std::env::var_os("DOORWARD_WRITE_VECTORS").is_some() {
             std::fs::create_dir_all(file("")).unwrap();
@@ -198,4 +202,82 @@ fn the_documents_are_read() {
         };
         assert_eq!(claims, document["claims"]);
     }
+}
+
+/// Whether the lock of a case lets in whoever shows its pass.
+fn admitted(address: Address<'_>, keyset: &Keyset, case: &Value) -> Result<(), Refusal> {
+    let knows = &case["knows"];
+    let time = knows["time"].as_u64();
+    let moment = Moment {
+        boot: knows["boot"].as_u64().unwrap().try_into().unwrap(),
+        mono: 0,
+        now: time.filter(|_| knows["clock"] == "fresh"),
+        floor: knows["floor"].as_u64().unwrap(),
+    };
+    let known = Known {
+        address,
+        keyset,
+        ctr: 0,
+        min_rev: knows["min_rev"].as_u64().unwrap(),
+        moment,
+    };
+    let part = |name: &str| text(&case["public_key"][name]);
+    let shown = Presentation {
+        pass: text(&case["pass"]),
+        public_key: Jwk {
+            kty: part("kty"),
+            crv: part("crv"),
+            x: part("x"),
+            y: part("y"),
+        },
+        act: if case["act"] == "lock" {
+            Action::Lock
+        } else {
+            Action::Unlock
+        },
+        signature: text(&case["signature"]),
+        nonce: text(&case["nonce"]),
+    };
+    let message = Message::parse(shown.pass)?;
+    let pass = known.pass(&message)?;
+    let revoked = knows["revoked"].as_array().unwrap();
+    if revoked.iter().any(|name| *name == *pass.gid || *name == *pass.cnf.jkt) {
+        return Err(Refusal::Revoked);
+    }
+    known.held_by(&pass, &shown)?;
+    known.counts_now(&pass, time)?;
+    let taken = knows["taken"].as_u64().unwrap();
+    let is_used_up = |(uses, used): (u32, u32)| taken.max(used.into()) >= u64::from(uses);
+    if shown.act == Action::Unlock && pass.uses.zip(pass.used).is_some_and(is_used_up) {
+        return Err(Refusal::UsesExhausted);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_passes_are_accepted_and_refused_as_they_say() {
+    let vectors = stored("passes.json");
+    let address = read_address(&vectors["lock"]);
+    let keyset = Keyset::read(text(&vectors["keyset"]), &read_jwk(&vectors["root"]), address.iss).unwrap();
+    for case in vectors["accept"].as_array().unwrap() {
+        assert_eq!(admitted(address, &keyset, case), Ok(()), "{}", case["name"]);
+    }
+    for case in vectors["refuse"].as_array().unwrap() {
+        let reason = admitted(address, &keyset, case).unwrap_err();
+        assert_eq!(reason.as_str(), text(&case["reason"]), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn the_challenge_is_answered_as_it_says() {
+    let vectors = stored("passes.json");
+    let (challenge, answer) = (&vectors["challenge"], &vectors["answer"]);
+    let lock = read_jwk(&vectors["keys"]["lock"]);
+    let message = jws::open(text(&challenge["message"]), Typ::Challenge, LOCK, &lock.key).unwrap();
+    let claims: Challenge<'_> = message.claims().unwrap();
+    assert_eq!(serde_json::to_value(&claims).unwrap(), challenge["claims"]);
+    let signed = pass_answer(LOCK, claims.boot, claims.nonce, Action::Unlock, text(&answer["pass"])).unwrap();
+    assert_eq!(world::base64(&signed), text(&answer["signed"]));
+    let bytes = doorward_lock::base64url::decode::<64>(text(&answer["signature"])).unwrap();
+    assert!(signature::holds(&read_jwk(&vectors["phone"]).key, &signed, &bytes));
 }

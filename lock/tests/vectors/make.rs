@@ -341,3 +341,213 @@ pub fn documents() -> Value {
         "documents": documents,
     })
 }
+
+/// What the lock of `passes.json` knows.
+pub fn knows_at_door(changes: &[(&str, Value)]) -> Value {
+    let mut knows =
+        json!({ "boot": 1, "clock": "fresh", "time": T, "floor": T, "min_rev": 0, "revoked": [], "taken": 0 });
+    changes.iter().for_each(|(name, value)| knows[*name] = value.clone());
+    knows
+}
+
+/// `passes.json`.
+pub fn passes() -> Value {
+    let challenge = json!({
+        "lock": LOCK, "boot": 1, "nonce": base64url::text16(&[0x77; 16]).as_str(), "epoch": 1, "clock": "fresh",
+        "head": { "chain": base64url::text16(&[0x5a; 16]).as_str(), "seq": 2, "hash": chain()["events"][2]["hash"] },
+    });
+    let header = canonical(&json!({ "alg": "ES256", "typ": "challenge+jwt", "kid": LOCK }));
+    let case = |name: &str, shown: &passes::Answer, knows: Value| {
+        json!({
+            "name": name, "knows": knows, "pass": shown.pass, "act": shown.act, "nonce": shown.nonce,
+            "public_key": { "kty": "EC", "crv": "P-256", "x": shown.key.0, "y": shown.key.1 },
+            "signature": shown.signature,
+        })
+    };
+    let answer = |pass: &str| passes::answer(pass, passes::PHONE, &challenge, "unlock");
+    let with = |changes: &[(&str, Value)]| answer(&passes::pass_with(changes));
+
+    let mut accept: Vec<Value> = passes::good()
+        .iter()
+        .map(|(name, pass)| case(name, &answer(pass), knows_at_door(&[])))
+        .collect();
+    let mut refuse: Vec<Value> = passes::bad()
+        .iter()
+        .map(|(name, pass, reason)| {
+            let mut case = case(name, &answer(pass), knows_at_door(&[]));
+            case["reason"] = json!(reason);
+            case
+        })
+        .collect();
+
+    let (none, stale) = (("clock", json!("none")), ("clock", json!("stale")));
+    let (early, late) = (("time", json!(T - 1)), ("time", json!(T + 3_601)));
+    let good = answer(&passes::pass());
+    let lock = passes::answer(&passes::pass(), passes::PHONE, &challenge, "lock");
+    let counted = with(&[("uses", json!(3)), ("used", json!(1))]);
+    for (name, shown, changes) in [
+        ("to lock", &lock, vec![]),
+        (
+            "the last second by a fresh clock",
+            &good,
+            vec![("time", json!(T + 3_600))],
+        ),
+        (
+            "the last second by a stale clock",
+            &good,
+            vec![stale.clone(), ("time", json!(T + 3_600))],
+        ),
+        (
+            "a tenant, without the time",
+            &good,
+            vec![none.clone(), ("time", Value::Null)],
+        ),
+        (
+            "a tenant, without the time, with the floor in the last second",
+            &good,
+            vec![none.clone(), ("time", Value::Null), ("floor", json!(T + 3_600))],
+        ),
+        (
+            "another grant and another phone revoked",
+            &good,
+            vec![("revoked", json!(["grant_x", kid(21)]))],
+        ),
+        ("the least revision", &good, vec![("min_rev", json!(T))]),
+        ("the last of three uses", &counted, vec![("taken", json!(2))]),
+        (
+            "to lock, with every use taken",
+            &passes::Answer {
+                act: "lock",
+                ..passes::answer(&counted.pass, passes::PHONE, &challenge, "lock")
+            },
+            vec![("taken", json!(3))],
+        ),
+    ] {
+        accept.push(case(name, shown, knows_at_door(&changes)));
+    }
+    let guest = with(&[("role", json!("guest"))]);
+    let scheduled = with(&passes::mornings());
+    let later = with(&[("nbf", json!(T + 1))]);
+    let no_time = [none.clone(), ("time", Value::Null)];
+    let of_other_start = passes::answer(
+        &passes::pass(),
+        passes::PHONE,
+        &json!({ "boot": 2, "nonce": challenge["nonce"] }),
+        "unlock",
+    );
+    let other_phone = passes::answer(&passes::pass(), 21, &challenge, "unlock");
+    let holders_name = passes::Answer {
+        key: good.key.clone(),
+        ..other_phone.clone()
+    };
+    let other_act = passes::Answer {
+        act: "lock",
+        ..good.clone()
+    };
+    let other_nonce = passes::answer(
+        &passes::pass(),
+        passes::PHONE,
+        &json!({ "boot": 1, "nonce": jti(5) }),
+        "unlock",
+    );
+    let other_nonce = passes::Answer {
+        nonce: good.nonce.clone(),
+        ..other_nonce
+    };
+    for (name, shown, changes, reason) in [
+        ("another phone with its own key", &other_phone, vec![], "not-the-holder"),
+        (
+            "another phone that shows the holder's key",
+            &holders_name,
+            vec![],
+            "not-the-holder",
+        ),
+        ("signed for another act", &other_act, vec![], "not-the-holder"),
+        ("signed for another nonce", &other_nonce, vec![], "not-the-holder"),
+        ("signed for another start", &of_other_start, vec![], "not-the-holder"),
+        (
+            "the grant is revoked",
+            &good,
+            vec![("revoked", json!(["grant_x", passes::GRANT]))],
+            "revoked",
+        ),
+        (
+            "the phone is revoked",
+            &good,
+            vec![("revoked", json!([kid(passes::PHONE)]))],
+            "revoked",
+        ),
+        (
+            "below the least revision",
+            &good,
+            vec![("min_rev", json!(T + 1))],
+            "revoked",
+        ),
+        ("a second late by a fresh clock", &good, vec![late.clone()], "expired"),
+        (
+            "a second late by a stale clock",
+            &good,
+            vec![stale.clone(), late.clone()],
+            "expired",
+        ),
+        ("a second early", &good, vec![early], "not-yet"),
+        ("a guest, without the time", &guest, no_time.to_vec(), "no-time"),
+        (
+            "a tenant with a schedule, without the time",
+            &scheduled,
+            no_time.to_vec(),
+            "no-time",
+        ),
+        (
+            "a tenant who moves in later, without the time",
+            &later,
+            no_time.to_vec(),
+            "no-time",
+        ),
+        (
+            "a tenant, without the time, with a floor after the end",
+            &good,
+            vec![none, ("time", Value::Null), ("floor", json!(T + 3_601))],
+            "expired",
+        ),
+        (
+            "every use taken by the lock's own count",
+            &counted,
+            vec![("taken", json!(3))],
+            "uses-exhausted",
+        ),
+        (
+            "before the key's life",
+            &good,
+            vec![("time", json!(T - 1_001))],
+            "key-not-valid",
+        ),
+    ] {
+        let mut case = case(name, shown, knows_at_door(&changes));
+        case["reason"] = json!(reason);
+        refuse.push(case);
+    }
+    json!({
+        "about": "Passes, each shown with the answer to the one challenge. Each case says what the lock knows: its start, \
+                  clock and time, the floor, the least revision, the names in its revocations, how many uses of the grant \
+                  it has counted. The nonce is open everywhere. The keys are throw-away.",
+        "lock": address(),
+        "root": jwk(ROOT),
+        "keyset": passes::keyset_with_passes(),
+        "keys": { "pass": private_jwk(passes::PASS), "lock": private_jwk(LOCK_KEY) },
+        "phone": private_jwk(passes::PHONE),
+        "challenge": { "message": raw(&header, &canonical(&challenge), LOCK_KEY), "claims": challenge },
+        "answer": {
+            "act": "unlock", "pass": good.pass, "signed": base64(&answered(&good)), "signature": good.signature,
+        },
+        "accept": accept,
+        "refuse": refuse,
+    })
+}
+
+/// The bytes that the phone has signed.
+fn answered(shown: &passes::Answer) -> Vec<u8> {
+    let bytes =
+        doorward_lock::verify::pass_answer(LOCK, 1, &shown.nonce, doorward_lock::wire::Action::Unlock, &shown.pass);
+    bytes.unwrap().to_vec()
+}

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test uses its own part of the bench")]
 
 pub mod hands;
+pub mod passes;
 pub mod tokens;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
