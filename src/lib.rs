@@ -1,11 +1,12 @@
 //! Doorward: the self-hosted backend for apartments with Wi-Fi smart locks.
 //!
 //! Folders are floors and a file imports only from floors below its own: `domain` and `config` (0),
-//! `crypto` (1), `store` and `mqtt` (2), `app` and `agent` (3), `http`, `inbox` and `jobs` (4),
+//! `crypto` (1), `store` and `mqtt` (2), `app` and `agent` (3), `http`, `bridge`, `inbox` and `jobs` (4),
 //! `server` (5). `docs/ARCHITECTURE.md` draws the house; `tests/suite/architecture.rs` holds it up.
 
 pub mod agent;
 pub mod app;
+pub mod bridge;
 pub mod config;
 pub mod crypto;
 pub mod domain;

@@ -126,7 +126,8 @@ impl App {
         enrolment: Enrolment,
         now: Timestamp,
     ) -> Result<(Lock, Written), Error> {
-        self.db
+        let (lock, written) = self
+            .db
             .write(move |conn| {
                 let written = enrolments::enrol(conn, &claimed, &enrolment, now)?.ok_or(REFUSED)?;
                 let lock = locks::with_ids(conn, std::slice::from_ref(&claimed.lock))?.pop();
@@ -140,9 +141,11 @@ impl App {
                     ..NewEntry::new(Kind::LockEnrolled, now)
                 };
                 access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
-                Ok((lock, written))
+                Ok::<_, Error>((lock, written))
             })
-            .await
+            .await?;
+        self.changes.tell(&lock.id);
+        Ok((lock, written))
     }
 
     /// The keyset: one document for every lock.

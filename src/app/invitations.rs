@@ -76,7 +76,7 @@ impl App {
                 }
                 let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
                 let (role, tenancy) = match offer {
-                    Offer::Role(role) if own.may_appoint(role) => (role, None),
+                    Offer::Role(role) if role.is_for_people() && own.may_appoint(role) => (role, None),
                     Offer::Role(_) => return Err(Error::Forbidden),
                     Offer::Tenancy {
                         unit,

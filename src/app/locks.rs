@@ -136,7 +136,8 @@ impl App {
     /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property.
     pub async fn change_lock(&self, who: &Actor, id: LockId, change: LockChange) -> Result<Lock, Error> {
         let (now, who) = (self.now(), who.clone());
-        self.db
+        let changed = self
+            .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
@@ -153,9 +154,11 @@ impl App {
                 };
                 locks::update(conn, &lock)?;
                 write_down(conn, &who, &lock, Kind::LockChanged, now)?;
-                Ok(lock)
+                Ok::<_, Error>(lock)
             })
-            .await
+            .await?;
+        self.changes.tell(&changed.id);
+        Ok(changed)
     }
 
     /// Makes a new claim code for a lock that nobody has claimed; the one before is void.
@@ -212,6 +215,7 @@ impl App {
                 })
             })
             .await?;
+        self.changes.tell(&lock.id);
         if let Err(error) = self.expel(&lock.id).await {
             tracing::warn!(lock.id = %lock.id, %error, "the broker still lets retired lock {} in; it is told again", lock.id);
         }

@@ -23,6 +23,13 @@ pub struct RefusalLabels {
     pub reason: &'static str,
 }
 
+/// What became of a command of a Home Assistant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CommandLabels {
+    /// How its attempt came out, or why there was none.
+    pub result: &'static str,
+}
+
 /// Commits of up to so many pieces of work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CommitLabels {
@@ -57,6 +64,8 @@ pub struct Metrics {
     pub lock_events: Counter,
     /// Messages on locks' topics that were not believed.
     pub refused_messages: Family<RefusalLabels, Counter>,
+    /// Commands of a Home Assistant.
+    pub home_assistant_commands: Family<CommandLabels, Counter>,
     /// Locks connected.
     pub locks_online: Gauge,
     /// Requests that wait for a lock's word.
@@ -96,6 +105,7 @@ impl Default for Metrics {
             requests: Family::default(),
             lock_events: Counter::default(),
             refused_messages: Family::default(),
+            home_assistant_commands: Family::default(),
             locks_online: Gauge::default(),
             waiting: Gauge::default(),
             passwords_waiting: Gauge::default(),
@@ -135,6 +145,11 @@ impl Metrics {
             "refused_messages",
             "Messages on locks' topics that were not believed",
             self.refused_messages.clone(),
+        );
+        registry.register(
+            "home_assistant_commands",
+            "Commands of a Home Assistant by what became of them",
+            self.home_assistant_commands.clone(),
         );
         registry.register(
             "task_restarts",
@@ -183,6 +198,12 @@ impl Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
+    }
+
+    /// Counts a command of a Home Assistant that came out like this.
+    pub fn count_home_assistant(&self, result: &'static str) {
+        let labels = CommandLabels { result };
+        self.home_assistant_commands.get_or_create(&labels).inc();
     }
 
     /// Everything in the text format of Prometheus (OpenMetrics 1.0).

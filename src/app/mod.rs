@@ -19,6 +19,7 @@ use crate::store::{Conn, Db, accounts};
 pub mod access_log;
 pub mod attempts;
 pub mod bootstrap;
+mod changes;
 pub mod credentials;
 pub mod enrolment;
 mod error;
@@ -32,7 +33,9 @@ pub mod members;
 pub mod metrics;
 pub mod places;
 pub mod readiness;
+pub mod service_accounts;
 pub mod sessions;
+pub mod shown;
 pub mod unlock;
 mod waiters;
 
@@ -122,6 +125,7 @@ pub struct App {
     metrics: Arc<Metrics>,
     settings: Settings,
     waiters: waiters::Waiters,
+    changes: changes::Changes,
     acks: lock_messages::Acks,
     asked: lock_messages::Asked,
     /// Whether it was written down that the clock is behind.
@@ -166,6 +170,7 @@ impl App {
             metrics,
             settings,
             waiters: waiters::Waiters::default(),
+            changes: changes::Changes::default(),
             acks: lock_messages::Acks::default(),
             asked: lock_messages::Asked::default(),
             clock_alarm: AtomicBool::new(false),

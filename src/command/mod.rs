@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 mod demo;
 mod landlord;
 mod serve;
+mod service_account;
 
 /// Self-hosted backend for apartments with Wi-Fi smart locks.
 #[derive(Debug, Parser)]
@@ -35,6 +36,11 @@ enum Command {
     Landlord {
         #[command(subcommand)]
         command: landlord::Landlord,
+    },
+    /// Accounts of programs, such as a Home Assistant.
+    ServiceAccount {
+        #[command(subcommand)]
+        command: service_account::ServiceAccount,
     },
     /// The lock's side: a reference controller, and a simulator of many.
     Lock {
@@ -69,6 +75,7 @@ fn start(command: Command) -> Outcome {
             Command::Demo(demo) => demo.run().await,
             Command::Migrate(serve) => serve.migrate().await,
             Command::Landlord { command } => command.run().await,
+            Command::ServiceAccount { command } => command.run().await,
             Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
             Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,
         }

@@ -65,6 +65,7 @@ impl Config {
                 "expected off, error, warn, info, debug or trace, or PART=LEVEL, with commas",
             ));
         }
+        self.home_assistant.check()?;
         self.check_mqtt()
     }
 
@@ -290,14 +291,14 @@ fn within(key: &'static str, value: u64, allowed: RangeInclusive<u64>) -> Result
     Err(ConfigError::BadValue { key, why })
 }
 
-fn bad(key: &'static str, why: &str) -> ConfigError {
+pub(super) fn bad(key: &'static str, why: &str) -> ConfigError {
     ConfigError::BadValue {
         key,
         why: why.to_owned(),
     }
 }
 
-fn unsafe_value(key: &'static str, why: &str) -> ConfigError {
+pub(super) fn unsafe_value(key: &'static str, why: &str) -> ConfigError {
     ConfigError::Unsafe {
         key,
         why: why.to_owned(),

@@ -3,11 +3,13 @@
 
 mod broker_url;
 mod check;
+mod home_assistant;
 mod secret_text;
 mod sections;
 mod sources;
 
 pub use broker_url::{BadBrokerUrl, BrokerUrl};
+pub use home_assistant::HomeAssistant;
 pub use secret_text::SecretText;
 pub use sections::{
     Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Limits, Log,
@@ -82,6 +84,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// Adapters that run inside this process.
     pub adapters: Adapters,
+    /// A Home Assistant that is shown the locks.
+    pub home_assistant: HomeAssistant,
     /// Unlock tokens.
     pub unlock: Unlock,
     /// Sign-ins.
@@ -104,6 +108,7 @@ impl Default for Config {
             database: Database::default(),
             mqtt: Mqtt::default(),
             adapters: Adapters::default(),
+            home_assistant: HomeAssistant::default(),
             unlock: Unlock::default(),
             sessions: Sessions::default(),
             passwords: Passwords::default(),
@@ -124,26 +129,31 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut config = sources::read(file, environment)?;
-        config.read_broker_password()?;
+        config.read_passwords()?;
         config.read_device_passwords()?;
         config.check()?;
         Ok(config)
     }
 
-    fn read_broker_password(&mut self) -> Result<(), ConfigError> {
+    fn read_passwords(&mut self) -> Result<(), ConfigError> {
         let external = &mut self.mqtt.external;
-        let Some(path) = external.password_file.clone() else {
-            return Ok(());
-        };
-        if !external.password.is_empty() {
-            let why = "cannot stand beside mqtt.external.password".to_owned();
-            return Err(ConfigError::BadValue {
-                key: "mqtt.external.password_file",
-                why,
-            });
+        let home = &mut self.home_assistant;
+        for (key, file, password) in [
+            (
+                "mqtt.external.password_file",
+                &external.password_file,
+                &mut external.password,
+            ),
+            ("home_assistant.password_file", &home.password_file, &mut home.password),
+        ] {
+            let Some(path) = file.clone() else { continue };
+            if !password.is_empty() {
+                let why = "cannot stand beside a password in the section".to_owned();
+                return Err(ConfigError::BadValue { key, why });
+            }
+            let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
+            *password = SecretText::from(text.trim_end_matches(['\r', '\n']).to_owned());
         }
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Unreadable { path, source })?;
-        external.password = SecretText::from(text.trim_end_matches(['\r', '\n']).to_owned());
         Ok(())
     }
 

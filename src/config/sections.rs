@@ -444,7 +444,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// A value that an empty text stands for the lack of: TOML has no null, and the example file names every key.
-mod maybe_empty {
+pub(super) mod maybe_empty {
     use std::str::FromStr;
 
     use super::{Deserialize, Deserializer, Serialize, Serializer};

@@ -140,6 +140,22 @@ fn a_value_of_another_kind_is_refused_with_its_key() {
         ("[unlock]\nwait_ms_default = 15001", &[], "unlock.wait_ms_default"),
         ("[sessions]\nrefresh_days = 0", &[], "sessions.refresh_days"),
         ("[mqtt]\ntopic_root = 'a/#'", &[], "mqtt.topic_root"),
+        ("[home_assistant]\nbase_topic = 'a.b'", &[], "home_assistant.base_topic"),
+        (
+            "[home_assistant]\nurl = 'mqtt://127.0.0.1'",
+            &[],
+            "home_assistant.organizations: is needed",
+        ),
+        (
+            "[home_assistant]\nurl = 'mqtts://home.example'\norganizations = ['org_1']",
+            &[],
+            "home_assistant.ca_file: is needed",
+        ),
+        (
+            "[home_assistant]\nurl = 'mqtt://127.0.0.1'\nproperties = ['property_1']\ncommands = true",
+            &[],
+            "home_assistant.service_account: is needed",
+        ),
         ("[mqtt]\nnode = 'any'", &[], "mqtt.node"),
         ("[mqtt.embedded]\npublic_host = 'a b'", &[], "`a b`"),
         (
@@ -175,6 +191,10 @@ fn what_would_be_open_to_others_is_refused_with_the_remedy() {
         ("[metrics]\nbind = '[::]:9464'\n".to_owned(), "allow_on_network = true"),
         (
             format!("{external}url = 'mqtt://mq.example'\n"),
+            "allow_plain_on_network = true",
+        ),
+        (
+            "[home_assistant]\norganizations = ['org_1']\nurl = 'mqtt://home.example'\n".to_owned(),
             "allow_plain_on_network = true",
         ),
     ] {
@@ -224,6 +244,7 @@ fn no_secret_shows_in_a_log() {
     let variables = [
         ("DOORWARD__DATABASE__URL", "postgres://u:hunter2@db/doorward"),
         ("DOORWARD__MQTT__EXTERNAL__PASSWORD", "hunter2"),
+        ("DOORWARD__HOME_ASSISTANT__PASSWORD", "hunter2"),
     ];
     let config = load("", &variables).unwrap();
     assert!(!format!("{config:?}{}", serde_json::to_string(&config).unwrap()).contains("hunter2"));

@@ -91,11 +91,13 @@ pub enum Role {
     Tenant,
     /// Has been given access for a while.
     Guest,
+    /// A program, such as a Home Assistant: nobody signs in as it, and it opens what it was given grants for.
+    Service,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Owner, Self::Manager, Self::Tenant, Self::Guest];
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Manager, Self::Tenant, Self::Guest, Self::Service];
 
     /// The word for it in tables and answers.
     #[must_use]
@@ -105,6 +107,7 @@ impl Role {
             Self::Manager => "manager",
             Self::Tenant => "tenant",
             Self::Guest => "guest",
+            Self::Service => "service",
         }
     }
 
@@ -112,7 +115,7 @@ impl Role {
     #[must_use]
     pub const fn rank(self) -> u8 {
         match self {
-            Self::Guest => 0,
+            Self::Guest | Self::Service => 0,
             Self::Tenant => 1,
             Self::Manager => 2,
             Self::Owner => 3,
@@ -131,14 +134,20 @@ impl Role {
         match self {
             Self::Owner => true,
             Self::Manager => !other.manages(),
-            Self::Tenant | Self::Guest => false,
+            Self::Tenant | Self::Guest | Self::Service => false,
         }
+    }
+
+    /// Whether a person can be invited in this role: a program is brought in by whoever runs it.
+    #[must_use]
+    pub const fn is_for_people(self) -> bool {
+        !matches!(self, Self::Service)
     }
 }
 
 /// A text is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of owner, manager, tenant, guest")]
+#[error("expected one of owner, manager, tenant, guest, service")]
 pub struct BadRole;
 
 impl FromStr for Role {
@@ -256,6 +265,8 @@ mod tests {
             (Role::Manager, Role::Tenant, true),
             (Role::Tenant, Role::Guest, false),
             (Role::Guest, Role::Guest, false),
+            (Role::Manager, Role::Service, true),
+            (Role::Service, Role::Guest, false),
         ] {
             assert_eq!(appointer.may_appoint(appointed), may, "{appointer:?} {appointed:?}");
         }

@@ -86,6 +86,14 @@ pub struct Observed<T> {
     pub at: Timestamp,
 }
 
+impl<T> Observed<T> {
+    /// The value, unless it was observed longer than `age` before `now`: then it is not known any more.
+    #[must_use]
+    pub fn within(self, age: std::time::Duration, now: Timestamp) -> Option<T> {
+        (now.since(self.at) <= age).then_some(self.value)
+    }
+}
+
 /// Where the bolt is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

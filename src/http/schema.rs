@@ -137,6 +137,6 @@ texts! {
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
     Receiver = receiver(), "Who gets access: a member, or whoever has an e-mail address.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
-    Role = text().enum_values(Some(["owner", "manager", "tenant", "guest"])),
+    Role = text().enum_values(Some(["owner", "manager", "tenant", "guest", "service"])),
         "What a person is in an organization.";
 }

@@ -1,6 +1,6 @@
 //! One MQTT 3.1.1 client that comes back by itself: connects, subscribes anew on every connection, carries messages,
-//! and begins with a new client and a new socket whenever anything is wrong. The backend's link, a lock's link and an
-//! adapter's link to its device are its users ([`Owner`]).
+//! and begins with a new client and a new socket whenever anything is wrong. The backend's link, a lock's link and a
+//! link to somebody else's broker are its users ([`Owner`]).
 //!
 //! One task polls, and does nothing else: whatever may wait is handed over. `rumqttc`'s own request queue is not used,
 //! because it survives a reconnect and cannot be taken back: what is to go out waits in [`Outlet`]'s channel, is looked
@@ -42,6 +42,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(super) struct Terms {
     pub(super) address: BrokerAddress,
     pub(super) client_id: String,
+    /// Empty for a broker that asks for none.
     pub(super) user: String,
     pub(super) password: String,
     pub(super) will: Option<LastWill>,

@@ -1,4 +1,5 @@
-//! The links to the broker, for nodes and for locks; the embedded broker; and the registrar of a mosquitto. `rumqttc` is used in `connection` and
+//! The links to the broker, for nodes and for locks; the embedded broker; the registrar of a mosquitto; and the link to a
+//! broker of somebody else. `rumqttc` is used in `connection` and
 //! around it, `mqtt5` in `broker`, and neither above this floor.
 
 pub mod address;
@@ -7,6 +8,7 @@ pub mod broker;
 mod connection;
 pub mod device_link;
 pub mod dynamic_security;
+pub mod foreign_link;
 mod lanes;
 pub mod link;
 pub mod lock_link;

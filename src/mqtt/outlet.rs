@@ -36,12 +36,16 @@ impl Outlet {
     /// Publishes at QoS 1; `Ok` once the broker's PUBACK is here. It is written to the socket before `within` has
     /// passed, or never; where the PUBACK alone is missing by then, the message may have arrived.
     pub(super) async fn publish(&self, topic: String, payload: Vec<u8>, within: Duration) -> Result<(), NotTaken> {
+        self.send(Publish::new(topic, QoS::AtLeastOnce, payload), within).await
+    }
+
+    /// As [`Self::publish`], for a message that is made already, of QoS 1.
+    pub(super) async fn send(&self, publish: Publish, within: Duration) -> Result<(), NotTaken> {
         // Fixed header, topic length and packet id take at most nine bytes.
-        if topic.len() + payload.len() + 9 > self.packet_limit {
+        if publish.topic.len() + publish.payload.len() + 9 > self.packet_limit {
             return Err(NotTaken);
         }
         let (taken, answer) = oneshot::channel();
-        let publish = Publish::new(topic, QoS::AtLeastOnce, payload);
         self.waiting
             .try_send(Outbound {
                 publish,

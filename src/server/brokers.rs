@@ -188,7 +188,7 @@ impl Registrar for Operator {
     }
 }
 
-fn read_authority(path: &std::path::Path) -> Result<String, StartError> {
+pub(super) fn read_authority(path: &std::path::Path) -> Result<String, StartError> {
     std::fs::read_to_string(path).map_err(|source| StartError::AuthorityFile {
         path: path.to_owned(),
         source,

@@ -100,6 +100,14 @@ pub enum StartError {
     /// A use case at the start failed.
     #[error("the state of the locks cannot be recorded")]
     App(#[from] crate::app::Error),
+    /// The configuration of the Home Assistant names something that is not there to be named.
+    #[error("home_assistant.{key}")]
+    HomeAssistant {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        source: crate::domain::ids::BadId,
+    },
     /// The OpenAPI document cannot be written.
     #[error("the OpenAPI document cannot be written")]
     Document(#[source] serde_json::Error),

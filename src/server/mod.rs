@@ -29,6 +29,7 @@ mod brokers;
 mod clock;
 mod descriptors;
 mod error;
+mod home_assistant;
 mod installation;
 pub mod logging;
 mod offline;
@@ -129,7 +130,10 @@ impl Server {
                 metrics: Arc::new(Metrics::default()),
             }
         };
-        let (app, link) = tie(link_options, random, |relay| App::new(parts(relay), settings));
+        let bridge = home_assistant::bridge(config)?;
+        let (app, link) = tie(link_options, Arc::clone(&random), |relay| {
+            App::new(parts(relay), settings)
+        });
         if found.broker.is_some() {
             app.forget_connections().await?;
         }
@@ -137,6 +141,9 @@ impl Server {
         let web = web::start(config, &app)?;
         let stop = CancellationToken::new();
         let mut timers = timers::start(&app, &stop);
+        if let Some(bridge) = bridge {
+            timers.spawn(home_assistant::keep(bridge, Arc::clone(&app), random, stop.clone()));
+        }
         if let Some(identity) = found.identity {
             timers.spawn(timers::renew(identity, clock, stop.clone()));
         }

@@ -158,16 +158,18 @@ pub struct Observation {
 pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) -> Result<(), StoreError> {
     let at_ms = at.as_millis();
     if let Some(bolt) = seen.bolt {
-        Kept(
-            diesel::update(lock_reports::table.find(id.as_str()))
-                .filter(
-                    lock_reports::bolt_at_ms
-                        .is_null()
-                        .or(lock_reports::bolt_at_ms.le(at_ms)),
-                )
-                .set((lock_reports::bolt.eq(bolt.as_str()), lock_reports::bolt_at_ms.eq(at_ms))),
-        )
-        .execute(conn)?;
+        let update = diesel::update(lock_reports::table.find(id.as_str())).filter(
+            lock_reports::bolt_at_ms
+                .is_null()
+                .or(lock_reports::bolt_at_ms.le(at_ms)),
+        );
+        let known = (lock_reports::bolt.eq(bolt.as_str()), lock_reports::bolt_at_ms.eq(at_ms));
+        if bolt == Bolt::Unknown {
+            Kept(update.set(known)).execute(conn)?;
+        } else {
+            // At one of its ends it is not stuck any more.
+            Kept(update.set((known, lock_reports::jammed_at_ms.eq(None::<i64>)))).execute(conn)?;
+        }
     }
     if let Some(door) = seen.door {
         Kept(
@@ -196,6 +198,21 @@ pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) ->
         )
         .execute(conn)?;
     }
+    Ok(())
+}
+
+/// Records that the bolt was found stuck at `at`, unless it is known to be at one of its ends since.
+pub fn report_jam(conn: &mut Conn, id: &LockId, at: Timestamp) -> Result<(), StoreError> {
+    let at_ms = at.as_millis();
+    diesel::update(lock_reports::table.find(id.as_str()))
+        .filter(
+            lock_reports::bolt_at_ms
+                .is_null()
+                .or(lock_reports::bolt_at_ms.le(at_ms))
+                .or(lock_reports::bolt.eq(Bolt::Unknown.as_str())),
+        )
+        .set(lock_reports::jammed_at_ms.eq(at_ms))
+        .execute(conn)?;
     Ok(())
 }
 

@@ -28,6 +28,7 @@ pub mod installation;
 pub mod invitations;
 mod kept;
 mod lane;
+pub mod leases;
 pub mod lock_events;
 pub mod locks;
 mod migrations;
@@ -36,6 +37,7 @@ pub mod places;
 mod queue;
 mod schema;
 pub mod sessions;
+pub mod shown;
 mod statistics;
 mod url;
 

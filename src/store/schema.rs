@@ -179,6 +179,15 @@ diesel::table! {
         battery_at_ms -> Nullable<BigInt>,
         head_chain -> Nullable<Text>,
         head_seq -> Nullable<BigInt>,
+        jammed_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    leases (name) {
+        name -> Text,
+        holder -> Text,
+        ends_at_ms -> BigInt,
     }
 }
 
@@ -296,6 +305,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     locks,
     enrolments,
     lock_reports,
+    leases,
     grants,
     grant_locks,
     attempts,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every floor's parts, and the parts that each may import from; itself always.
-const FLOORS: [(&str, &[&str]); 13] = [
+const FLOORS: [(&str, &[&str]); 14] = [
     ("domain", &[]),
     ("config", &[]),
     ("crypto", &["domain"]),
@@ -14,12 +14,13 @@ const FLOORS: [(&str, &[&str]); 13] = [
     ("app", &["domain", "crypto", "store"]),
     ("agent", &["domain", "crypto", "mqtt"]),
     ("http", &["domain", "crypto", "app"]),
+    ("bridge", &["domain", "crypto", "mqtt", "app"]),
     ("jobs", &["domain", "app"]),
     ("inbox", &["domain", "app"]),
     (
         "server",
         &[
-            "domain", "config", "crypto", "store", "mqtt", "app", "agent", "http", "jobs", "inbox",
+            "domain", "config", "crypto", "store", "mqtt", "app", "agent", "http", "bridge", "jobs", "inbox",
         ],
     ),
     (

@@ -63,6 +63,7 @@ impl App {
         let organization = event.organization.clone();
         let followup = self.db.write(move |conn| store_event(conn, event, now)).await?;
         self.metrics.lock_events.inc();
+        self.changes.tell(&lock);
         followup.ended.iter().for_each(|attempt| self.ended(attempt));
         if let Some(ack) = followup.ack {
             self.acks.put(lock.clone(), ack);
@@ -160,6 +161,9 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
     lock_events::report(conn, &event.lock, event.seen, occurred_at.unwrap_or(now))?;
+    if event.kind == wire::Kind::Jammed.as_str() && event.result == wire::RESULT_JAMMED {
+        lock_events::report_jam(conn, &event.lock, occurred_at.unwrap_or(now))?;
+    }
     let gap = missing(&end, Some((event.chain.clone(), u64::try_from(event.seq).unwrap_or(0))));
     Ok(Followup {
         ack: Ack::of(&event.organization, &end),

@@ -65,6 +65,7 @@ impl App {
         let Some((ack, gap)) = heard else {
             return Ok(());
         };
+        self.changes.tell(&lock);
         if let Some(ack) = ack {
             self.acks.put(lock.clone(), ack);
         }

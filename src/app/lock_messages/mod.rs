@@ -69,10 +69,12 @@ impl App {
     /// # Errors
     /// Those of the database.
     pub async fn note_status(&self, lock: LockId, online: bool) -> Result<(), Error> {
-        let now = self.now();
+        let (id, now) = (lock.clone(), self.now());
         self.db
-            .write(move |conn| Ok(lock_events::report_online(conn, &lock, online, now)?))
-            .await
+            .write(move |conn| Ok::<_, Error>(lock_events::report_online(conn, &id, online, now)?))
+            .await?;
+        self.changes.tell(&lock);
+        Ok(())
     }
 
     fn disbelieve(&self, lock: &LockId, refusal: Refusal) {
