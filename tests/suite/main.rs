@@ -18,5 +18,6 @@ mod endpoints;
 mod faults;
 mod fixtures;
 mod foreign;
+mod home_assistant;
 mod store;
 mod world;

@@ -29,6 +29,8 @@ pub struct HandLock {
     pub chain: Chain,
     /// How often it has started.
     pub boot: u32,
+    /// What its door sensor says.
+    pub leaf: Leaf,
     /// The counter that its hello names.
     pub ctr: u64,
     clock: HandClock,
@@ -89,6 +91,7 @@ impl HandLock {
             key,
             chain: new_chain(),
             boot: 1,
+            leaf: Leaf::Unknown,
             ctr: 0,
             clock: door.clock.clone(),
             started_ms: door.clock.now().as_millis(),
@@ -119,6 +122,12 @@ impl HandLock {
         radio.publish(&self.topic("status"), "online").await.unwrap();
         self.radio = Some(radio);
         self.hello().await;
+    }
+
+    /// Says on its `status` topic whether it is there.
+    pub async fn say_status(&mut self, status: &str) {
+        let topic = self.topic("status");
+        self.radio.as_mut().unwrap().publish(&topic, status).await.unwrap();
     }
 
     /// Goes from the broker without a word.
@@ -177,7 +186,7 @@ impl HandLock {
         let happening = Happening { kind, cause, result };
         let sensors = Sensors {
             bolt,
-            door: Leaf::Unknown,
+            door: self.leaf,
             battery: Some(80),
         };
         let salt = OsRandom.bits().to_be_bytes();
@@ -257,7 +266,7 @@ impl HandLock {
             head: self.chain.head(),
             battery: Some(80),
             bolt: Bolt::Locked,
-            door: Leaf::Unknown,
+            door: self.leaf,
             firmware: FIRMWARE,
             model: super::door::MODEL,
             nonce,

@@ -24,7 +24,7 @@ mod server;
 
 pub use answer::Answer;
 pub use clock::HandClock;
-pub use door::Door;
+pub use door::{Door, InstalledLock};
 pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
 pub use landlord::{Landlord, Property, Unit};

@@ -68,7 +68,13 @@ impl TestServer {
 
     /// Stops the server and starts it again on the same state.
     pub async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// As [`Self::restart`], with a configuration that `adjust` has changed meanwhile.
+    pub async fn restart_with(&mut self, adjust: impl FnOnce(&mut Config)) {
         self.stop().await;
+        adjust(&mut self.config);
         let server = start(&self.config, &self.clock).await;
         self.http.move_to(server.http());
         self.server = Some(server);
