@@ -27,7 +27,7 @@ pub fn lock_ids(
                 .or(locks::property_id.eq_any(properties.iter().map(PropertyId::as_str))),
         )
         .filter(locks::state.ne(LockState::Retired.as_str()))
-        .filter(locks::enrolled_at_ms.is_not_null())
+        .filter(locks::enrolments.gt(0))
         .into_boxed();
     if let Some(among) = among {
         query = query.filter(locks::id.eq_any(among.iter().map(LockId::as_str)));

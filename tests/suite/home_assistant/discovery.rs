@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::{Home, config_topics, shown_house, topic};
+use super::{Home, config_topics, installed, shown_house, topic};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::HandLock;
 
 on_each_database!(
     two_locks_are_found_as_the_real_home_assistant_wants_them,
@@ -30,7 +29,7 @@ async fn two_locks_are_found_as_the_real_home_assistant_wants_them(database: Tes
         ana.add_lock(&house, "Cellar \"β\"").await,
     );
     let never_claimed = ana.add_lock(&house, "Attic").await;
-    let (mut lock, _other) = (HandLock::install(&front).await, HandLock::install(&cellar).await);
+    let (mut lock, _other) = (installed(&front).await, installed(&cellar).await);
     lock.leaf = Leaf::Open;
     lock.report(Kind::DoorOpen, Cause::Manual, RESULT_OK).await;
     lock.report(Kind::Forced, Cause::Auto, RESULT_OK).await;
@@ -108,7 +107,7 @@ async fn judge(home: &Home) {
 async fn a_renamed_lock_is_renamed_and_a_retired_one_is_gone(database: TestDatabase) {
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let _lock = HandLock::install(&door).await;
+    let _lock = installed(&door).await;
     let config = &config_topics(&door.id)[0];
     let is_called = |home: &Home, name: &str| {
         let config: Option<Value> = home.said(config).and_then(|text| serde_json::from_str(text).ok());
@@ -133,7 +132,7 @@ async fn a_renamed_lock_is_renamed_and_a_retired_one_is_gone(database: TestDatab
 async fn what_stands_there_from_before_and_is_not_shown_any_more_is_taken_away(database: TestDatabase) {
     let (mut t, ana, house, mut home) = shown_house(&database).await;
     let (stays, goes) = (ana.add_lock(&house, "Stays").await, ana.add_lock(&house, "Goes").await);
-    let _locks = (HandLock::install(&stays).await, HandLock::install(&goes).await);
+    let _locks = (installed(&stays).await, installed(&goes).await);
     home.until_said(&topic(&stays.id, "lock"), "LOCKED").await;
     home.until_said(&topic(&goes.id, "lock"), "LOCKED").await;
 
@@ -163,8 +162,8 @@ async fn other_landlords_locks_are_not_shown(database: TestDatabase) {
     let eve = t.landlord("eve").await;
     let hers = eve.add_property("Europe/Vienna").await;
     let (own, other) = (ana.add_lock(&house, "Own").await, eve.add_lock(&hers, "Other").await);
-    let _other = HandLock::install(&other).await;
-    let _own = HandLock::install(&own).await;
+    let _other = installed(&other).await;
+    let _own = installed(&own).await;
     home.until_said(&topic(&own.id, "lock"), "LOCKED").await;
     assert!(!home.all.iter().any(|(topic, _)| topic.contains(&other.id)));
 }

@@ -6,6 +6,7 @@ mod discovery;
 mod states;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use doorward::config::{Config, SecretText};
 use rumqttc::Publish;
@@ -16,9 +17,11 @@ use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
 use crate::fixtures::mqtt_client::{Client, Visit};
 use crate::fixtures::wait::soon;
-use crate::world::{Landlord, Property, TestServer};
+use crate::world::{Door, HandLock, Landlord, Property, TestServer};
 
 const PASSWORD: &str = "of the broker";
+/// Longest wait: everything is read again every five seconds.
+const PATIENCE: Duration = Duration::from_secs(9);
 /// What nobody publishes but us.
 const SENTINEL: &str = "doorward/sentinel";
 
@@ -62,7 +65,7 @@ impl Home {
                 self.hear(&message);
             }
         };
-        let in_time = tokio::time::timeout(crate::fixtures::wait::SOON * 2, heard).await;
+        let in_time = tokio::time::timeout(PATIENCE, heard).await;
         assert!(in_time.is_ok(), "in vain: waited for {what}; heard {:#?}", self.last);
     }
 
@@ -142,6 +145,13 @@ pub async fn shown_house(database: &TestDatabase) -> (TestServer, Landlord, Prop
     let home = Home::start().await;
     t.restart_with(|config| home.configure(config, &ana.organization)).await;
     (t, ana, house, home)
+}
+
+/// A lock made by hand, whose bolt is thrown.
+pub async fn installed(door: &Door) -> HandLock {
+    let mut lock = HandLock::install(door).await;
+    lock.hello().await;
+    lock
 }
 
 /// The topics of a lock's configurations.

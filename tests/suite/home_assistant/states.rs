@@ -5,9 +5,8 @@ use std::time::Duration;
 use doorward_lock::wire::{Cause, Door as Leaf, Kind, RESULT_JAMMED, RESULT_OK};
 use serde_json::json;
 
-use super::{config_topics, shown_house, topic};
+use super::{config_topics, installed, shown_house, topic};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::HandLock;
 
 on_each_database!(
     states_follow_what_the_lock_says,
@@ -20,7 +19,7 @@ on_each_database!(
 async fn states_follow_what_the_lock_says(database: TestDatabase) {
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let mut lock = HandLock::install(&door).await;
+    let mut lock = installed(&door).await;
     let gus = ana.guest("gus").await;
     ana.grant(&gus, &door, json!({})).await;
     home.until_said(&topic(&door.id, "availability"), "online").await;
@@ -41,14 +40,17 @@ async fn states_follow_what_the_lock_says(database: TestDatabase) {
     for (leaf, kind, said) in [
         (Leaf::Open, Kind::DoorOpen, "ON"),
         (Leaf::Closed, Kind::DoorClosed, "OFF"),
-        (Leaf::Unknown, Kind::Boot, "None"),
     ] {
         lock.leaf = leaf;
         lock.report(kind, Cause::Auto, RESULT_OK).await;
         home.until_said(&topic(&door.id, "door"), said).await;
     }
-    // The last event knew nothing of the bolt, and nothing is stuck: it is not called locked.
+    // That event knew nothing of the bolt, and nothing is stuck: it is not called locked.
     home.until_said(&topic(&door.id, "lock"), "None").await;
+    lock.leaf = Leaf::Unknown;
+    lock.hello().await;
+    home.until_said(&topic(&door.id, "door"), "None").await;
+    home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
     assert!(
         home.said(&config_topics(&door.id)[2])
             .is_some_and(|config| !config.is_empty()),
@@ -63,7 +65,7 @@ async fn states_follow_what_the_lock_says(database: TestDatabase) {
 async fn what_is_old_is_not_known(database: TestDatabase) {
     let (t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let mut lock = HandLock::install(&door).await;
+    let mut lock = installed(&door).await;
     home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
     home.until_said(&topic(&door.id, "availability"), "online").await;
 
@@ -91,7 +93,7 @@ async fn what_is_old_is_not_known(database: TestDatabase) {
 async fn alarms_are_told_once_and_without_names(database: TestDatabase) {
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let mut lock = HandLock::install(&door).await;
+    let mut lock = installed(&door).await;
     home.until_said("doorward/status", "online").await;
     home.until_said(&topic(&door.id, "availability"), "online").await;
     for kind in [Kind::Forced, Kind::Ajar, Kind::Tamper, Kind::WrongCodeLimit] {
@@ -114,7 +116,7 @@ async fn alarms_are_told_once_and_without_names(database: TestDatabase) {
 async fn the_broker_goes_and_comes_back(database: TestDatabase) {
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let mut lock = HandLock::install(&door).await;
+    let mut lock = installed(&door).await;
     home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
     home.until_said("doorward/status", "online").await;
 
@@ -147,7 +149,7 @@ async fn the_broker_goes_and_comes_back(database: TestDatabase) {
 async fn a_home_assistant_that_starts_is_told_everything_again(database: TestDatabase) {
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let mut lock = HandLock::install(&door).await;
+    let mut lock = installed(&door).await;
     home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
     home.until_said("doorward/status", "online").await;
     home.all.clear();
