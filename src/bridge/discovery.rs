@@ -167,6 +167,7 @@ mod tests {
             unit: None,
             name: "Front door".to_owned().try_into().unwrap(),
             kind: LockKind::Controller,
+            assurance: None,
             state: LockState::Enrolled,
             created_at: NOW,
             model: None,

@@ -16,11 +16,12 @@ use crate::domain::relay::RelayAway;
 
 use super::address::BrokerAddress;
 use super::connection::{self, Owner, Terms};
-use super::link::PACKET_LIMIT;
 use super::outlet::{Outlet, Receipt};
 
 /// How many messages may wait to be heard; more are dropped.
 const WAITING: usize = 8192;
+/// Longest packet either way, in bytes: what others publish there is theirs to choose.
+const PACKET_LIMIT: usize = 64 * 1024;
 /// Places kept free for [`ForeignNews::Up`] and [`ForeignNews::Down`].
 const KEPT: usize = 8;
 
@@ -234,6 +235,6 @@ fn terms(options: ForeignLinkOptions) -> Terms {
         packet_limit: PACKET_LIMIT,
         patience: Duration::from_secs(10),
         first_wait: Duration::from_millis(250),
-        longest_wait: Duration::from_secs(5),
+        longest_wait: Duration::from_secs(30),
     }
 }

@@ -6,7 +6,6 @@ pub mod address;
 mod back_off;
 pub mod broker;
 mod connection;
-pub mod device_link;
 pub mod dynamic_security;
 pub mod foreign_link;
 mod lanes;

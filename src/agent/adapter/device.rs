@@ -13,13 +13,15 @@ use crate::agent::bolt::{Bolt, Movement};
 use crate::agent::controller::Teller;
 use crate::crypto::random::Random;
 use crate::mqtt::address::BrokerAddress;
-use crate::mqtt::device_link::{DeviceLink, DeviceLinkOptions, DeviceNews};
+use crate::mqtt::foreign_link::{ForeignLink, ForeignLinkOptions, ForeignNews, Note};
 
 use super::dialect::Word;
 use super::dialogue::{Deed, Dialogue};
 
 /// How long the device's broker may take for one message.
 const WITHIN: Duration = Duration::from_secs(1);
+/// How often that broker is pinged; given up after twice as long a silence.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How to reach the device's broker, and as whom.
 #[derive(Clone)]
@@ -89,7 +91,7 @@ pub(super) struct Device {
 
 /// What happens next.
 enum Next {
-    Heard(DeviceNews),
+    Heard(ForeignNews),
     Asked(Order),
     Due,
     Stop,
@@ -111,12 +113,13 @@ impl Device {
                 Next::Stop => return,
                 Next::Due => self.dialogue.pass(now),
                 Next::Asked(order) => self.take(order, now),
-                Next::Heard(DeviceNews::Up) => self.dialogue.linked(),
-                Next::Heard(DeviceNews::Down) => self.dialogue.unlinked(),
-                Next::Heard(DeviceNews::Message {
+                Next::Heard(ForeignNews::Up) => self.dialogue.linked(),
+                Next::Heard(ForeignNews::Down) => self.dialogue.unlinked(),
+                Next::Heard(ForeignNews::Message {
                     topic,
                     payload,
                     retained,
+                    ..
                 }) => self.dialogue.heard(&topic, &payload, retained, now),
             };
             if self.carry_out(deeds, &link).await {
@@ -127,15 +130,17 @@ impl Device {
         }
     }
 
-    fn listen(&self) -> (DeviceLink, mpsc::Receiver<DeviceNews>) {
-        let options = DeviceLinkOptions {
+    fn listen(&self) -> (ForeignLink, mpsc::Receiver<ForeignNews>) {
+        let options = ForeignLinkOptions {
             address: self.place.address.clone(),
             client_id: self.place.client_id.clone(),
             user: self.place.user.clone(),
             password: self.place.password.clone(),
             filters: self.dialogue.filters(),
+            farewell: None,
+            keep_alive: KEEP_ALIVE,
         };
-        DeviceLink::start(options, Arc::clone(&self.random))
+        ForeignLink::start(options, Arc::clone(&self.random))
     }
 
     fn take(&mut self, order: Order, now: Instant) -> Vec<Deed> {
@@ -148,7 +153,7 @@ impl Device {
     }
 
     /// Does it, in order; says whether the link is to begin anew.
-    async fn carry_out(&mut self, deeds: Vec<Deed>, link: &DeviceLink) -> bool {
+    async fn carry_out(&mut self, deeds: Vec<Deed>, link: &ForeignLink) -> bool {
         let mut is_anew = false;
         for deed in deeds {
             match deed {
@@ -162,11 +167,10 @@ impl Device {
         is_anew
     }
 
-    async fn say(&mut self, word: Word, link: &DeviceLink) {
-        let is_taken = link
-            .publish(word.topic, word.payload.into_bytes(), WITHIN)
-            .await
-            .is_ok();
+    async fn say(&mut self, word: Word, link: &ForeignLink) {
+        // Never kept by the broker: a device that comes back later must not take it for new.
+        let note = Note::passing(word.topic, word.payload);
+        let is_taken = link.publish(note, WITHIN).await.is_ok();
         if is_taken {
             return;
         }

@@ -150,7 +150,14 @@ async fn a_home_assistant_that_starts_is_told_everything_again(database: TestDat
     let (_t, ana, house, mut home) = shown_house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
     let mut lock = installed(&door).await;
-    home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
+    for (last, text) in [
+        ("lock", "LOCKED"),
+        ("availability", "online"),
+        ("battery", "80"),
+        ("door", "None"),
+    ] {
+        home.until_said(&topic(&door.id, last), text).await;
+    }
     home.until_said("doorward/status", "online").await;
     home.all.clear();
     // What is the same as before is not said again.
