@@ -2,8 +2,8 @@
 //! then. Written for a small controller: no operating system, no allocator; time, randomness, storage, the radio and
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
-//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys` (proof), `clock`,
-//! `schedule`, `verify` (belief), `command`, `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports
+//! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys`, `pins` (proof), `clock`,
+//! `schedule`, `keypad`, `verify` (belief), `command`, `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports
 //! only from those before it.
 #![no_std]
 
@@ -17,7 +17,9 @@ pub mod command;
 pub mod controller;
 pub mod journal;
 pub mod jws;
+pub mod keypad;
 pub mod keys;
+pub mod pins;
 pub mod refusal;
 pub mod schedule;
 pub mod shell;
