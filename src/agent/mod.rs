@@ -9,6 +9,7 @@ pub mod controller;
 pub mod counter;
 pub mod dice;
 pub mod enrolment;
+pub mod local;
 pub mod simulate;
 pub mod state_folder;
 pub mod storage;

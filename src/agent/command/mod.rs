@@ -4,6 +4,7 @@ pub mod adapter;
 mod run;
 mod simulate;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -71,6 +72,14 @@ pub enum CommandError {
     File {
         /// The file.
         path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The local network.
+    #[error("the lock cannot listen at {address}")]
+    Listen {
+        /// Where it was to listen.
+        address: SocketAddr,
         /// What the system said.
         source: std::io::Error,
     },

@@ -1,5 +1,6 @@
 //! One lock, until it is released or told to stop.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::agent::bolt::{Bolt, Program, ProgramBolt, SimulatedBolt};
 use crate::agent::controller::{End, LockOptions, ReferenceLock, View};
 use crate::agent::counter::MachineCounter;
 use crate::agent::enrolment::{Enrolled, enrol};
+use crate::agent::local::LocalCarrier;
 use crate::agent::state_folder::StateFolder;
 use crate::crypto::random::{OsRandom, Random};
 use crate::domain::ids::LockId;
@@ -49,6 +51,10 @@ pub struct RunArgs {
     /// A file with the battery's percentage, such as /sys/class/power_supply/BAT0/capacity.
     #[arg(long, value_name = "FILE")]
     pub battery_file: Option<PathBuf>,
+    /// Opens the door to passes on the local network: the address to listen at, such as 0.0.0.0:8100. Anybody there may
+    /// call; without it nobody gets in by a pass.
+    #[arg(long, value_name = "ADDR")]
+    pub local_listen: Option<SocketAddr>,
     /// What this lock is.
     #[arg(long, value_name = "NAME", default_value = "doorward-reference")]
     pub model: String,
@@ -89,8 +95,19 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> Result<(), CommandEr
         losses: None,
     })
     .await?;
+    let _carrier = match args.local_listen {
+        Some(address) => Some(listen(address, &lock).await?),
+        None => None,
+    };
     watch_over(lock, battery_file, stop).await;
     Ok(())
+}
+
+async fn listen(address: SocketAddr, lock: &ReferenceLock) -> Result<LocalCarrier, CommandError> {
+    let opened = LocalCarrier::open(address, lock.door()).await;
+    let carrier = opened.map_err(|source| CommandError::Listen { address, source })?;
+    tracing::info!(lock.id = %lock.id(), "lock {} listens at {} for passes", lock.id(), carrier.address());
+    Ok(carrier)
 }
 
 async fn first_enrolment(folder: &StateFolder, args: &RunArgs, random: &dyn Random) -> Result<Enrolled, CommandError> {

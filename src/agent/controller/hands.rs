@@ -12,7 +12,7 @@ use crate::agent::counter::Counter;
 use crate::agent::storage::{Medium, StorageError};
 use crate::crypto::random::Random;
 
-use super::View;
+use super::{AtDoor, View};
 
 /// What the controller wants done.
 #[derive(Debug, Default)]
@@ -20,7 +20,9 @@ pub(super) struct Deeds {
     /// Messages with the nodes that they are for.
     pub(super) said: Vec<(String, String)>,
     /// What the lock shows to whoever stands at the door.
-    pub(super) shown: Vec<String>,
+    pub(super) shown: Vec<Arc<str>>,
+    /// Whether a command was taken that waits for the movement under way.
+    pub(super) is_waiting: bool,
     /// The movement to begin.
     pub(super) movement: Option<Action>,
     /// Whether the lock belongs to nobody any more.
@@ -58,7 +60,7 @@ impl Shell for Hands {
     }
 
     fn show(&mut self, message: &str) {
-        self.deeds.shown.push(message.to_owned());
+        self.deeds.shown.push(message.into());
     }
 
     fn begin_move(&mut self, action: Action) {
@@ -101,8 +103,12 @@ impl<S: Medium> Core<S> {
         let input = match told {
             Told::Input(input) => *input,
             Told::Message(message) => Input::Message(message),
+            Told::AtDoor(what) => what.input(),
         };
+        let waiting = controller.state().waiting.clone();
         let handled = controller.handle(input, hands);
+        let next = &controller.state().waiting;
+        hands.deeds.is_waiting = next.is_some() && *next != waiting;
         (std::mem::take(&mut hands.deeds), handled)
     }
 
@@ -132,4 +138,5 @@ pub(super) type Failure = journal::Error<<crate::agent::storage::MemoryStorage a
 pub(super) enum Told {
     Input(Input<'static>),
     Message(Vec<u8>),
+    AtDoor(AtDoor),
 }

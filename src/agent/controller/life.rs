@@ -1,11 +1,12 @@
 //! The lock's task: hears, tells the controller, and carries out what it says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_lock::controller::{Input, Outcome};
 use doorward_lock::journal;
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use crate::agent::bolt::{Bolt, Movement};
 use crate::agent::storage::{Medium, StorageError};
 use crate::mqtt::lock_link::LockNews;
 
+use super::door::Reply;
 use super::hands::{Core, Deeds, Failure, Told};
 use super::radio::Radio;
 use super::{End, Order, View};
@@ -32,7 +34,8 @@ pub(super) struct Life<S> {
     radio: Radio,
     is_connected: bool,
     is_failing: bool,
-    shown: watch::Sender<View>,
+    view: watch::Sender<View>,
+    shown: broadcast::Sender<Arc<str>>,
 }
 
 /// What happens next.
@@ -45,7 +48,14 @@ enum Next {
 }
 
 impl<S: Medium> Life<S> {
-    pub(super) fn new(core: Core<S>, memory: S, bolt: Box<dyn Bolt>, radio: Radio, shown: watch::Sender<View>) -> Self {
+    pub(super) fn new(
+        core: Core<S>,
+        memory: S,
+        bolt: Box<dyn Bolt>,
+        radio: Radio,
+        view: watch::Sender<View>,
+        shown: broadcast::Sender<Arc<str>>,
+    ) -> Self {
         Self {
             core,
             memory,
@@ -54,6 +64,7 @@ impl<S: Medium> Life<S> {
             radio,
             is_connected: false,
             is_failing: false,
+            view,
             shown,
         }
     }
@@ -133,6 +144,14 @@ impl<S: Medium> Life<S> {
     async fn obey(&mut self, order: Order) -> Option<End> {
         match order {
             Order::Tell(input) => self.tell(Told::Input(input)).await,
+            Order::AtDoor(what, reply) => {
+                let (shown, end) = self.hear_out(Told::AtDoor(what)).await;
+                if let Some(shown) = shown {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(shown);
+                }
+                end
+            }
             Order::Connect => {
                 self.radio.switch_on();
                 None
@@ -145,13 +164,26 @@ impl<S: Medium> Life<S> {
     }
 
     async fn tell(&mut self, told: Told) -> Option<End> {
-        let (deeds, done) = self.core.tell(told).await;
+        self.hear_out(told).await.1
+    }
+
+    /// Tells the controller something, and gives what it shows; nothing where it could not write that down.
+    async fn hear_out(&mut self, told: Told) -> (Option<Reply>, Option<End>) {
+        let (mut deeds, done) = self.core.tell(told).await;
+        let is_done = done.is_ok();
         match done {
-            Err(journal::Error::Storage(StorageError::PowerLost)) => return Some(End::PowerLost),
+            Err(journal::Error::Storage(StorageError::PowerLost)) => return (None, Some(End::PowerLost)),
             Err(error) => self.complain(&error),
             Ok(()) => self.is_failing = false,
         }
-        self.carry_out(deeds).await
+        let shown = std::mem::take(&mut deeds.shown);
+        for message in &shown {
+            // Nobody has to listen.
+            let _ = self.shown.send(Arc::clone(message));
+        }
+        let is_waiting = deeds.is_waiting;
+        let end = self.carry_out(deeds).await;
+        (is_done.then_some(Reply { shown, is_waiting }), end)
     }
 
     /// The controller tries again every second; a full disk is worth one line, not one a second.
@@ -193,7 +225,7 @@ impl<S: Medium> Life<S> {
 
     fn show(&self) {
         let view = self.core.view(self.is_connected);
-        self.shown
+        self.view
             .send_if_modified(|shown| std::mem::replace(shown, view) != view);
     }
 }

@@ -1,5 +1,6 @@
 //! A lock on a computer: the controller of `doorward-lock`, with storage, a bolt and a link to the broker around it.
 
+mod door;
 mod hands;
 mod life;
 mod radio;
@@ -11,7 +12,7 @@ use doorward_lock::controller::{Alarm, Controller, First, Hand, Input};
 use doorward_lock::journal;
 use doorward_lock::wire::{Bolt as Position, ClockState, Door};
 use rustls::ClientConfig;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -23,6 +24,8 @@ use super::bolt::Bolt;
 use super::counter::Counter;
 use super::enrolment::Enrolled;
 use super::storage::{Medium, StorageError};
+use door::Reply;
+pub use door::{AtDoor, Doorway, OutOfOrder, Shown, Verdict};
 use hands::{Core, Hands};
 use life::Life;
 pub use radio::Losses;
@@ -30,6 +33,9 @@ use radio::{Radio, Station};
 
 /// How many orders may wait.
 const WAITING_ORDERS: usize = 4;
+
+/// How many messages are kept for whoever stands at the door and is slow to take them.
+const SHOWN: usize = 64;
 
 /// What makes up a lock.
 pub struct LockOptions<S> {
@@ -103,9 +109,10 @@ pub enum End {
 }
 
 /// What somebody at the lock does, or a simulation with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Order {
     Tell(Input<'static>),
+    AtDoor(AtDoor, oneshot::Sender<Reply>),
     Disconnect,
     Connect,
 }
@@ -126,6 +133,7 @@ pub struct ReferenceLock {
     id: LockId,
     orders: mpsc::Sender<Order>,
     view: watch::Receiver<View>,
+    door: Doorway,
     stop: CancellationToken,
     task: JoinHandle<End>,
     end: Option<End>,
@@ -181,15 +189,18 @@ impl ReferenceLock {
         let core = core.map_err(StartError::Journal)?;
 
         let (orders, taken) = mpsc::channel(WAITING_ORDERS);
-        let (shown, view) = watch::channel(core.view(false));
+        let (viewed, view) = watch::channel(core.view(false));
+        let (shown, _) = broadcast::channel(SHOWN);
+        let door = Doorway::new(orders.clone(), shown.clone());
         let stop = CancellationToken::new();
         let radio = Radio::on(station, random, losses);
-        let life = Life::new(core, memory, bolt, radio, shown);
+        let life = Life::new(core, memory, bolt, radio, viewed, shown);
         let task = tokio::spawn(life.run(taken, stop.clone()));
         Ok(Self {
             id,
             orders,
             view,
+            door,
             task,
             end: None,
             _stop_when_dropped: stop.clone().drop_guard(),
@@ -207,6 +218,12 @@ impl ReferenceLock {
     #[must_use]
     pub fn view(&self) -> watch::Receiver<View> {
         self.view.clone()
+    }
+
+    /// Its door, for whoever stands before it.
+    #[must_use]
+    pub fn door(&self) -> Doorway {
+        self.door.clone()
     }
 
     /// The way to tell it what has happened.
