@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 5] = [
+pub const ALL: [Job; 7] = [
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),
@@ -39,6 +39,16 @@ pub const ALL: [Job; 5] = [
         name: "expel",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.expel_retired().await }),
+    },
+    Job {
+        name: "follow-keys",
+        every: Duration::from_secs(2),
+        round: |app| Box::pin(async move { app.follow_keys().await }),
+    },
+    Job {
+        name: "rotate-keys",
+        every: Duration::from_secs(60),
+        round: |app| Box::pin(async move { app.rotate_due_keys().await }),
     },
     Job {
         name: "gauge",

@@ -108,12 +108,12 @@ impl App {
             .of(&lock.id, written.number)
             .map_err(|error| Error::Internal("deriving", error.into()))?;
         Ok(Welcome {
-            keyset: self.keyset()?,
+            keyset: self.keyset(),
             pin_key,
             lock: lock.id,
             issuer: self.settings.issuer.name.clone(),
             organization: lock.organization,
-            root_key: self.keys.root().public().clone(),
+            root_key: self.keys.root(),
             broker: self.settings.broker.clone(),
             password,
             time: now,
@@ -146,13 +146,5 @@ impl App {
             .await?;
         self.changes.tell(&lock.id);
         Ok((lock, written))
-    }
-
-    /// The keyset: one document for every lock.
-    pub(super) fn keyset(&self) -> Result<String, Error> {
-        let issuer = &self.settings.issuer;
-        Ok(self
-            .keys
-            .sign_keyset(&issuer.name, issuer.keyset_version, issuer.revision)?)
     }
 }

@@ -43,6 +43,7 @@ impl App {
             .db
             .read(move |conn| Ok::<_, Error>(locks::count_online(conn, since)?))
             .await?;
+        self.read_key_gauges().await?;
         let metrics = &self.metrics;
         metrics.locks_online.set(online);
         metrics.waiting.set(gauge(self.waiters.len()));

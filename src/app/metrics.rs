@@ -86,6 +86,16 @@ pub struct Metrics {
     pub failed_commits: Gauge,
     /// Whether the broker is connected.
     pub relay_up: Gauge,
+    /// Version of the keyset.
+    pub keyset_version: Gauge,
+    /// Enrolled locks that are not known to hold it.
+    pub locks_behind_keyset: Gauge,
+    /// Whether the root key is on this machine.
+    pub root_key_here: Gauge,
+    /// When the first of the newest signing keys ends, in seconds since 1970.
+    pub signing_keys_end: Gauge,
+    /// Purposes whose keys are old enough to be rotated, and were not.
+    pub signing_keys_due: Gauge,
     /// Tasks that panicked and were started again.
     pub task_restarts: Counter,
 }
@@ -116,6 +126,11 @@ impl Default for Metrics {
             undone_pieces: Gauge::default(),
             failed_commits: Gauge::default(),
             relay_up: Gauge::default(),
+            keyset_version: Gauge::default(),
+            locks_behind_keyset: Gauge::default(),
+            root_key_here: Gauge::default(),
+            signing_keys_end: Gauge::default(),
+            signing_keys_due: Gauge::default(),
             task_restarts: Counter::default(),
         };
         metrics.register();
@@ -195,6 +210,27 @@ impl Metrics {
                 &self.failed_commits,
             ),
             ("relay_up", "Whether the broker is connected", &self.relay_up),
+            ("keyset_version", "Version of the keyset", &self.keyset_version),
+            (
+                "locks_behind_keyset",
+                "Enrolled locks that are not known to hold the newest keyset",
+                &self.locks_behind_keyset,
+            ),
+            (
+                "root_key_here",
+                "Whether the root key is on this machine",
+                &self.root_key_here,
+            ),
+            (
+                "signing_keys_end_timestamp_seconds",
+                "When the first of the signing keys ends",
+                &self.signing_keys_end,
+            ),
+            (
+                "signing_keys_due",
+                "Purposes whose signing keys should be rotated",
+                &self.signing_keys_due,
+            ),
         ] {
             registry.register(name, help, gauge.clone());
         }

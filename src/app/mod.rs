@@ -27,6 +27,7 @@ pub mod grants;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod invitations;
+pub mod keys;
 pub mod lock_messages;
 pub mod locks;
 pub mod members;
@@ -71,8 +72,6 @@ pub struct Issuer {
     pub name: String,
     /// Upper 16 bits of every counter: a restored backup goes up one, so that no lock takes an old counter for new.
     pub generation: u16,
-    /// Version of the keyset that locks should hold.
-    pub keyset_version: u64,
     /// `rev`: tokens below a lock's `min_rev` are void.
     pub revision: u64,
 }
@@ -130,6 +129,7 @@ pub struct App {
     asked: lock_messages::Asked,
     /// Whether it was written down that the clock is behind.
     clock_alarm: AtomicBool,
+    key_watch: keys::KeyWatch,
 }
 
 /// Who calls: a signed-in person.
@@ -159,6 +159,7 @@ impl App {
             metrics,
         } = parts;
         Self {
+            key_watch: keys::KeyWatch::new(&keys),
             db,
             clock,
             random,
@@ -192,7 +193,7 @@ impl App {
     /// The public keys that this backend signs with.
     #[must_use]
     pub fn jwks(&self) -> crate::crypto::keys::Jwks {
-        self.keys.jwks()
+        self.keys.ring().jwks()
     }
 
     /// A new identifier's bits.

@@ -12,6 +12,7 @@ use doorward::server::logging;
 use tokio_util::sync::CancellationToken;
 
 mod demo;
+mod keys;
 mod landlord;
 mod serve;
 mod service_account;
@@ -41,6 +42,11 @@ enum Command {
     ServiceAccount {
         #[command(subcommand)]
         command: service_account::ServiceAccount,
+    },
+    /// The keys that sign what locks believe: see, rotate, and keep the root key elsewhere. They work while the backend runs.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Keys,
     },
     /// The lock's side: a reference controller, and a simulator of many.
     Lock {
@@ -76,6 +82,7 @@ fn start(command: Command) -> Outcome {
             Command::Migrate(serve) => serve.migrate().await,
             Command::Landlord { command } => command.run().await,
             Command::ServiceAccount { command } => command.run().await,
+            Command::Keys { command } => command.run(),
             Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
             Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,
         }

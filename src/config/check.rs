@@ -30,6 +30,9 @@ impl Config {
             ("database.writers", self.database.writers as u64, 1..=256),
             ("database.queue", self.database.queue as u64, 1..=1_000_000),
             ("database.lock_wait_ms", self.database.lock_wait_ms, 10..=60_000),
+            ("keys.rotate_days", self.keys.rotate_days, 9..=3650),
+            ("keys.overlap_days", self.keys.overlap_days, 8..=3650),
+            ("keys.life_days", self.keys.life_days, 17..=36_500),
             ("mqtt.keep_alive_seconds", self.mqtt.keep_alive_seconds, 5..=600),
             (
                 "mqtt.embedded.max_connections",
@@ -58,6 +61,15 @@ impl Config {
             ),
         ] {
             within(key, value, allowed)?;
+        }
+        if self.keys.overlap_days >= self.keys.rotate_days {
+            return Err(bad("keys.overlap_days", "expected fewer days than keys.rotate_days"));
+        }
+        if self.keys.life_days < self.keys.rotate_days + self.keys.overlap_days {
+            return Err(bad(
+                "keys.life_days",
+                "expected at least keys.rotate_days and keys.overlap_days together",
+            ));
         }
         if !self.log.level.split(',').all(is_log_directive) {
             return Err(bad(

@@ -12,8 +12,8 @@ pub use broker_url::{BadBrokerUrl, BrokerUrl};
 pub use home_assistant::HomeAssistant;
 pub use secret_text::SecretText;
 pub use sections::{
-    Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Limits, Log,
-    LogFormat, Metrics, Mqtt, MqttMode, Passwords, Sessions, Unlock,
+    Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Keys, Limits,
+    Log, LogFormat, Metrics, Mqtt, MqttMode, Passwords, Sessions, Unlock,
 };
 
 use std::path::{Path, PathBuf};
@@ -80,6 +80,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The database.
     pub database: Database,
+    /// Signing keys.
+    pub keys: Keys,
     /// The broker.
     pub mqtt: Mqtt,
     /// Adapters that run inside this process.
@@ -106,6 +108,7 @@ impl Default for Config {
             http: Http::default(),
             metrics: Metrics::default(),
             database: Database::default(),
+            keys: Keys::default(),
             mqtt: Mqtt::default(),
             adapters: Adapters::default(),
             home_assistant: HomeAssistant::default(),
@@ -198,6 +201,12 @@ impl Config {
     #[must_use]
     pub fn keys_dir(&self) -> PathBuf {
         self.state_dir.join("keys")
+    }
+
+    /// Where the key is under which key files are sealed, where it is ours to make.
+    #[must_use]
+    pub fn own_encryption_key(&self) -> PathBuf {
+        self.state_dir.join("key-encryption-key")
     }
 
     /// The folder of the certificate authority.

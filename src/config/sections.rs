@@ -86,6 +86,33 @@ impl Default for Database {
     }
 }
 
+/// Signing keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// The age at which a signing key is replaced, in days.
+    pub rotate_days: u64,
+    /// How long the key before still counts then, in days: longer than any offline pass.
+    pub overlap_days: u64,
+    /// How long a key counts where it is never replaced, in days: the root key is kept elsewhere, and nobody rotates.
+    pub life_days: u64,
+    /// The key under which key files are sealed, such as a credential of systemd; a file of our own in the state folder
+    /// where it is empty.
+    #[serde(with = "maybe_empty")]
+    pub encryption_key_file: Option<PathBuf>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            rotate_days: 90,
+            overlap_days: 14,
+            life_days: 365,
+            encryption_key_file: None,
+        }
+    }
+}
+
 /// Which broker locks connect to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", try_from = "String")]

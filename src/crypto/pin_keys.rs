@@ -1,12 +1,12 @@
 //! The PIN keys of locks: each is derived from one secret of this installation, so that the database holds none.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
-use crate::crypto::private_folder::{FolderError, PrivateFolder};
 use crate::crypto::random::Random;
+use crate::crypto::vault::{Content, Vault, VaultError};
 use crate::domain::ids::LockId;
 
 const FILE: &str = "pin-secret";
@@ -20,10 +20,10 @@ pub const PIN_KEY_BYTES: usize = 32;
 pub enum PinKeyError {
     /// The secret cannot be kept or read.
     #[error(transparent)]
-    Folder(#[from] FolderError),
+    Vault(#[from] VaultError),
     /// The file is not what was written.
-    #[error("the secret of the PIN keys is damaged")]
-    Damaged,
+    #[error("{0} is damaged: restore it from a backup")]
+    Damaged(PathBuf),
     /// The library did not derive.
     #[error("a PIN key could not be derived")]
     NotDerived,
@@ -41,22 +41,27 @@ impl KeyType for Length {
 }
 
 impl PinKeys {
-    /// Reads the secret in `folder`, or makes it where there is none.
+    /// Reads the secret in the vault, or makes it where there is none. One of the first version, which was not sealed, is
+    /// sealed.
     ///
     /// # Errors
-    /// [`PinKeyError::Folder`], [`PinKeyError::Damaged`].
-    pub fn open(folder: &Path, random: &dyn Random) -> Result<Self, PinKeyError> {
-        let folder = PrivateFolder::open(folder)?;
-        let secret = folder.read_or_make(FILE, || {
+    /// [`PinKeyError::Vault`], [`PinKeyError::Damaged`].
+    pub fn open(vault: &Vault, random: &dyn Random) -> Result<Self, PinKeyError> {
+        if vault.read(FILE)?.is_none() {
             let mut secret = Zeroizing::new(vec![0; PIN_KEY_BYTES]);
             random.fill(&mut secret);
-            Ok::<_, PinKeyError>(secret)
-        })?;
-        if secret.len() == PIN_KEY_BYTES {
-            Ok(Self(secret))
-        } else {
-            Err(PinKeyError::Damaged)
+            // Of nodes that share the folder the first has made it for all.
+            vault.write_new(FILE, &secret)?;
         }
+        let damaged = || PinKeyError::Damaged(vault.path(FILE));
+        let Content { bytes, is_sealed } = vault.read(FILE)?.ok_or_else(damaged)?;
+        if bytes.len() != PIN_KEY_BYTES {
+            return Err(damaged());
+        }
+        if !is_sealed {
+            vault.replace(FILE, &bytes)?;
+        }
+        Ok(Self(bytes))
     }
 
     /// The PIN key of the lock in the enrolment of this number (from 1); another lock's, and that of a controller which
@@ -78,19 +83,43 @@ impl PinKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::private_folder::PrivateFolder;
     use crate::crypto::random::OsRandom;
+    use crate::crypto::vault::KeyPlace;
 
     #[test]
     fn each_enrolment_of_each_lock_has_its_own_key_and_keeps_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("keys");
+        let vault = |name: &str| {
+            let place = KeyPlace::Own(folder.path().join("kek"));
+            Vault::open(&folder.path().join(name), &place).unwrap()
+        };
         let [front, back] = [1, 2].map(LockId::from_bits);
-        let keys = PinKeys::open(&path, &OsRandom).unwrap();
+        let keys = PinKeys::open(&vault("keys"), &OsRandom).unwrap();
         assert_ne!(keys.of(&front, 1).unwrap(), keys.of(&back, 1).unwrap());
         assert_ne!(keys.of(&front, 1).unwrap(), keys.of(&front, 2).unwrap());
-        let again = PinKeys::open(&path, &OsRandom).unwrap();
+        let again = PinKeys::open(&vault("keys"), &OsRandom).unwrap();
         assert_eq!(keys.of(&front, 1).unwrap(), again.of(&front, 1).unwrap());
-        let other = PinKeys::open(&folder.path().join("other"), &OsRandom).unwrap();
+        let other = PinKeys::open(&vault("other"), &OsRandom).unwrap();
         assert_ne!(keys.of(&front, 1).unwrap(), other.of(&front, 1).unwrap());
+    }
+
+    #[test]
+    fn a_secret_of_the_first_version_is_sealed_and_gives_the_same_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys");
+        PrivateFolder::open(&keys)
+            .unwrap()
+            .write_new(FILE, &[7; PIN_KEY_BYTES])
+            .unwrap();
+        let vault = Vault::open(&keys, &KeyPlace::Own(folder.path().join("kek"))).unwrap();
+        let opened = PinKeys::open(&vault, &OsRandom).unwrap();
+        assert_eq!(opened.0.as_slice(), [7; PIN_KEY_BYTES]);
+        assert!(vault.read(FILE).unwrap().unwrap().is_sealed);
+        assert_eq!(PinKeys::open(&vault, &OsRandom).unwrap().0, opened.0);
+
+        vault.replace(FILE, b"short").unwrap();
+        let message = PinKeys::open(&vault, &OsRandom).err().unwrap().to_string();
+        assert!(message.contains("restore it from a backup"), "{message}");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -31,7 +31,7 @@ pub enum FolderError {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// What was tried: `read`, `written`, `made`.
+        /// What was tried: `read`, `written`, `made`, `locked`.
         verb: &'static str,
         /// What it said.
         source: std::io::Error,
@@ -57,6 +57,12 @@ impl PrivateFolder {
         let metadata = path.metadata().map_err(|error| io(path, "read", error))?;
         refuse_open(path, &metadata.permissions(), 0o700)?;
         Ok(folder)
+    }
+
+    /// A folder that others may enter; its files are this account's alone all the same.
+    #[must_use]
+    pub fn unguarded(path: &Path) -> Self {
+        Self(path.to_owned())
     }
 
     /// Where a file of this folder is.
@@ -119,6 +125,74 @@ impl PrivateFolder {
         written.map_err(|error| io(&path, "written", error))
     }
 
+    /// Writes a file in place of what is there, whole and durable or not at all: whoever reads meanwhile reads the old one
+    /// or the new one.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] where it cannot be written.
+    pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), FolderError> {
+        let path = self.path(name);
+        let draft = self.draft(name);
+        let written = write_durably(&draft, content).and_then(|()| {
+            std::fs::rename(&draft, &path)?;
+            File::open(&self.0)?.sync_all()
+        });
+        if written.is_err() {
+            // It is of no more use; that it could not be removed changes nothing.
+            let _ = std::fs::remove_file(&draft);
+        }
+        written.map_err(|error| io(&path, "written", error))
+    }
+
+    /// Waits until nobody else holds the lock of this name, and holds it until the value is dropped or the process ends.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] where there can be no lock.
+    pub fn hold(&self, name: &str) -> Result<Held, FolderError> {
+        let path = self.path(name);
+        let mut options = OpenOptions::new();
+        let opened = options.create(true).truncate(false).write(true).mode(0o600).open(&path);
+        opened
+            .and_then(|file| file.lock().map(|()| Held { _file: file }))
+            .map_err(|error| io(&path, "locked", error))
+    }
+
+    /// What tells a file from one that has replaced it; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] where it cannot be looked at.
+    pub fn stamp(&self, name: &str) -> Result<Option<Stamp>, FolderError> {
+        let path = self.path(name);
+        match path.metadata() {
+            Ok(metadata) => Ok(Some(Stamp {
+                inode: metadata.ino(),
+                length: metadata.len(),
+                changed: (metadata.mtime(), metadata.mtime_nsec()),
+            })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io(&path, "read", error)),
+        }
+    }
+
+    /// The names of the files in it, without drafts.
+    ///
+    /// # Errors
+    /// [`FolderError::Io`] where they cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, FolderError> {
+        let list = || -> std::io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in std::fs::read_dir(&self.0)? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if entry.file_type()?.is_file() && !name.starts_with('.') {
+                    names.push(name);
+                }
+            }
+            Ok(names)
+        };
+        list().map_err(|error| io(&self.0, "read", error))
+    }
+
     /// Where a file is written before it gets its name; nodes that share the folder never meet there.
     fn draft(&self, name: &str) -> PathBuf {
         self.path(&format!(".{name}.{:032x}", OsRandom.bits()))
@@ -136,6 +210,20 @@ impl PrivateFolder {
             .and_then(|()| std::fs::rename(&draft, &path))
             .map_err(|error| io(&path, "written", error))
     }
+}
+
+/// A lock that is held; see [`PrivateFolder::hold`].
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
+}
+
+/// What tells a file from one that has replaced it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    length: u64,
+    changed: (i64, i64),
 }
 
 fn write_durably(path: &Path, content: &[u8]) -> std::io::Result<()> {
@@ -187,6 +275,19 @@ mod tests {
         assert_eq!(folder.read("key").unwrap().unwrap().as_slice(), b"first");
         assert_eq!((mode(&folder.0), mode(&folder.path("key"))), (0o700, 0o600));
         assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_replaced_file_is_private_and_another_one() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = PrivateFolder::open(&state.path().join("keys")).unwrap();
+        folder.write_new("key", b"first").unwrap();
+        let before = folder.stamp("key").unwrap();
+        folder.replace("key", b"other").unwrap();
+        assert_ne!(folder.stamp("key").unwrap(), before);
+        assert_eq!(folder.read("key").unwrap().unwrap().as_slice(), b"other");
+        assert_eq!(mode(&folder.path("key")), 0o600);
+        assert_eq!(folder.names().unwrap(), ["key"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::crypto::authority::AuthorityError;
 use crate::crypto::keys::KeyError;
 use crate::crypto::pin_keys::PinKeyError;
 use crate::crypto::tls::IdentityError;
+use crate::crypto::vault::VaultError;
 use crate::mqtt::address::BadAuthority;
 use crate::mqtt::broker::BrokerError;
 use crate::mqtt::topics::{BadNode, BadRoot};
@@ -67,6 +68,9 @@ pub enum StartError {
     /// The database's URL is none.
     #[error(transparent)]
     DatabaseUrl(#[from] BadUrl),
+    /// The folder of the key files cannot be used.
+    #[error("the key files cannot be used")]
+    Vault(#[from] VaultError),
     /// The signing keys cannot be used.
     #[error("the signing keys cannot be used")]
     Keys(#[from] KeyError),

@@ -6,7 +6,6 @@ use crate::store::{Conn, Db, StoreError, installation};
 
 const ISSUER: &str = "issuer";
 const GENERATION: &str = "generation";
-const KEYSET_VERSION: &str = "keyset-version";
 const REVISION: &str = "revision";
 
 /// Counters carry the generation above their 48 lower bits and stay below 2^53, so that every JSON reader has them whole.
@@ -16,12 +15,11 @@ const MOST_GENERATIONS: u16 = 31;
 /// it.
 pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartError> {
     let first = configured.clone();
-    let [name, generation, keyset_version, revision] = db
+    let [name, generation, revision] = db
         .write(move |conn| {
             Ok::<_, StoreError>([
                 fact(conn, ISSUER, &first)?,
                 fact(conn, GENERATION, "1")?,
-                fact(conn, KEYSET_VERSION, "1")?,
                 fact(conn, REVISION, "0")?,
             ])
         })
@@ -40,7 +38,6 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
             .ok()
             .filter(|generation| (1..=MOST_GENERATIONS).contains(generation))
             .ok_or(StartError::DamagedInstallation(GENERATION))?,
-        keyset_version: number(keyset_version, KEYSET_VERSION)?,
         revision: number(revision, REVISION)?,
     })
 }

@@ -12,9 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::credentials::BrokerGate;
 use crate::app::{App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use crate::config::{Config, MqttMode};
-use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
-use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::domain::relay::Relay;
 use crate::domain::time::Clock;
@@ -31,6 +29,7 @@ mod descriptors;
 mod error;
 mod home_assistant;
 mod installation;
+mod keys;
 pub mod logging;
 mod offline;
 mod timers;
@@ -40,6 +39,7 @@ use web::Web;
 
 pub use clock::MachineClock;
 pub use error::StartError;
+pub use keys::{key_lives, open_vault};
 pub use offline::offline_app;
 
 /// Where time and randomness come from.
@@ -87,8 +87,7 @@ impl Server {
         make_state_folder(config)?;
         let db = open_database(config).await?;
         let issuer = installation::open(&db, config.issuer()).await?;
-        let keys = Arc::new(KeyStore::open(&config.keys_dir(), now)?);
-        let pin_keys = PinKeys::open(&config.keys_dir(), random.as_ref())?;
+        let (keys, pin_keys) = keys::open(config, &issuer.name, random.as_ref(), now)?;
         let passwords = Passwords::start(config.passwords.queue, Arc::clone(&random)).map_err(StartError::Threads)?;
         let topics = Topics::new(&config.mqtt.topic_root)?;
         let node: NodeName = config.mqtt.node.parse()?;

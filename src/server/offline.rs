@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Sources, StartError, installation, make_state_folder, open_database, settings};
+use super::{Sources, StartError, installation, keys, make_state_folder, open_database, settings};
 use crate::app::{App, BrokerAddress, Metrics, Parts};
 use crate::config::Config;
-use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
-use crate::crypto::pin_keys::PinKeys;
 use crate::domain::ids::LockId;
 use crate::domain::relay::{Registrar, Relay, RelayAway};
 use crate::store::Db;
@@ -49,10 +47,11 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
     make_state_folder(config)?;
     let db = open_database(config).await?;
     let issuer = installation::open(&db, config.issuer()).await?;
+    let (keys, pin_keys) = keys::open(config, &issuer.name, random.as_ref(), clock.now())?;
     let parts = Parts {
         db: db.clone(),
-        keys: Arc::new(KeyStore::open(&config.keys_dir(), clock.now())?),
-        pin_keys: PinKeys::open(&config.keys_dir(), random.as_ref())?,
+        keys,
+        pin_keys,
         passwords: Passwords::start(1, Arc::clone(&random)).map_err(StartError::Threads)?,
         relay: Arc::new(NoRelay),
         registrar: Arc::new(NoRelay),

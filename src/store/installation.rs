@@ -14,6 +14,20 @@ pub fn find(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
         .optional()?)
 }
 
+/// Writes the fact of this name down, where it still is `known`; says whether it was. Of two nodes that do so at once
+/// one is told no, or gets an error where the fact is new.
+pub fn exchange(conn: &mut Conn, name: &str, known: Option<&str>, value: &str) -> Result<bool, StoreError> {
+    let changed = match known {
+        Some(known) => diesel::update(installation::table.find(name).filter(installation::value.eq(known)))
+            .set(installation::value.eq(value))
+            .execute(conn)?,
+        None => diesel::insert_into(installation::table)
+            .values((installation::name.eq(name), installation::value.eq(value)))
+            .execute(conn)?,
+    };
+    Ok(changed > 0)
+}
+
 /// Writes the fact of this name down.
 pub fn set(conn: &mut Conn, name: &str, value: &str) -> Result<(), StoreError> {
     let updated = diesel::update(installation::table.find(name))

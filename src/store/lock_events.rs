@@ -1,12 +1,14 @@
 //! What locks say of themselves: their event chains and their last reports.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::kept::Kept;
 use super::schema::{lock_events, lock_reports, locks};
 use super::{Conn, StoreError};
 use crate::domain::ids::LockId;
-use crate::domain::lock::{Assurance, Bolt, Door, LockClock};
+use crate::domain::lock::{Assurance, Bolt, Door, LockClock, LockState};
 use crate::domain::time::Timestamp;
 
 /// The end of a lock's event chain as far as it is stored without a gap.
@@ -227,6 +229,8 @@ pub struct Clocks {
     pub mono: u64,
     /// The lock's trust in its own clock.
     pub clock: LockClock,
+    /// Version of the keyset that the lock holds, as far as is known; 0 for none.
+    pub keyset: u64,
 }
 
 /// Records the lock's clocks and firmware. Says whether the hello was news: one whose boot and seconds are not beyond
@@ -246,6 +250,7 @@ pub fn report_hello(conn: &mut Conn, id: &LockId, clocks: &Clocks, firmware: &st
                 lock_reports::boot.eq(boot),
                 lock_reports::mono.eq(mono),
                 lock_reports::clock.eq(clocks.clock.as_str()),
+                lock_reports::keyset.eq(number(clocks.keyset)),
                 lock_reports::online.eq(true),
                 lock_reports::online_at_ms.eq(clocks.at.as_millis()),
             )),
@@ -276,7 +281,7 @@ pub fn forget_reports(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
 
 /// Where the lock's clocks stood when it last said hello.
 pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError> {
-    type Row = (Option<i64>, Option<i64>, Option<i64>, Option<String>);
+    type Row = (Option<i64>, Option<i64>, Option<i64>, Option<String>, Option<i64>);
     let row: Option<Row> = lock_reports::table
         .find(id.as_str())
         .select((
@@ -284,10 +289,11 @@ pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError
             lock_reports::boot,
             lock_reports::mono,
             lock_reports::clock,
+            lock_reports::keyset,
         ))
         .get_result(conn)
         .optional()?;
-    let Some((Some(at_ms), Some(boot), Some(mono), Some(clock))) = row else {
+    let Some((Some(at_ms), Some(boot), Some(mono), Some(clock), keyset)) = row else {
         return Ok(None);
     };
     Ok(Some(Clocks {
@@ -295,5 +301,78 @@ pub fn clocks(conn: &mut Conn, id: &LockId) -> Result<Option<Clocks>, StoreError
         boot: u32::try_from(boot).map_err(StoreError::corrupt)?,
         mono: u64::try_from(mono).map_err(StoreError::corrupt)?,
         clock: super::columns::word(clock)?,
+        keyset: u64::try_from(keyset.unwrap_or(0)).map_err(StoreError::corrupt)?,
     }))
+}
+
+/// Records that the lock holds this version of the keyset, unless it is known to hold a newer one.
+pub fn raise_keyset(conn: &mut Conn, id: &LockId, version: u64) -> Result<(), StoreError> {
+    let version = number(version);
+    Kept(
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .filter(lock_reports::keyset.is_null().or(lock_reports::keyset.lt(version)))
+            .set(lock_reports::keyset.eq(version)),
+    )
+    .execute(conn)?;
+    Ok(())
+}
+
+/// The versions of the keyset that these locks are known to hold.
+pub fn keysets(conn: &mut Conn, ids: &[LockId]) -> Result<HashMap<LockId, u64>, StoreError> {
+    let rows: Vec<(String, Option<i64>)> = lock_reports::table
+        .filter(lock_reports::lock_id.eq_any(ids.iter().map(LockId::as_str)))
+        .select((lock_reports::lock_id, lock_reports::keyset))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, version)| {
+            let version = u64::try_from(version.unwrap_or(0)).map_err(StoreError::corrupt)?;
+            Ok((super::columns::parsed(&id)?, version))
+        })
+        .collect()
+}
+
+/// The connected locks, heard of since `since`, that are not known to hold this version of the keyset: at most `limit`,
+/// those after `after`.
+pub fn connected_behind(
+    conn: &mut Conn,
+    version: u64,
+    since: Timestamp,
+    after: Option<&LockId>,
+    limit: i64,
+) -> Result<Vec<LockId>, StoreError> {
+    let ids: Vec<String> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .filter(lock_reports::online.eq(true))
+        .filter(lock_reports::online_at_ms.ge(since.as_millis()))
+        .filter(
+            lock_reports::keyset
+                .is_null()
+                .or(lock_reports::keyset.lt(number(version))),
+        )
+        .filter(locks::id.gt(after.map_or("", LockId::as_str)))
+        .order(locks::id)
+        .limit(limit)
+        .select(locks::id)
+        .load(conn)?;
+    ids.iter().map(|id| super::columns::parsed(id)).collect()
+}
+
+/// How many enrolled locks are not known to hold this version of the keyset.
+pub fn count_behind(conn: &mut Conn, version: u64) -> Result<i64, StoreError> {
+    Ok(locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .filter(
+            lock_reports::keyset
+                .is_null()
+                .or(lock_reports::keyset.lt(number(version))),
+        )
+        .count()
+        .get_result(conn)?)
+}
+
+/// A version as a column holds it; the wire keeps it below 2^53.
+fn number(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }

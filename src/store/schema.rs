@@ -180,6 +180,7 @@ diesel::table! {
         head_chain -> Nullable<Text>,
         head_seq -> Nullable<BigInt>,
         jammed_at_ms -> Nullable<BigInt>,
+        keyset -> Nullable<BigInt>,
     }
 }
 

@@ -9,7 +9,7 @@ use doorward_lock::wire;
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::time::Timestamp;
-use crate::store::lock_events::ChainEnd;
+use crate::store::lock_events::{self, ChainEnd};
 
 /// How long an answer to a lock may take to reach the broker.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -91,12 +91,27 @@ impl App {
     /// next hello.
     ///
     /// # Errors
-    /// [`Error::Internal`] where one could not be signed.
+    /// [`Error::Internal`] where one could not be signed; those of the database, after which they still wait.
     pub async fn send_acks(&self) -> Result<usize, Error> {
         let acks = self.acks.take();
         let count = acks.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let locks: Vec<LockId> = acks.keys().cloned().collect();
+        let held = self
+            .db
+            .read(move |conn| Ok::<_, Error>(lock_events::keysets(conn, &locks)?));
+        let held = match held.await {
+            Ok(held) => held,
+            Err(error) => {
+                acks.into_iter().for_each(|(lock, ack)| self.acks.put(lock, ack));
+                return Err(error);
+            }
+        };
         for (lock, ack) in acks {
-            let message = self.keys.sign_ack(&wire::Ack {
+            let signer = self.keys.signer(held.get(&lock).copied().unwrap_or(0), self.now());
+            let message = signer.sign_ack(&wire::Ack {
                 iss: &self.settings.issuer.name,
                 org: ack.organization.as_str(),
                 aud: lock.as_str(),
@@ -114,7 +129,7 @@ impl App {
         if !self.asked.may_ask(lock, gap.from, self.now()) {
             return Ok(());
         }
-        let message = self.keys.sign_resend(&wire::Resend {
+        let message = self.signer_for(lock).await?.sign_resend(&wire::Resend {
             iss: &self.settings.issuer.name,
             org: organization.as_str(),
             aud: lock.as_str(),
@@ -127,7 +142,7 @@ impl App {
     }
 
     /// Sends an answer that the lock will ask for again if it is lost.
-    pub(super) async fn answer(&self, lock: &LockId, message: String) {
+    pub(in crate::app) async fn answer(&self, lock: &LockId, message: String) {
         if let Err(away) = self.relay.send(lock, message, ANSWER_WITHIN).await {
             tracing::debug!(lock.id = %lock, error = %away, "an answer to {lock} was not sent");
         }

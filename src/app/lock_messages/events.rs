@@ -23,6 +23,8 @@ use crate::store::{Conn, access_log, attempts, grants, locks};
 /// What follows from a message once it is committed.
 #[derive(Debug, Default)]
 struct Followup {
+    /// Whether the event was not stored before.
+    is_new: bool,
     ack: Option<Ack>,
     gap: Option<Gap>,
     ended: Vec<Attempt>,
@@ -61,7 +63,16 @@ impl App {
         let now = self.now();
         let lock = event.lock.clone();
         let organization = event.organization.clone();
-        let followup = self.db.write(move |conn| store_event(conn, event, now)).await?;
+        let newest_keyset = self.keys.ring().version();
+        let stored = self.db.write(move |conn| {
+            let took_keyset = event.took_keyset();
+            let followup = store_event(conn, event, now)?;
+            if let Some((lock, boot, mono)) = took_keyset.filter(|_| followup.is_new) {
+                note_keyset(conn, &lock, (boot, mono), newest_keyset)?;
+            }
+            Ok::<_, Error>(followup)
+        });
+        let followup = stored.await?;
         self.metrics.lock_events.inc();
         self.changes.tell(&lock);
         followup.ended.iter().for_each(|attempt| self.ended(attempt));
@@ -166,10 +177,30 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     }
     let gap = missing(&end, Some((event.chain.clone(), u64::try_from(event.seq).unwrap_or(0))));
     Ok(Followup {
+        is_new: true,
         ack: Ack::of(&event.organization, &end),
         gap,
         ended: ended.into_iter().collect(),
     })
+}
+
+impl Verified {
+    /// Which lock took a keyset, and when by its own clocks, where the event says that it did.
+    fn took_keyset(&self) -> Option<(LockId, u32, u64)> {
+        (self.kind == wire::Kind::Keyset.as_str()).then(|| (self.lock.clone(), self.boot, self.mono))
+    }
+}
+
+/// Counts up the keyset that the lock holds, after an event that says that it took one. The event does not say which;
+/// so it counts as the next one, until a hello tells. An event from before the last hello is in what that said.
+fn note_keyset(conn: &mut Conn, lock: &LockId, at: (u32, u64), newest: u64) -> Result<(), Error> {
+    let Some(last) = lock_events::clocks(conn, lock)? else {
+        return Ok(());
+    };
+    if at > (last.boot, last.mono) && last.keyset < newest {
+        lock_events::raise_keyset(conn, lock, last.keyset + 1)?;
+    }
+    Ok(())
 }
 
 /// When the event happened, as well as can be known: by the lock's own trusted clock, or by how long after its last

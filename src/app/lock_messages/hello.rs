@@ -26,6 +26,7 @@ impl App {
             boot: hello.boot,
             mono: hello.mono,
             clock: clock_of(hello.clock),
+            keyset: hello.keyset,
         };
         let seen = Observation {
             bolt: Some(bolt_of(hello.bolt)),
@@ -49,7 +50,9 @@ impl App {
                 // anew, and an answer gives nothing away.
                 match lock_events::clocks(conn, &id)? {
                     Some(last) if (clocks.boot, clocks.mono) < (last.boot, last.mono) => return Ok(None),
-                    Some(last) if (clocks.boot, clocks.mono) == (last.boot, last.mono) => {}
+                    Some(last) if (clocks.boot, clocks.mono) == (last.boot, last.mono) => {
+                        lock_events::raise_keyset(conn, &id, clocks.keyset)?;
+                    }
                     _ => {
                         lock_events::report_hello(conn, &id, &clocks, &firmware)?;
                         lock_events::report(conn, &id, seen, now)?;
@@ -82,12 +85,19 @@ impl App {
         organization: &OrganizationId,
         hello: &wire::Hello<'_>,
     ) -> Result<(), Error> {
-        if hello.keyset < self.settings.issuer.keyset_version {
-            let keyset = self.keyset()?;
-            self.answer(lock, keyset).await;
+        let version = self.keys.ring().version();
+        if hello.keyset < version {
+            self.answer(lock, self.keyset()).await;
+        } else if hello.keyset > version {
+            tracing::error!(
+                lock.id = %lock, held = hello.keyset, version,
+                "{lock} holds a newer keyset than this node: another node rotated in a folder of its own, which is to be \
+                 copied here; or the keys are from an old backup: run `doorward keys rotate --restored`"
+            );
         }
+        let signer = self.keys.signer(hello.keyset, self.now());
         if let Some(nonce) = hello.nonce {
-            let message = self.keys.sign_time(&wire::Time {
+            let message = signer.sign_time(&wire::Time {
                 iss: &self.settings.issuer.name,
                 org: organization.as_str(),
                 aud: lock.as_str(),

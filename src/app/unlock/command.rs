@@ -21,7 +21,13 @@ impl App {
         let issuer = &self.settings.issuer;
         let subject = pseudonym(&attempt.person, &attempt.organization);
         let right = command.by.to_string();
-        let token = self.keys.sign_unlock(&wire::Unlock {
+        let held = clocks.map_or(0, |clocks| clocks.keyset);
+        let signer = self.keys.signer(held, self.now());
+        // What comes first on one topic is heard first.
+        if let Some(keyset) = signer.keyset_first(wire::Use::Unlock) {
+            self.answer(&attempt.lock, keyset.to_owned()).await;
+        }
+        let token = signer.sign_unlock(&wire::Unlock {
             ver: wire::VERSION,
             iss: &issuer.name,
             org: attempt.organization.as_str(),

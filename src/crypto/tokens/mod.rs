@@ -15,13 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::jws::{ALG, Header, Message};
 use doorward_lock::refusal::Refusal;
-use doorward_lock::wire::{self, MAX_MESSAGE, NUMBER_LIMIT, Typ};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use doorward_lock::wire::{self, MAX_MESSAGE, NUMBER_LIMIT, Typ, Use};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Serialize;
 
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::digest::digest;
-use crate::crypto::keys::{KeyStore, SigningKey};
+use crate::crypto::keys::Signer;
 use crate::crypto::public_key::{BadPublicKey, PublicKey};
 use crate::domain::ids::LockId;
 
@@ -42,6 +42,9 @@ pub enum SignError {
     /// A text in it is not printable ASCII without quotation marks and backslashes, and no lock would take it.
     #[error("the {} has a text that locks do not read", .0.as_str())]
     NotPlain(Typ),
+    /// There is no key for it.
+    #[error("there is no signing key for {0:?}")]
+    NoKey(Use),
     /// The claims could not be written.
     #[error("the claims could not be written")]
     Claims(#[from] serde_json::Error),
@@ -50,13 +53,13 @@ pub enum SignError {
     Library(#[from] jsonwebtoken::errors::Error),
 }
 
-impl KeyStore {
+impl Signer {
     /// Signs an unlock token.
     ///
     /// # Errors
     /// [`SignError`], for this and all below.
     pub fn sign_unlock(&self, claims: &wire::Unlock<'_>) -> Result<String, SignError> {
-        sign(&self.unlock, Typ::Unlock, claims)
+        self.sign(Use::Unlock, Typ::Unlock, claims)
     }
 
     /// Signs that a lock's events are stored.
@@ -64,7 +67,7 @@ impl KeyStore {
     /// # Errors
     /// As [`Self::sign_unlock`].
     pub fn sign_ack(&self, claims: &wire::Ack<'_>) -> Result<String, SignError> {
-        sign(&self.ack, Typ::Ack, claims)
+        self.sign(Use::Ack, Typ::Ack, claims)
     }
 
     /// Signs that a lock's events are wanted again.
@@ -72,7 +75,7 @@ impl KeyStore {
     /// # Errors
     /// As [`Self::sign_unlock`].
     pub fn sign_resend(&self, claims: &wire::Resend<'_>) -> Result<String, SignError> {
-        sign(&self.ack, Typ::Resend, claims)
+        self.sign(Use::Ack, Typ::Resend, claims)
     }
 
     /// Signs the time.
@@ -80,7 +83,7 @@ impl KeyStore {
     /// # Errors
     /// As [`Self::sign_unlock`].
     pub fn sign_time(&self, claims: &wire::Time<'_>) -> Result<String, SignError> {
-        sign(&self.doc, Typ::Time, claims)
+        self.sign(Use::Doc, Typ::Time, claims)
     }
 
     /// Signs that a lock is to forget its organization.
@@ -88,34 +91,21 @@ impl KeyStore {
     /// # Errors
     /// As [`Self::sign_unlock`].
     pub fn sign_release(&self, claims: &wire::Release<'_>) -> Result<String, SignError> {
-        sign(&self.doc, Typ::Release, claims)
+        self.sign(Use::Doc, Typ::Release, claims)
     }
 
-    /// Signs, by the root key, which keys the locks of the backend `iss` are to believe. `version` grows with every change, from 1; tokens with a
-    /// `rev` below `min_rev` are void.
-    ///
-    /// # Errors
-    /// As [`Self::sign_unlock`].
-    pub fn sign_keyset(&self, iss: &str, version: u64, min_rev: u64) -> Result<String, SignError> {
-        let keys = self.keyset_keys().collect();
-        sign(
-            &self.root,
-            Typ::Keyset,
-            &wire::Keyset {
-                iss,
-                version,
-                keys,
-                min_rev,
-            },
-        )
+    fn sign(&self, purpose: Use, typ: Typ, claims: &impl Serialize) -> Result<String, SignError> {
+        let key = self.key(purpose)?;
+        sign(key.kid(), key.private(), typ, claims)
     }
 }
 
-fn sign(key: &SigningKey, typ: Typ, claims: &impl Serialize) -> Result<String, SignError> {
+/// Signs `claims` under the name `kid`.
+pub(super) fn sign(kid: &str, key: &EncodingKey, typ: Typ, claims: &impl Serialize) -> Result<String, SignError> {
     let header = serde_json::to_vec(&Header {
         alg: ALG,
         typ: typ.as_str(),
-        kid: key.kid(),
+        kid,
     })?;
     let claims = serde_json::to_vec(claims)?;
     if !claims.iter().all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\') {
@@ -124,7 +114,7 @@ fn sign(key: &SigningKey, typ: Typ, claims: &impl Serialize) -> Result<String, S
     let mut message = URL_SAFE_NO_PAD.encode(header);
     message.push('.');
     URL_SAFE_NO_PAD.encode_string(claims, &mut message);
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key.private(), Algorithm::ES256)?;
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, Algorithm::ES256)?;
     message.push('.');
     message.push_str(&signature);
     if message.len() > MAX_MESSAGE {

@@ -5,6 +5,7 @@ mod attempts;
 mod chain;
 mod foreign;
 mod forgery;
+mod keys;
 mod story;
 
 use std::time::Duration;

@@ -93,6 +93,34 @@ impl Installation {
         soon("the command", self.command(arguments).output()).await.unwrap()
     }
 
+    /// Runs a command with this on its standard input.
+    async fn tell(&self, arguments: &[&str], input: &str) -> Output {
+        let given = self.folder.path().join("input");
+        std::fs::write(&given, input).unwrap();
+        let mut command = self.command(arguments);
+        command.stdin(std::fs::File::open(given).unwrap());
+        soon("the command", command.output()).await.unwrap()
+    }
+
+    /// What a command says that goes well.
+    pub async fn said(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.tell(arguments, input).await;
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What a command complains of that is refused.
+    pub async fn refused(&self, arguments: &[&str], input: &str) -> String {
+        let output = self.tell(arguments, input).await;
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// A file in its folder; its state is in `state`.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// What `serve` complains of where it does not start.
     pub async fn complaint(&self) -> String {
         let output = self.run(&["serve"]).await;

@@ -3,6 +3,7 @@
 
 mod installation;
 mod invariants;
+mod keys;
 mod kill;
 mod nodes;
 mod outages;

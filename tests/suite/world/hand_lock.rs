@@ -33,6 +33,8 @@ pub struct HandLock {
     pub leaf: Leaf,
     /// The counter that its hello names.
     pub ctr: u64,
+    /// The version of the keyset that its hello names.
+    pub keyset: u64,
     clock: HandClock,
     started_ms: i64,
     /// Seconds that its counter is ahead of the clock, so that no two hellos are of one second.
@@ -93,6 +95,7 @@ impl HandLock {
             boot: 1,
             leaf: Leaf::Unknown,
             ctr: 0,
+            keyset: 1,
             clock: door.clock.clone(),
             started_ms: door.clock.now().as_millis(),
             ahead: 0,
@@ -259,7 +262,7 @@ impl HandLock {
             boot: self.boot,
             mono: self.mono(),
             clock: ClockState::None,
-            keyset: 1,
+            keyset: self.keyset,
             revocations: 0,
             pins: 0,
             ctr: self.ctr,

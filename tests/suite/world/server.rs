@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use doorward::app::App;
 use doorward::config::{Config, SecretText};
+use doorward::crypto::keys::KeyStore;
 use doorward::crypto::random::OsRandom;
-use doorward::server::{Server, Sources};
+use doorward::domain::time::Clock as _;
+use doorward::server::{Server, Sources, key_lives, open_vault};
 use tempfile::TempDir;
 
 use super::{HandClock, Http, Landlord, PASSWORD, Person};
@@ -84,6 +86,12 @@ impl TestServer {
         if let Some(server) = self.server.take() {
             wait::soon("the server to stop", server.stop()).await;
         }
+    }
+
+    /// The signing keys, as a command beside the server opens them.
+    pub fn keys(&self) -> KeyStore {
+        let vault = open_vault(&self.config).unwrap();
+        KeyStore::open_existing(vault, &self.config.issuer(), key_lives(&self.config), self.clock.now()).unwrap()
     }
 
     /// The use cases, for what people do on the machine itself.

@@ -12,7 +12,7 @@ use doorward_lock::wire::{Action, LockTime, MAX_TOKEN_SECONDS, Release, Unlock, 
 
 use crate::agent::enrolment::{BrokerAccess, Enrolled, Welcome, new_key};
 use crate::crypto::authority::Authority;
-use crate::crypto::keys::KeyStore;
+use crate::crypto::keys;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::random::{OsRandom, Random as _};
 use crate::crypto::tls::{ServerIdentity, Source};
@@ -57,7 +57,7 @@ pub struct Backend {
 impl Backend {
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let keys = KeyStore::open(&folder.path().join("keys"), now()).unwrap();
+        let keys = keys::open_in(&folder.path().join("keys"), ISS, now()).unwrap();
         let authority = Arc::new(Authority::open(&folder.path().join("tls"), now()).unwrap());
         let office = Arc::new(Office {
             keys: Keys {
@@ -119,8 +119,8 @@ impl Backend {
         Welcome {
             iss: ISS.to_owned(),
             org: ORG.to_owned(),
-            root_key: keys.root().public().clone(),
-            keyset: keys.sign_keyset(ISS, 1, 0).unwrap(),
+            root_key: keys.root(),
+            keyset: keys.ring().keyset().to_owned(),
             pin_key: None,
             time: now_s() - 60,
             mqtt: BrokerAccess {
@@ -157,7 +157,7 @@ impl Backend {
             exp: iat + 60,
             jti: &jti,
         };
-        let release = self.office.keys.keys.sign_release(&claims).unwrap();
+        let release = self.office.keys.keys.signer(1, now()).sign_release(&claims).unwrap();
         self.send(lock, &release).await;
         jti
     }
@@ -196,7 +196,10 @@ impl Backend {
             rev: 0,
             node: NODE,
         };
-        (self.office.keys.keys.sign_unlock(&claims).unwrap(), jti)
+        (
+            self.office.keys.keys.signer(1, now()).sign_unlock(&claims).unwrap(),
+            jti,
+        )
     }
 
     pub async fn send(&self, lock: &LockId, message: &str) {

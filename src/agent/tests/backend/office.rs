@@ -16,7 +16,7 @@ use crate::domain::ids::LockId;
 use crate::domain::relay::{Credentials, FromLock, Inbox, NotStored, Principal, Relay as _, Unavailable};
 use crate::mqtt::link::Link;
 
-use super::{ISS, NODE, ORG, SOON, now_s};
+use super::{ISS, NODE, ORG, SOON, now, now_s};
 
 /// An event as the backend has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Office {
             seq: event.seq,
             head: &head,
         };
-        Some(self.keys.keys.sign_ack(&ack).unwrap())
+        Some(self.keys.keys.signer(1, now()).sign_ack(&ack).unwrap())
     }
 
     fn hello(&self, lock: &LockId, hello: &Hello<'_>) -> Option<String> {
@@ -156,6 +156,6 @@ impl Office {
             nonce,
             t: now_s(),
         };
-        Some(self.keys.keys.sign_time(&time).unwrap())
+        Some(self.keys.keys.signer(1, now()).sign_time(&time).unwrap())
     }
 }

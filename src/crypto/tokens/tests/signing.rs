@@ -3,24 +3,29 @@
 use doorward_lock::keys::Keyset;
 
 use super::*;
+use crate::crypto::keys::{self, KeyStore};
 use crate::domain::time::Timestamp;
+
+const ISS: &str = "https://door.example";
+
+const NOW: Timestamp = Timestamp::from_millis(1_772_441_999_999);
 
 /// The keys of a new backend, and the folder that they live in.
 fn backend() -> (tempfile::TempDir, KeyStore) {
     let state = tempfile::tempdir().unwrap();
-    let keys = KeyStore::open(&state.path().join("keys"), Timestamp::from_millis(1_772_441_999_999)).unwrap();
+    let keys = keys::open_in(&state.path().join("keys"), ISS, NOW).unwrap();
     (state, keys)
 }
 
 #[test]
 fn a_lock_believes_the_keyset_and_what_its_keys_sign() {
     let (_state, keys) = backend();
-    let root = doorward_lock::keys::PublicKey::from_jwk(&keys.root().public().jwk()).unwrap();
-    let signed = keys.sign_keyset("https://door.example", 3, 2).unwrap();
-    let keyset = Keyset::read(&signed, &root, "https://door.example").unwrap();
-    assert_eq!((keyset.version, keyset.min_rev), (3, 2));
+    let root = doorward_lock::keys::PublicKey::from_jwk(&keys.root().jwk()).unwrap();
+    let ring = keys.ring();
+    let keyset = Keyset::read(ring.keyset(), &root, ISS).unwrap();
+    assert_eq!((keyset.version, keyset.min_rev), (1, 0));
     assert_eq!(
-        Keyset::read(&signed, &root, "https://other.example"),
+        Keyset::read(ring.keyset(), &root, "https://other.example"),
         Err(Refusal::WrongIssuer)
     );
 
@@ -32,24 +37,26 @@ fn a_lock_believes_the_keyset_and_what_its_keys_sign() {
         seq: 4,
         head: HASH,
     };
-    let ack = keys.sign_ack(&ack).unwrap();
+    let ack = keys.signer(1, NOW).sign_ack(&ack).unwrap();
+    let own = ring.newest(Use::Ack).unwrap();
     let message = Message::parse(&ack).unwrap();
     assert_eq!(
         message.header().unwrap(),
         Header {
             alg: "ES256",
             typ: "ack+jwt",
-            kid: keys.ack.kid()
+            kid: own.kid()
         }
     );
-    let public = doorward_lock::keys::PublicKey::from_jwk(&keys.ack.public().jwk()).unwrap();
+    let public = doorward_lock::keys::PublicKey::from_jwk(&own.public().jwk()).unwrap();
     assert_eq!(message.verify(&public.key), Ok(()));
     assert_eq!(message.verify(&root.key), Err(Refusal::BadSignature));
 }
 
 #[test]
 fn every_purpose_signs_with_its_own_key() {
-    let (_state, keys) = backend();
+    let (_state, store) = backend();
+    let keys = store.signer(1, NOW);
     let (iss, org, aud) = ("i", "o", "l");
     let unlock = wire::Unlock {
         ver: 1,
@@ -67,8 +74,8 @@ fn every_purpose_signs_with_its_own_key() {
         rev: 0,
         node: "a",
     };
-    for (message, typ, key) in [
-        (keys.sign_unlock(&unlock), "unlock+jwt", &keys.unlock),
+    for (message, typ, purpose) in [
+        (keys.sign_unlock(&unlock), "unlock+jwt", Use::Unlock),
         (
             keys.sign_ack(&wire::Ack {
                 iss,
@@ -79,7 +86,7 @@ fn every_purpose_signs_with_its_own_key() {
                 head: HASH,
             }),
             "ack+jwt",
-            &keys.ack,
+            Use::Ack,
         ),
         (
             keys.sign_resend(&wire::Resend {
@@ -91,7 +98,7 @@ fn every_purpose_signs_with_its_own_key() {
                 to: 1,
             }),
             "resend+jwt",
-            &keys.ack,
+            Use::Ack,
         ),
         (
             keys.sign_time(&wire::Time {
@@ -102,7 +109,7 @@ fn every_purpose_signs_with_its_own_key() {
                 t: 1,
             }),
             "time+jwt",
-            &keys.doc,
+            Use::Doc,
         ),
         (
             keys.sign_release(&wire::Release {
@@ -114,11 +121,12 @@ fn every_purpose_signs_with_its_own_key() {
                 jti: CHAIN,
             }),
             "release+jwt",
-            &keys.doc,
+            Use::Doc,
         ),
-        (keys.sign_keyset(iss, 1, 0), "keyset+jwt", &keys.root),
     ] {
         let message = message.unwrap();
+        let ring = store.ring();
+        let key = ring.newest(purpose).unwrap();
         let message = Message::parse(&message).unwrap();
         assert_eq!(
             message.header().unwrap(),
@@ -136,6 +144,7 @@ fn every_purpose_signs_with_its_own_key() {
 #[test]
 fn what_no_lock_would_read_is_not_signed() {
     let (_state, keys) = backend();
+    let keys = keys.signer(1, NOW);
     let time = |iss| {
         keys.sign_time(&wire::Time {
             iss,

@@ -1,0 +1,1 @@
+ALTER TABLE lock_reports DROP COLUMN keyset;

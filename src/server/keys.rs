@@ -1,0 +1,48 @@
+//! Where the keys are, and how long they live, as the configuration says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::StartError;
+use crate::config::Config;
+use crate::crypto::keys::{KeyStore, Lives};
+use crate::crypto::pin_keys::PinKeys;
+use crate::crypto::random::Random;
+use crate::crypto::vault::{KeyPlace, Vault, VaultError};
+use crate::domain::time::Timestamp;
+
+/// How long signing keys live.
+#[must_use]
+pub fn key_lives(config: &Config) -> Lives {
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    Lives {
+        rotate_after: days(config.keys.rotate_days),
+        overlap: days(config.keys.overlap_days),
+        life: days(config.keys.life_days),
+    }
+}
+
+/// Opens the folder of the key files.
+///
+/// # Errors
+/// [`VaultError`], which names the file and the remedy.
+pub fn open_vault(config: &Config) -> Result<Arc<Vault>, VaultError> {
+    let place = match &config.keys.encryption_key_file {
+        Some(file) => KeyPlace::Given(file.clone()),
+        None => KeyPlace::Own(config.own_encryption_key()),
+    };
+    Vault::open(&config.keys_dir(), &place).map(Arc::new)
+}
+
+/// The keys of this installation; made where there are none.
+pub(super) fn open(
+    config: &Config,
+    issuer: &str,
+    random: &dyn Random,
+    now: Timestamp,
+) -> Result<(Arc<KeyStore>, PinKeys), StartError> {
+    let vault = open_vault(config)?;
+    let pin_keys = PinKeys::open(&vault, random)?;
+    let keys = KeyStore::open(vault, issuer, key_lives(config), now)?;
+    Ok((Arc::new(keys), pin_keys))
+}
