@@ -15,7 +15,8 @@ const PASSPHRASE: &str = "correct horse battery staple\n";
 async fn published(installation: &Installation) -> Vec<String> {
     let keys = installation.http.get("/.well-known/jwks.json").await.expect(200);
     let kids = keys["keys"].as_array().unwrap().iter();
-    kids.map(|key: &Value| key["kid"].as_str().unwrap().to_owned()).collect()
+    kids.map(|key: &Value| key["kid"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Waits until the backend shows so many keys.
@@ -48,7 +49,10 @@ async fn keys_are_shown_and_rotated_beside_the_running_backend() {
     installation.said(&["keys", "rotate", "--end-former"], "").await;
     until_published(&installation, 5).await;
     let last = published(&installation).await;
-    assert!(first[1..].iter().all(|kid| !last.contains(kid)), "all but the root are new");
+    assert!(
+        first[1..].iter().all(|kid| !last.contains(kid)),
+        "all but the root are new"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +134,10 @@ async fn key_files_are_sealed_and_a_missing_or_foreign_key_is_named() {
     let given = installation.path("credential");
     std::fs::rename(&own, &given).unwrap();
     let complaint = installation.complaint().await;
-    assert!(complaint.contains("key-encryption-key") && complaint.contains("missing"), "{complaint}");
+    assert!(
+        complaint.contains("key-encryption-key") && complaint.contains("missing"),
+        "{complaint}"
+    );
     assert!(!own.exists(), "no other one is made");
     installation.set("KEYS__ENCRYPTION_KEY_FILE", given.to_str().unwrap());
     installation.serve().await.kill().await;
