@@ -1,6 +1,7 @@
 //! Bad days: the process is killed, the database is held, the broker goes, clocks jump. What was promised holds
 //! (`invariants`), and everything recovers by itself.
 
+mod hostile;
 mod installation;
 mod invariants;
 mod keys;
