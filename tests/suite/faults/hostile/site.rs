@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use doorward::app::enrolment::Newcomer;
 use doorward::app::grants::To;
 use doorward::app::{Actor, App, BrokerAddress, Issuer, Metrics, Parts, Settings};
-use doorward::crypto::keys::KeyStore;
+use doorward::crypto::keys::{KeyStore, Lives};
 use doorward::crypto::password::Passwords;
 use doorward::crypto::pin_keys::PinKeys;
 use doorward::crypto::public_key::PublicKey;
 use doorward::crypto::random::OsRandom;
+use doorward::crypto::vault::{KeyPlace, Vault};
 use doorward::domain::grant::NewGrant;
 use doorward::domain::ids::{GrantId, LockId, OrganizationId, SessionId};
 use doorward::domain::lock::LockKind;
@@ -29,6 +30,8 @@ use super::bench::Bench;
 use crate::faults::installation::TOKEN_SECONDS;
 use crate::fixtures::databases::TestDatabase;
 use crate::world::HandClock;
+
+const ISSUER: &str = "https://doorward.example";
 
 /// What the backend sends to locks: whoever has the broker has it.
 #[derive(Default)]
@@ -94,8 +97,10 @@ impl Site {
         let (db, clock, post) = (database.open(), HandClock::new(), Arc::new(Post::default()));
         db.migrate(MIGRATIONS).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let keys = Arc::new(KeyStore::open(&folder.path().join("keys"), clock.now()).unwrap());
-        let app = begin(&db, &keys, &folder, &clock, &post);
+        let vault = vault(&folder);
+        let keys = KeyStore::open(Arc::clone(&vault), ISSUER, Lives::default(), clock.now()).unwrap();
+        let keys = Arc::new(keys);
+        let app = begin(&db, &keys, &vault, &clock, &post);
         let email = "ana@example.org".parse().unwrap();
         let password = "correct horse battery".parse().unwrap();
         let (organization, person) = app
@@ -126,7 +131,7 @@ impl Site {
 
     /// Ends the backend, with all that it only had in memory, and begins it again over the same database.
     pub fn restart(&mut self) {
-        self.app = begin(&self.db, &self.keys, &self.folder, &self.clock, &self.post);
+        self.app = begin(&self.db, &self.keys, &vault(&self.folder), &self.clock, &self.post);
     }
 
     /// A door with an enrolled lock.
@@ -186,8 +191,14 @@ impl Site {
     }
 }
 
+/// Where the keys are sealed.
+fn vault(folder: &TempDir) -> Arc<Vault> {
+    let place = KeyPlace::Own(folder.path().join("keys.kek"));
+    Arc::new(Vault::open(&folder.path().join("keys"), &place).unwrap())
+}
+
 /// The use cases over these parts.
-fn begin(db: &Db, keys: &Arc<KeyStore>, folder: &TempDir, clock: &HandClock, post: &Arc<Post>) -> Arc<App> {
+fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: &Arc<Post>) -> Arc<App> {
     let random = Arc::new(OsRandom);
     let relay = Arc::clone(post);
     let parts = Parts {
@@ -195,18 +206,17 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, folder: &TempDir, clock: &HandClock, pos
         clock: Arc::new(clock.clone()),
         passwords: Passwords::start(1, random.clone()).unwrap(),
         keys: Arc::clone(keys),
-        pin_keys: PinKeys::open(&folder.path().join("keys"), random.as_ref()).unwrap(),
+        pin_keys: PinKeys::open(vault, random.as_ref()).unwrap(),
         relay,
         registrar: post.clone(),
         metrics: Arc::new(Metrics::default()),
         random,
     };
     let settings = Settings {
-        public_url: "https://doorward.example".to_owned(),
+        public_url: ISSUER.to_owned(),
         issuer: Issuer {
-            name: "https://doorward.example".to_owned(),
+            name: ISSUER.to_owned(),
             generation: 1,
-            keyset_version: 1,
             revision: 0,
         },
         node: "node-1".to_owned(),
