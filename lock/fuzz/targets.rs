@@ -8,6 +8,7 @@ use doorward_lock::chain::Sensors;
 use doorward_lock::controller::{Controller, Enrolment, First, Input, Outcome};
 use doorward_lock::jws::Message;
 use doorward_lock::keys::{Keyset, PublicKey};
+use doorward_lock::pins::{Entry, PinKey};
 use doorward_lock::schedule::{WallClock, is_open};
 use doorward_lock::shell::{Record, Shell, Storage};
 use doorward_lock::wire::{self, Action, Bolt, Door};
@@ -114,6 +115,7 @@ pub fn run_lock(data: &[u8]) {
         org,
         root: root.clone(),
         key: key(2),
+        pin_key: Some(PinKey::new([5; 32])),
         model,
         firmware,
         assurance: None,
@@ -148,6 +150,10 @@ pub fn run_lock(data: &[u8]) {
                 continue;
             }
             Some((b'a', _)) => Input::Moved(Outcome::Arrived),
+            Some((b'p', digits)) => match std::str::from_utf8(digits).ok().and_then(Entry::read) {
+                Some(entry) => Input::Pin(entry),
+                None => Input::Tick,
+            },
             Some((b'd', _)) => Input::Disconnected,
             Some((b'c', _)) => Input::Connected,
             _ => Input::Tick,

@@ -4,15 +4,13 @@ use heapless::String;
 use serde::{Deserialize, Serialize};
 
 use crate::base64url::Text16;
+use crate::pins::MAX_CODE_NAME;
 use crate::verify::{Deadline, MAX_NODE, Moment};
 use crate::wire::{Action, Cause, LockTime, MAX_GID, Unlock};
 
 /// How long a command that was given at the door stays good, in seconds by the lock's own counter: it may have to wait for
 /// the movement under way.
 pub const AT_DOOR_SECONDS: u64 = 10;
-
-/// The longest name of a computed code: `first_day-days-serial`.
-pub const MAX_CODE: usize = 24;
 
 /// Who asked: the cause of every event of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +23,7 @@ pub enum Origin {
     /// A PIN, by its slot.
     Pin(u16),
     /// A computed code, by what it was computed from.
-    Code(String<MAX_CODE>),
+    Code(String<MAX_CODE_NAME>),
 }
 
 impl Origin {

@@ -12,6 +12,7 @@ use crate::command::Command;
 use crate::jws::{Compact, Message, SignError};
 use crate::shell::{Record, Storage};
 use crate::signature::PrivateKey;
+use crate::slots::HeldPins;
 use crate::wire::{Event, MAX_MESSAGE};
 
 /// The longest state in bytes.
@@ -42,6 +43,9 @@ pub struct State {
     /// The epoch of the newest revocations ever held.
     #[serde(default)]
     pub epoch: u64,
+    /// The PINs that are held.
+    #[serde(default)]
+    pub pins: HeldPins,
 }
 
 /// Something could not be written down.

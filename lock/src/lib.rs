@@ -3,7 +3,7 @@
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
 //! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys`, `pins` (proof), `clock`,
-//! `schedule`, `keypad`, `verify` (belief), `command`, `shell`, `chain`, `journal` (memory), `controller` (deeds). A module imports
+//! `schedule`, `keypad`, `verify` (belief), `command`, `shell`, `slots`, `chain`, `journal` (memory), `controller` (deeds). A module imports
 //! only from those before it.
 #![no_std]
 
@@ -24,5 +24,6 @@ pub mod refusal;
 pub mod schedule;
 pub mod shell;
 pub mod signature;
+pub mod slots;
 pub mod verify;
 pub mod wire;

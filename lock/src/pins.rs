@@ -29,7 +29,7 @@ pub const CODES_A_DAY: usize = CODE_DAYS.len() * CODE_SERIALS as usize;
 pub const CODES_AT_ONCE: u32 = 7 * CODES_A_DAY as u32;
 
 /// The longest name of a computed code, `first_day-days-serial`.
-const MAX_NAME: usize = 24;
+pub const MAX_CODE_NAME: usize = 24;
 
 /// The number of digits of a computed code as the first power of ten that it stays below.
 const CODES: u64 = 10_u64.pow(CODE_DIGITS as u32);
@@ -158,7 +158,7 @@ impl Code {
 
     /// Its name in events: `first_day-days-serial`.
     #[must_use]
-    pub fn name(&self) -> String<MAX_NAME> {
+    pub fn name(&self) -> String<MAX_CODE_NAME> {
         let mut name = String::new();
         let _fits_by_its_type = write!(name, "{}-{}-{}", self.first_day, self.days, self.serial);
         name

@@ -14,6 +14,16 @@ pub enum Record {
     /// How often counted passes have opened: at most [`crate::controller::MAX_USES`] bytes. Storage that has spoilt it must
     /// say so like for the state, for a lock without it would open again what has been used.
     Uses,
+    /// The newest PINs that were taken, as they came.
+    Pins,
+    /// A PIN with its count of openings, in one of [`crate::keypad::MAX_SLOTS`] places from 0: at most
+    /// [`crate::slots::MAX_SLOT_RECORD`] bytes; none where it was cleared.
+    Slot(u16),
+    /// The computed codes that were used on their first day: at most [`crate::slots::MAX_CODES_RECORD`] bytes.
+    Codes,
+    /// What was entered wrongly at the keypad: at most 128 bytes. Storage that has spoilt it must say so like for the state, for
+    /// a lock without it would let anybody guess anew.
+    Keypad,
     /// An event as it was signed: slot 0 to [`Storage::event_slots`] - 1, written round and round.
     Event(u32),
 }

@@ -9,7 +9,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::controller;
-use doorward_lock::{keys, wire};
+use doorward_lock::{keys, pins, wire};
 use hyper::StatusCode;
 use p256::ecdsa::SigningKey;
 use rustls::ClientConfig;
@@ -318,6 +318,7 @@ impl Enrolled {
             org: self.welcome.org.as_str().try_into().ok()?,
             root: keys::PublicKey::from_jwk(&self.welcome.root_key.jwk())?,
             key: key.ok()?,
+            pin_key: self.welcome.pin_key.as_deref().and_then(pins::PinKey::from_text),
             model: self.model.as_str().try_into().ok()?,
             firmware: self.firmware.as_str().try_into().ok()?,
             assurance,

@@ -185,8 +185,10 @@ impl Hold {
 /// Whether a file is a record, or the draft of one. Nothing else is ever removed: folders get mixed up.
 fn is_record(name: &str) -> bool {
     let name = name.strip_suffix(DRAFT).unwrap_or(name);
-    let event = name
+    let numbered = name
         .strip_prefix("event-")
+        .or(name.strip_prefix("pin-"))
         .map(|slot| slot.bytes().all(|byte| byte.is_ascii_digit()));
-    matches!(name, "state" | "keyset" | "revocations" | "uses") || event == Some(true)
+    let single = ["state", "keyset", "revocations", "uses", "pins", "codes", "keypad"];
+    single.contains(&name) || numbered == Some(true)
 }

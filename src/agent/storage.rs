@@ -110,7 +110,7 @@ impl Storage for FileStorage {
         match whole {
             Some((_, bytes)) => copy(bytes, into).map(Some),
             // A lock without its counts would open again by what has been used.
-            None if matches!(record, Record::State | Record::Uses) => Err(StorageError::Damaged(path)),
+            None if matches!(record, Record::State | Record::Uses | Record::Keypad) => Err(StorageError::Damaged(path)),
             None => {
                 // The backend sends documents again, and shows the gap that a lost event leaves.
                 tracing::warn!(path = %path.display(), "{} is damaged: it counts as lost", path.display());
@@ -138,6 +138,10 @@ fn name(record: Record) -> String {
         Record::Keyset => "keyset".to_owned(),
         Record::Revocations => "revocations".to_owned(),
         Record::Uses => "uses".to_owned(),
+        Record::Pins => "pins".to_owned(),
+        Record::Slot(place) => format!("pin-{place:03}"),
+        Record::Codes => "codes".to_owned(),
+        Record::Keypad => "keypad".to_owned(),
         Record::Event(slot) => format!("event-{slot:04}"),
     }
 }
@@ -150,6 +154,10 @@ fn checksum(record: Record, bytes: &[u8]) -> [u8; CHECKSUM] {
         Record::Revocations => (2, 0),
         Record::Event(slot) => (3, slot),
         Record::Uses => (4, 0),
+        Record::Pins => (5, 0),
+        Record::Slot(place) => (6, u32::from(place)),
+        Record::Codes => (7, 0),
+        Record::Keypad => (8, 0),
     };
     Sha256::new()
         .chain_update([kind])

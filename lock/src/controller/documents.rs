@@ -31,7 +31,8 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Typ::Keyset => self.keyset(text, shell)?,
             Typ::Revocations => self.take_revocations(text, &message, shell)?,
             Typ::Release => self.release(&message, shell)?,
-            Typ::Pins | Typ::Pass | Typ::Challenge | Typ::Event | Typ::Hello | Typ::Enrol => Err(Refusal::BadTyp),
+            Typ::Pins => self.take_pins(text, &message, shell)?,
+            Typ::Pass | Typ::Challenge | Typ::Event | Typ::Hello | Typ::Enrol => Err(Refusal::BadTyp),
         };
         match taken {
             Ok(()) => Ok(()),

@@ -15,9 +15,11 @@ use crate::command::Origin;
 use crate::journal::{Error, Journal, State};
 use crate::jws::{Compact, SignError};
 use crate::keys::{Keyset, PublicKey};
+use crate::pins::{Entry, PinKey};
 use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
 use crate::signature::PrivateKey;
+use crate::slots::HeldPins;
 use crate::verify::{Known, Moment, Presentation};
 use crate::wire::{
     ANY_NODE, Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ,
@@ -27,13 +29,16 @@ mod budget;
 mod challenges;
 mod commands;
 mod documents;
+mod keypad;
 mod passes;
+mod pins;
 mod reports;
 mod uses;
 
 pub use uses::{COUNTED_GRANTS, MAX_USES};
 
 use budget::Budget;
+use pins::Keypad;
 use challenges::Nonces;
 use uses::Uses;
 
@@ -76,6 +81,8 @@ pub struct Enrolment<K = SigningKey> {
     pub root: PublicKey,
     /// Its own private key.
     pub key: K,
+    /// What its PINs are reckoned with; without it no PIN opens.
+    pub pin_key: Option<PinKey>,
     /// What it is.
     pub model: String<MAX_MODEL>,
     /// Version of its program.
@@ -166,6 +173,8 @@ pub enum Input<'a> {
     /// Somebody at the door would carry events to the backend: some that it has not acknowledged are shown, from this `seq`
     /// on.
     Collect(u64),
+    /// Somebody has entered this at the keypad, and confirmed it.
+    Pin(Entry<'a>),
     /// A movement begun by [`Shell::begin_move`] has ended.
     Moved(Outcome),
     /// The bolt was moved without a message, and is there now.
@@ -238,6 +247,7 @@ pub struct Controller<S, K = SigningKey> {
     is_at_door: bool,
     nonces: Nonces,
     uses: Uses,
+    keypad: Keypad,
 }
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
@@ -266,6 +276,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             waiting: None,
             leaving: false,
             epoch: 0,
+            pins: HeldPins::default(),
         };
         let (journal, is_first) = Journal::open(storage, fresh)?;
         let clock = Clock::new(journal.state().floor);
@@ -287,6 +298,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             is_at_door: false,
             nonces: Nonces::default(),
             uses: Uses::default(),
+            keypad: Keypad::default(),
         };
         if is_first {
             lock.claim(first, shell)?;
@@ -337,6 +349,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             let cut_short = happening(Kind::Denied, command.origin.cause(), RESULT_INTERRUPTED);
             self.note(cut_short, ANY_NODE, shell, |state| state.waiting = None)?;
         }
+        self.wake_keypad(shell)?;
         if self.journal.state().leaving {
             self.forget_at_ms = Some(shell.mono_ms().saturating_add(FORGET_MS));
         }
@@ -349,7 +362,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// [`Error`] where something could not be written down. Nothing has moved for it then; the lock may go on, and
     /// takes up on the next [`Input::Tick`] what still has to be written.
     pub fn handle(&mut self, input: Input<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
-        self.is_at_door = matches!(input, Input::Carried(_) | Input::Present(_));
+        self.is_at_door = matches!(input, Input::Carried(_) | Input::Present(_) | Input::Pin(_));
         match input {
             Input::Connected => self.connected(shell),
             Input::Disconnected => {
@@ -359,6 +372,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Input::Message(bytes) | Input::Carried(bytes) => self.message(bytes, shell),
             Input::Challenge => self.challenge(shell),
             Input::Present(shown) => self.present(&shown, shell),
+            Input::Pin(entry) => self.enter(entry, shell),
             Input::Collect(from) => self.show_events(from, shell),
             Input::Moved(outcome) => self.moved(outcome, shell),
             Input::Bolt(bolt, hand) => self.turned(bolt, hand, shell),
@@ -409,6 +423,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     fn tick(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
         let now_ms = shell.mono_ms();
         self.watch_movement(shell)?;
+        self.watch_keypad(shell)?;
         if self.is_connected && now_ms >= self.hello_at_ms {
             self.hello(shell)?;
         }

@@ -48,7 +48,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             clock: self.clock.state(mono_ms),
             keyset: self.keyset.version,
             revocations: self.revocations.epoch,
-            pins: 0,
+            pins: state.pins.version,
             ctr: state.ctr,
             head: state.chain.head(),
             battery: self.sensors.battery,

@@ -63,6 +63,11 @@ impl Disk {
         self.0.borrow_mut().records.insert(record, b"rubbish".to_vec());
     }
 
+    /// Everything that is stored, record by record.
+    pub fn contents(&self) -> Vec<Vec<u8>> {
+        self.0.borrow().records.values().cloned().collect()
+    }
+
     /// Whether an `attempt` with this cause is in the stored chain.
     pub fn has_attempt(&self, cause: &serde_json::Value) -> bool {
         let state = self.state().unwrap();

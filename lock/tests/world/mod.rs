@@ -3,6 +3,7 @@
 
 pub mod hands;
 pub mod passes;
+pub mod pins;
 pub mod tokens;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -12,6 +13,7 @@ use doorward_lock::controller::{Controller, Enrolment, First, Input};
 use doorward_lock::journal::Error;
 use doorward_lock::jws::Message;
 use doorward_lock::keys::PublicKey;
+use doorward_lock::pins::PinKey;
 use doorward_lock::wire::{Bolt, Door, Typ};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
@@ -25,6 +27,9 @@ pub const LOCK: &str = "lock_0190a000000070008000000000000002";
 pub const T: u64 = 1_772_442_000;
 /// Seconds of the lock's own counter when a test begins.
 pub const MONO: u64 = 100;
+
+/// The PIN key of the lock.
+pub const PIN_KEY: [u8; 32] = [0x5c; 32];
 
 /// A throw-away key.
 pub fn key(seed: u8) -> SigningKey {
@@ -292,6 +297,7 @@ pub fn enrolment() -> Enrolment {
         org: ORG.try_into().unwrap(),
         root: public(ROOT),
         key: key(LOCK_KEY),
+        pin_key: Some(PinKey::new(PIN_KEY)),
         model: "bench".try_into().unwrap(),
         firmware: "1.0.0".try_into().unwrap(),
         assurance: None,
