@@ -126,7 +126,11 @@ fn a_pin_keeps_to_its_schedule_by_the_wall_clock() {
         ("02:30 for the second time", autumn + 5_400, "opened"),
         ("03:29:59, in autumn", autumn + 8_999, "opened"),
         ("03:30, in autumn", autumn + 9_000, "outside-schedule"),
-        ("a Sunday that is excepted", day(u64::from(DAY) + 34) + 3_600, "outside-schedule"),
+        (
+            "a Sunday that is excepted",
+            day(u64::from(DAY) + 34) + 3_600,
+            "outside-schedule",
+        ),
         ("a Monday", spring + 86_400 + 3_600, "outside-schedule"),
     ] {
         let mut world = at(t, &berlin(), &[slot_with(1, PIN, schedule.clone())]);
@@ -200,8 +204,18 @@ fn a_computed_code_is_good_on_its_days_and_not_a_second_outside() {
     let begin = |day_number: u64, offset: u64| day(day_number) - offset;
     for (why, first_day, from, to) in [
         ("a day in winter", 20_520, begin(20_520, 3_600), begin(20_521, 3_600)),
-        ("a day of 23 hours", spring, begin(spring, 3_600), begin(spring + 1, 7_200)),
-        ("a day of 25 hours", autumn, begin(autumn, 7_200), begin(autumn + 1, 3_600)),
+        (
+            "a day of 23 hours",
+            spring,
+            begin(spring, 3_600),
+            begin(spring + 1, 7_200),
+        ),
+        (
+            "a day of 25 hours",
+            autumn,
+            begin(autumn, 7_200),
+            begin(autumn + 1, 3_600),
+        ),
     ] {
         let digits = code(0, first_day as u32, 1, 3);
         for (t, word) in [
@@ -214,7 +228,10 @@ fn a_computed_code_is_good_on_its_days_and_not_a_second_outside() {
         }
     }
     assert_eq!(
-        (begin(spring + 1, 7_200) - begin(spring, 3_600), begin(autumn + 1, 3_600) - begin(autumn, 7_200)),
+        (
+            begin(spring + 1, 7_200) - begin(spring, 3_600),
+            begin(autumn + 1, 3_600) - begin(autumn, 7_200)
+        ),
         (23 * 3_600, 25 * 3_600)
     );
 }
@@ -244,7 +261,11 @@ fn a_code_for_days_has_to_be_used_on_the_first() {
 #[test]
 fn a_new_generation_ends_all_codes_and_never_goes_back() {
     let mut world = World::on_line();
-    assert_eq!(world.enter(&code(0, DAY, 7, 0)), "opened", "before the first message, by UTC");
+    assert_eq!(
+        world.enter(&code(0, DAY, 7, 0)),
+        "opened",
+        "before the first message, by UTC"
+    );
     let mut claims = pins_claims(0, 4, &[], &[]);
     claims["codes"] = json!(2);
     world.send(&by(DOC, Typ::Pins, &claims));
@@ -322,7 +343,10 @@ fn a_day_is_a_day_of_the_locks_own() {
     }
     world.power_cycle();
     let left = world.lock().keypad_closed_for(&world.hands);
-    assert!((4 * 3_600..=5 * 3_600).contains(&left), "an hour at most is lost: {left}");
+    assert!(
+        (4 * 3_600..=5 * 3_600).contains(&left),
+        "an hour at most is lost: {left}"
+    );
     assert_eq!(count(&world, "wrong_code_limit"), 1);
 }
 
@@ -340,7 +364,11 @@ fn somebody_with_a_pin_cannot_guess_for_ever() {
         world.wait(60);
     }
     assert!((ALLOWANCE..=ALLOWANCE + 1).contains(&guesses), "{guesses}");
-    let alarms = world.hands.shown.iter().filter(|event| claims(event)["kind"] == "wrong_code_limit");
+    let alarms = world
+        .hands
+        .shown
+        .iter()
+        .filter(|event| claims(event)["kind"] == "wrong_code_limit");
     assert_eq!(alarms.count(), 1);
     assert!(world.lock().keypad_closed_for(&world.hands) > 70_000);
 }
@@ -369,7 +397,10 @@ fn no_loss_of_power_takes_a_guess_back() {
                 for _ in 0..4 {
                     world.pass(0);
                 }
-                assert!((1..=2).contains(&count(&world, "wrong_code_limit")), "the alarm is written");
+                assert!(
+                    (1..=2).contains(&count(&world, "wrong_code_limit")),
+                    "the alarm is written"
+                );
             }
             assert!(shown > 0);
             if !cut {
@@ -425,7 +456,11 @@ fn pins_are_taken_whole_or_not_at_all_whenever_the_power_goes() {
                 world.pass(0);
             }
             assert_eq!(world.last_hello()["pins"], version);
-            assert_eq!(count(&world, "pins") as u64, version, "an event for each that was taken");
+            assert_eq!(
+                count(&world, "pins") as u64,
+                version,
+                "an event for each that was taken"
+            );
             // What comes again changes nothing more.
             world.send(&after);
             assert_eq!(world.lock().state().pins.version, 2);
@@ -458,17 +493,40 @@ fn changes_are_taken_in_their_order_only() {
         (last.0 == "denied").then_some(last.2)
     };
     for (why, message, held, word) in [
-        ("from later than nothing", pins(1, 2, &[slot(1, "111111")], &[]), 0, Some("gap")),
+        (
+            "from later than nothing",
+            pins(1, 2, &[slot(1, "111111")], &[]),
+            0,
+            Some("gap"),
+        ),
         ("the first", pins(0, 3, &[slot(1, "111111")], &[]), 3, None),
         ("the same again", pins(0, 3, &[slot(1, "999999")], &[]), 3, None),
-        ("an older one", pins(0, 2, &[slot(1, "999999")], &[]), 3, Some("old-version")),
-        ("from what it does not hold", pins(4, 5, &[slot(2, "222222")], &[]), 3, Some("gap")),
-        ("from before what it holds", pins(1, 5, &[slot(2, "222222")], &[]), 5, None),
+        (
+            "an older one",
+            pins(0, 2, &[slot(1, "999999")], &[]),
+            3,
+            Some("old-version"),
+        ),
+        (
+            "from what it does not hold",
+            pins(4, 5, &[slot(2, "222222")], &[]),
+            3,
+            Some("gap"),
+        ),
+        (
+            "from before what it holds",
+            pins(1, 5, &[slot(2, "222222")], &[]),
+            5,
+            None,
+        ),
         ("clearing", pins(5, 6, &[], &[1, 77]), 6, None),
         ("the number again", pins(6, 7, &[slot(1, "333333")], &[]), 7, None),
     ] {
         world.hands.shown.clear();
-        world.hands.shown.push(raw("{}", r#"{"kind":"none","result":"none"}"#, 1));
+        world
+            .hands
+            .shown
+            .push(raw("{}", r#"{"kind":"none","result":"none"}"#, 1));
         world.send(&message);
         assert_eq!(world.lock().state().pins.version, held, "{why}");
         assert_eq!(denied(&world).as_deref(), word, "{why}");
@@ -501,7 +559,11 @@ fn a_message_out_of_form_changes_nothing() {
         ("cleared slot 0", changed("/clear", json!([0])), "malformed"),
         ("set and cleared", changed("/clear", json!([1])), "malformed"),
         ("cleared twice", changed("/clear", json!([2, 3, 2])), "malformed"),
-        ("set twice", changed("/set", json!([slot(1, PIN), slot(1, WRONG)])), "malformed"),
+        (
+            "set twice",
+            changed("/set", json!([slot(1, PIN), slot(1, WRONG)])),
+            "malformed",
+        ),
         ("a short mac", slots(json!({ "mac": "AAAA" })), "malformed"),
         ("nobody's", slots(json!({ "gid": "" })), "malformed"),
         ("a long name", slots(json!({ "gid": "g".repeat(65) })), "malformed"),
@@ -522,7 +584,11 @@ fn a_message_out_of_form_changes_nothing() {
             "malformed",
         ),
         ("a generation below 0", changed("/codes", json!(-1)), "malformed"),
-        ("a version past 53 bits", changed("/version", json!(1_u64 << 53)), "malformed"),
+        (
+            "a version past 53 bits",
+            changed("/version", json!(1_u64 << 53)),
+            "malformed",
+        ),
         ("another lock", changed("/aud", json!("lock_x")), "wrong-lock"),
     ] {
         let mut world = World::on_line();
@@ -541,7 +607,9 @@ fn a_lock_holds_a_hundred_and_no_more() {
     let mut world = World::on_line();
     let digits = |number: u16| format!("{:07}", u32::from(number) * 9_973);
     let mut version = 0;
-    let numbers: Vec<u16> = (1..=u16::try_from(MAX_SLOTS).unwrap()).map(|number| number * 9).collect();
+    let numbers: Vec<u16> = (1..=u16::try_from(MAX_SLOTS).unwrap())
+        .map(|number| number * 9)
+        .collect();
     for some in numbers.chunks(10) {
         let set: Vec<Value> = some.iter().map(|number| slot(*number, &digits(*number))).collect();
         world.send(&pins(version, version + 1, &set, &[]));
@@ -613,13 +681,19 @@ fn a_pin_waits_for_the_movement_under_way() {
     world.hands.mono_ms += 11_000;
     world.tell(Input::Moved(Outcome::Arrived)).unwrap();
     assert_eq!(world.hands.movements.len(), 1, "nobody waits for so long");
-    assert_eq!(last_two(&world)[1], ("denied".into(), json!({ "pin": 1 }), "expired".into()));
+    assert_eq!(
+        last_two(&world)[1],
+        ("denied".into(), json!({ "pin": 1 }), "expired".into())
+    );
 }
 
 #[test]
 fn the_digits_are_nowhere() {
     let (computed, wrong) = (code(0, DAY, 2, 1), "70707071");
-    let mut world = World::with_pins(&[slot(1, PIN), slot_with(2, "6543217", json!({ "role": "guest", "uses": 3 }))]);
+    let mut world = World::with_pins(&[
+        slot(1, PIN),
+        slot_with(2, "6543217", json!({ "role": "guest", "uses": 3 })),
+    ]);
     for digits in [PIN, wrong, "6543217", &computed, "1029384"] {
         world.enter(digits);
     }
@@ -631,7 +705,12 @@ fn the_digits_are_nowhere() {
     for _ in 0..4 {
         world.pass(0);
     }
-    let messages = world.hands.published.iter().map(|(_, message)| message).chain(&world.hands.shown);
+    let messages = world
+        .hands
+        .published
+        .iter()
+        .map(|(_, message)| message)
+        .chain(&world.hands.shown);
     let mut said: Vec<String> = messages
         .flat_map(|message| [message.clone(), claims(message).to_string()])
         .collect();
@@ -643,7 +722,10 @@ fn the_digits_are_nowhere() {
         said.push(text);
     }
     said.push(format!("{:?}", world.lock()));
-    said.push(format!("{:?}", Input::Pin(doorward_lock::pins::Entry::read(wrong).unwrap())));
+    said.push(format!(
+        "{:?}",
+        Input::Pin(doorward_lock::pins::Entry::read(wrong).unwrap())
+    ));
     let key = base64(&PIN_KEY);
     for secret in [PIN, "6543217", &computed, wrong, "1029384", &key, "92, 92, 92"] {
         let found = said.iter().find(|text| text.contains(secret));

@@ -101,12 +101,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
     }
 
     /// The slot with these digits. All are reckoned, whichever it is.
-    fn find_slot(
-        &mut self,
-        entry: &Entry<'_>,
-        now: Option<u64>,
-        shell: &impl Shell,
-    ) -> Result<Found, Error<S::Error>> {
+    fn find_slot(&mut self, entry: &Entry<'_>, now: Option<u64>, shell: &impl Shell) -> Result<Found, Error<S::Error>> {
         let mut found = Found::Nothing;
         let Some(key) = self.enrolment.pin_key.as_ref().map(crate::pins::PinKey::slots) else {
             return Ok(found);

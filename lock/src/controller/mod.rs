@@ -38,8 +38,8 @@ mod uses;
 pub use uses::{COUNTED_GRANTS, MAX_USES};
 
 use budget::Budget;
-use pins::Keypad;
 use challenges::Nonces;
+use pins::Keypad;
 use uses::Uses;
 
 /// The longest lock or organization id.

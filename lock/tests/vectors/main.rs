@@ -9,6 +9,7 @@
 )]
 
 mod make;
+mod pins;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -43,6 +44,7 @@ fn the_vectors_are_the_ones_that_are_made_here() {
         ("enrolment.json", make::enrolment()),
         ("documents.json", make::documents()),
         ("passes.json", make::passes()),
+        ("pins.json", pins::pin_vectors()),
     ] {
         if std::env::var_os("DOORWARD_WRITE_VECTORS").is_some() {
             std::fs::create_dir_all(file("")).unwrap();
@@ -266,6 +268,11 @@ fn the_passes_are_accepted_and_refused_as_they_say() {
         let reason = admitted(address, &keyset, case).unwrap_err();
         assert_eq!(reason.as_str(), text(&case["reason"]), "{}", case["name"]);
     }
+}
+
+#[test]
+fn the_pins_are_reckoned_taken_and_refused_as_they_say() {
+    pins::check(&stored("pins.json"));
 }
 
 #[test]

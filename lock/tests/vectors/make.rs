@@ -17,7 +17,7 @@ fn private_jwk(seed: u8) -> Value {
     jwk
 }
 
-fn address() -> Value {
+pub fn address() -> Value {
     json!({ "iss": ISS, "org": ORG, "lock": LOCK })
 }
 

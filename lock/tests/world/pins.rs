@@ -31,8 +31,10 @@ pub fn slot_with(number: u16, digits: &str, changes: Value) -> Value {
 
 /// Claims of PINs for a door that goes by UTC.
 pub fn pins_claims(base: u64, version: u64, set: &[Value], clear: &[u16]) -> Value {
-    to_lock(json!({ "base": base, "version": version, "codes": 0, "zone": [{ "at": 0, "offset": 0 }],
-                    "set": set, "clear": clear }))
+    to_lock(
+        json!({ "base": base, "version": version, "codes": 0, "zone": [{ "at": 0, "offset": 0 }],
+                    "set": set, "clear": clear }),
+    )
 }
 
 /// PINs as a message.
