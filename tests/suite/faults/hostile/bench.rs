@@ -86,6 +86,7 @@ impl Bench {
             key,
             model: "bench".try_into().unwrap(),
             firmware: "1".try_into().unwrap(),
+            pin_key: None,
             assurance: None,
         };
         let hands = Hands {
