@@ -91,7 +91,7 @@ impl App {
             }
         }
         let ring = self.keys.ring();
-        if ring.version() == self.key_watch.told.load(Ordering::Relaxed) {
+        if ring.version() == self.key_watch.told.load(Ordering::Relaxed) || !self.relay.is_up() {
             return Ok(0);
         }
         tracing::info!(version = ring.version(), "the keyset is new: locks are told");
