@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::base64url::{self, Text16, Text32};
 use crate::jws::{self, Compact, SignError};
 use crate::signature::PrivateKey;
-use crate::wire::{Assurance, Bolt, Cause, ClockState, Door, Event, Head, Kind, NO_PREVIOUS, Typ};
+use crate::wire::{Assurance, Bolt, Cause, ClockState, Door, Event, Head, Kind, Lost, NO_PREVIOUS, Typ};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Happening<'a> {
     pub cause: Cause<'a>,
     /// [`crate::wire::RESULT_OK`], or the word of the refusal or failure.
     pub result: &'a str,
+    /// What was lost, in an event that sums it up.
+    pub lost: Option<Lost>,
 }
 
 /// When it happened, as far as the lock knows.
@@ -138,6 +140,7 @@ impl Chain {
             battery: sensors.battery,
             matter: happening.kind.matter(),
             assurance: signer.assurance,
+            lost: happening.lost,
         };
         let compact = jws::sign(Typ::Event, signer.lock, &event, signer.key)?;
         let head = base64url::hash(&compact);

@@ -13,10 +13,10 @@ use crate::jws::{Compact, Message, SignError};
 use crate::shell::{Record, Storage};
 use crate::signature::PrivateKey;
 use crate::slots::HeldPins;
-use crate::wire::{Event, MAX_MESSAGE};
+use crate::wire::{Event, Kind, Lost, MAX_MESSAGE};
 
 /// The longest state in bytes.
-pub const MAX_STATE: usize = 1_024;
+pub const MAX_STATE: usize = 1_536;
 
 /// The state that is stored as one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct State {
     pub chain: Chain,
     /// Whether events may have been lost since the last acknowledgement, and an event says so.
     pub overflowed: bool,
+    /// Events that were overwritten before the backend had them, and that no event sums up yet.
+    #[serde(default)]
+    pub lost: Option<Lost>,
     /// The command whose movement has begun, or was about to.
     pub underway: Option<Command>,
     /// The command that waits for it to end.
@@ -144,6 +147,35 @@ impl<S: Storage> Journal<S> {
     pub(crate) fn is_full(&self) -> bool {
         let chain = &self.state.chain;
         chain.next() - chain.unacked() >= u64::from(self.storage.event_slots())
+    }
+
+    /// What is lost once the next event is written: what is lost already, and the event whose place it takes where that
+    /// is not acknowledged.
+    pub(crate) fn lost_by_next(&mut self) -> Result<Option<Lost>, Error<S::Error>> {
+        let (next, slots) = (self.state.chain.next(), u64::from(self.storage.event_slots()));
+        let Some(seq) = next.checked_sub(slots).filter(|seq| *seq >= self.state.chain.unacked()) else {
+            return Ok(self.state.lost);
+        };
+        let event = self.event(seq)?;
+        let message = event.as_deref().and_then(|event| Message::parse(event).ok());
+        let kind = message.as_ref().and_then(|message| message.claims::<Event<'_>>().ok());
+        let mut lost = self.state.lost.unwrap_or(Lost {
+            from: seq,
+            to: seq,
+            unlocked: 0,
+            locked: 0,
+            denied: 0,
+            other: 0,
+        });
+        lost.to = seq;
+        let count = match kind.map(|event| event.kind) {
+            Some(kind) if kind == Kind::Unlocked.as_str() => &mut lost.unlocked,
+            Some(kind) if kind == Kind::Locked.as_str() => &mut lost.locked,
+            Some(kind) if kind == Kind::Denied.as_str() => &mut lost.denied,
+            _ => &mut lost.other,
+        };
+        *count = count.saturating_add(1);
+        Ok(Some(lost))
     }
 
     /// Whether what is not acknowledged fills three quarters of the room for events.

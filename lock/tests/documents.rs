@@ -161,6 +161,17 @@ fn storage_that_is_full_says_so_and_the_door_still_opens() {
     let last = world.lock().state().chain.next() - 1;
     world.send(&world.ack(last));
     assert!(!world.lock().state().overflowed);
+    let summary = world.events().pop().unwrap();
+    assert_eq!(
+        (&summary["kind"], &summary["result"]),
+        (&json!("overflow"), &json!("summary"))
+    );
+    // `claimed`, the first `overflow` and 25 turns made way: 43 events in 16 places.
+    assert_eq!(
+        summary["lost"],
+        json!({ "from": 0, "to": 26, "unlocked": 25, "locked": 0, "denied": 0, "other": 2 })
+    );
+    assert_eq!(world.lock().state().lost, None);
 }
 
 #[test]

@@ -65,6 +65,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             state.overflowed = false;
         })?;
         self.settle_uses(shell)?;
+        self.sum_up_lost(shell)?;
         self.backlog.start = self.backlog.start.max(ack.seq + 1);
         let chain = &self.journal.state().chain;
         if self.journal.state().leaving && chain.unacked() == chain.next() {

@@ -272,6 +272,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             min_rev: 0,
             chain: Chain::begin(&id),
             overflowed: false,
+            lost: None,
             underway: None,
             waiting: None,
             leaving: false,
@@ -476,5 +477,10 @@ pub fn enrolment_proof(key: &SigningKey, claim_code: &str, model: &str, firmware
 }
 
 fn happening<'a>(kind: Kind, cause: Cause<'a>, result: &'a str) -> Happening<'a> {
-    Happening { kind, cause, result }
+    Happening {
+        kind,
+        cause,
+        result,
+        lost: None,
+    }
 }

@@ -9,7 +9,7 @@ use crate::jws::{self, Compact};
 use crate::refusal::Refusal;
 use crate::shell::{Shell, Storage};
 use crate::signature::PrivateKey;
-use crate::wire::{ANY_NODE, Bolt, Cause, Door, Hello, Kind, RESULT_OK, Typ};
+use crate::wire::{ANY_NODE, Bolt, Cause, Door, Hello, Kind, RESULT_OK, RESULT_SUMMARY, Typ};
 
 /// The least and the most milliseconds from one hello to the next.
 const HELLO_MS: (u64, u64) = (54_000, 66_000);
@@ -109,6 +109,18 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         self.append(what, shell, change)
     }
 
+    /// Sums up what was overwritten, once storage has room again.
+    pub(super) fn sum_up_lost(&mut self, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        let Some(lost) = self.journal.state().lost.filter(|_| !self.journal.is_full()) else {
+            return Ok(());
+        };
+        let summary = Happening {
+            lost: Some(lost),
+            ..happening(Kind::Overflow, Cause::Auto, RESULT_SUMMARY)
+        };
+        self.note(summary, ANY_NODE, shell, |state| state.lost = None)
+    }
+
     fn append(
         &mut self,
         what: Happening<'_>,
@@ -118,7 +130,9 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         let mono_ms = shell.mono_ms();
         let mut salt = [0; 16];
         shell.random(&mut salt);
+        let lost = self.journal.lost_by_next()?;
         let mut next = self.journal.state().clone();
+        next.lost = lost;
         change(&mut next);
         let stamp = Stamp {
             boot: next.boot,

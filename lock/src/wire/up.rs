@@ -177,6 +177,9 @@ impl Kind {
 /// The `result` of an event about something that worked.
 pub const RESULT_OK: &str = "ok";
 
+/// The `result` of `overflow` that sums up what was lost.
+pub const RESULT_SUMMARY: &str = "summary";
+
 /// The `result` of `jammed`: the bolt did not arrive.
 pub const RESULT_JAMMED: &str = "jammed";
 
@@ -242,6 +245,27 @@ pub struct Event<'a> {
     /// Who vouches for it; absent for a lock that verifies and moves its bolt itself.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub assurance: Option<Assurance>,
+    /// Of `overflow`: what was lost, once storage has room again.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Lost>,
+}
+
+/// Events that were overwritten before the backend had them, as the lock counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lost {
+    /// The first of them.
+    pub from: u64,
+    /// The last of them.
+    pub to: u64,
+    /// How many of them were `unlocked`.
+    pub unlocked: u32,
+    /// How many were `locked`.
+    pub locked: u32,
+    /// How many were `denied`.
+    pub denied: u32,
+    /// How many were of any other kind.
+    pub other: u32,
 }
 
 /// The newest link of a chain.

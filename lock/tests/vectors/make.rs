@@ -183,7 +183,12 @@ pub fn chain() -> Value {
             door: if at == 3 { Door::Open } else { Door::Closed },
             battery: Some(80),
         };
-        let happening = Happening { kind, cause, result };
+        let happening = Happening {
+            kind,
+            cause,
+            result,
+            lost: None,
+        };
         let (event, next) = chain
             .link(&signer, &happening, &stamp, &sensors, &[at as u8; 16])
             .unwrap();

@@ -47,6 +47,8 @@ pub(super) struct Verified {
     pub(super) wall: Option<Timestamp>,
     pub(super) seen: Observation,
     pub(super) assurance: Option<Assurance>,
+    /// What the lock lost, in an event that sums it up.
+    lost: Option<wire::Lost>,
 }
 
 pub(super) enum EventCause {
@@ -124,6 +126,7 @@ pub(super) fn verified(
             battery: event.battery,
         },
         assurance: event.assurance.map(|wire::Assurance::Adapter| Assurance::Adapter),
+        lost: event.lost,
     }
 }
 
@@ -321,6 +324,12 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
         EventCause::Code(code) => detail["code"] = code.clone().into(),
         EventCause::Pass(grant) => detail["pass_grant"] = grant.clone().into(),
         EventCause::Jti(_) | EventCause::Other(_) => {}
+    }
+    if let Some(lost) = event.lost {
+        detail["lost"] = serde_json::json!({
+            "from": lost.from, "to": lost.to, "unlocked": lost.unlocked, "locked": lost.locked, "denied": lost.denied,
+            "other": lost.other,
+        });
     }
     if let Some(assurance) = event.assurance {
         detail["assurance"] = assurance.as_str().into();

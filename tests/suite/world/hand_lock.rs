@@ -186,7 +186,12 @@ impl HandLock {
             key: &self.key,
             assurance: None,
         };
-        let happening = Happening { kind, cause, result };
+        let happening = Happening {
+            kind,
+            cause,
+            result,
+            lost: None,
+        };
         let sensors = Sensors {
             bolt,
             door: self.leaf,
