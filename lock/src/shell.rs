@@ -1,6 +1,6 @@
 //! What a lock's program must bring along: storage that outlives a loss of power, and hands.
 
-use crate::wire::Action;
+use crate::wire::{Action, Pins};
 
 /// A place in storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,6 +68,12 @@ pub trait Shell {
 
     /// Begins to move the bolt, and returns at once; [`crate::controller::Input::Moved`] tells the end.
     fn begin_move(&mut self, action: Action);
+
+    /// The lock is about to hold these changes of its PINs: for hands whose bolt has a keypad of its own, which must be
+    /// told the digits. They may come again, after a loss of power. Returns when they are there to stay.
+    fn keep_pins(&mut self, pins: &Pins<'_>) {
+        let _ = pins;
+    }
 
     /// Ends the connection and erases storage, keys and enrolment: the lock belongs to nobody now.
     fn forget(&mut self);

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_lock::controller::Outcome;
-use doorward_lock::wire::{Action, Assurance, Bolt as Position};
+use doorward_lock::wire::{Action, Assurance, Bolt as Position, Pins};
 
 use super::dice::Dice;
 
@@ -18,6 +19,12 @@ const PROGRAM_TIME: Duration = Duration::from_secs(20);
 /// A movement under way, which ends by itself. Dropped, it is given up.
 pub type Movement = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
+/// A keypad that checks PINs by itself.
+pub trait Keypad: Send + Sync {
+    /// Takes in changes; they are there to stay when it returns. The same ones may come again.
+    fn change(&self, pins: &Pins<'_>);
+}
+
 /// A bolt that can be moved.
 pub trait Bolt: Send + 'static {
     /// Where it is when the lock starts, as far as it can tell.
@@ -25,6 +32,11 @@ pub trait Bolt: Send + 'static {
 
     /// Who vouches for where it is, where that is not the lock itself.
     fn assurance(&self) -> Option<Assurance> {
+        None
+    }
+
+    /// Its own keypad, where it has one that must be told the PINs.
+    fn keypad(&self) -> Option<Arc<dyn Keypad>> {
         None
     }
 

@@ -22,7 +22,8 @@ use crate::signature::PrivateKey;
 use crate::slots::HeldPins;
 use crate::verify::{Known, Moment, Presentation};
 use crate::wire::{
-    ANY_NODE, Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_INTERRUPTED, RESULT_OK, Typ,
+    ANY_NODE, Action, Address, Assurance, Bolt, Cause, Door, Enrol, Kind, RESULT_CLEARED, RESULT_DUPLICATE,
+    RESULT_INTERRUPTED, RESULT_OK, RESULT_REFUSED, Typ,
 };
 
 mod budget;
@@ -142,6 +143,19 @@ pub enum Alarm {
     WrongCodeLimit,
 }
 
+/// What became of a PIN on a keypad that something else than the controller keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinEnd {
+    /// The keypad says that it holds it.
+    Applied,
+    /// The keypad says that the slot is empty.
+    Cleared,
+    /// Another slot of the keypad holds the same PIN.
+    Duplicate,
+    /// The keypad would not take it.
+    Refused,
+}
+
 /// Who moved the bolt without a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hand {
@@ -183,6 +197,8 @@ pub enum Input<'a> {
     Seen(Sensors),
     /// The bolt is where the last command wanted it, whose movement had ended in [`Outcome::NoAnswer`].
     Late,
+    /// What became of the PIN of this slot on the device's own keypad.
+    Slot(u16, PinEnd),
     /// The door's sensor has changed.
     Door(Door),
     /// The battery in percent, whenever it was measured.
@@ -382,6 +398,16 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                 Ok(())
             }
             Input::Late => self.late(shell),
+            Input::Slot(slot, end) => {
+                let result = match end {
+                    PinEnd::Applied => RESULT_OK,
+                    PinEnd::Cleared => RESULT_CLEARED,
+                    PinEnd::Duplicate => RESULT_DUPLICATE,
+                    PinEnd::Refused => RESULT_REFUSED,
+                };
+                let what = happening(Kind::PinSlot, Cause::Pin(slot), result);
+                self.note(what, ANY_NODE, shell, |_| ())
+            }
             Input::Door(door) => self.door(door, shell),
             Input::Battery(percent) => self.battery(percent, shell),
             Input::Alarm(alarm) => {

@@ -98,6 +98,8 @@ pub enum Kind {
     Revocations,
     /// PINs were taken over.
     Pins,
+    /// A device's keypad holds a PIN now, or holds it no longer, or will not.
+    PinSlot,
     /// There was no room: events before this one may be lost.
     Overflow,
     /// The lock was reset by hand and forgets its organization.
@@ -108,7 +110,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for tables.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Claimed,
         Self::Boot,
         Self::Attempt,
@@ -126,6 +128,7 @@ impl Kind {
         Self::Keyset,
         Self::Revocations,
         Self::Pins,
+        Self::PinSlot,
         Self::Overflow,
         Self::Reset,
         Self::Released,
@@ -152,6 +155,7 @@ impl Kind {
             Self::Keyset => "keyset",
             Self::Revocations => "revocations",
             Self::Pins => "pins",
+            Self::PinSlot => "pin_slot",
             Self::Overflow => "overflow",
             Self::Reset => "reset",
             Self::Released => "released",
@@ -191,6 +195,15 @@ pub const RESULT_NO_ANSWER: &str = "no-answer";
 
 /// The `result` of `jammed`: whatever moves the bolt is away, and was not asked.
 pub const RESULT_AWAY: &str = "device-away";
+
+/// The `result` of `pin_slot`: the slot is empty.
+pub const RESULT_CLEARED: &str = "cleared";
+
+/// The `result` of `pin_slot`: another slot of the device holds the same PIN. It will not be tried again.
+pub const RESULT_DUPLICATE: &str = "duplicate";
+
+/// The `result` of `pin_slot`: the device would not take it, however often it was asked.
+pub const RESULT_REFUSED: &str = "refused";
 
 /// Who vouches for what an event says, where that is not the lock that moves the bolt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,25 +3,28 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward_lock::controller::Outcome;
+use doorward_lock::controller::{Hand, Input, Outcome};
 use doorward_lock::wire::{Action, Assurance, Bolt as Position};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::bolt::{Bolt, Movement};
-use crate::agent::controller::Teller;
+use crate::agent::bolt::{Bolt, Keypad, Movement};
+use crate::agent::controller::{Teller, Wall};
 use crate::crypto::random::Random;
 use crate::mqtt::address::BrokerAddress;
 use crate::mqtt::foreign_link::{ForeignLink, ForeignLinkOptions, ForeignNews, Note};
 
 use super::dialect::Word;
 use super::dialogue::{Deed, Dialogue};
+use super::keypad::{PinBook, Wish};
 
 /// How long the device's broker may take for one message.
 const WITHIN: Duration = Duration::from_secs(1);
 /// How often that broker is pinged; given up after twice as long a silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How often the PINs on the device are compared with those that are to be there.
+const ROUND: Duration = Duration::from_secs(1);
 
 /// How to reach the device's broker, and as whom.
 #[derive(Clone)]
@@ -44,14 +47,17 @@ pub(super) struct Order {
 }
 
 /// The device as the bolt of a lock.
-pub(super) struct RemoteBolt(mpsc::Sender<Order>);
+pub(super) struct RemoteBolt {
+    orders: mpsc::Sender<Order>,
+    pins: Arc<PinBook>,
+}
 
 impl RemoteBolt {
     /// The bolt, and where its movements are to be carried out.
-    pub(super) fn new() -> (Self, mpsc::Receiver<Order>) {
+    pub(super) fn new(pins: Arc<PinBook>) -> (Self, mpsc::Receiver<Order>) {
         // The lock begins a movement when the one before it has ended.
         let (orders, taken) = mpsc::channel(1);
-        (Self(orders), taken)
+        (Self { orders, pins }, taken)
     }
 }
 
@@ -64,10 +70,14 @@ impl Bolt for RemoteBolt {
         Some(Assurance::Adapter)
     }
 
+    fn keypad(&self) -> Option<Arc<dyn Keypad>> {
+        Some(Arc::clone(&self.pins) as Arc<dyn Keypad>)
+    }
+
     fn begin(&mut self, action: Action) -> Movement {
         let (end, ended) = oneshot::channel();
         let at = Instant::now();
-        let is_taken = self.0.try_send(Order { action, at, end }).is_ok();
+        let is_taken = self.orders.try_send(Order { action, at, end }).is_ok();
         Box::pin(async move {
             if is_taken {
                 ended.await.unwrap_or(Outcome::NoAnswer)
@@ -84,6 +94,8 @@ pub(super) struct Device {
     pub(super) dialogue: Dialogue,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) teller: Teller,
+    pub(super) wall: Wall,
+    pub(super) pins: Arc<PinBook>,
     pub(super) random: Arc<dyn Random>,
     /// Who waits for the end of the movement under way.
     pub(super) waiting: Option<oneshot::Sender<Outcome>>,
@@ -94,12 +106,15 @@ enum Next {
     Heard(ForeignNews),
     Asked(Order),
     Due,
+    Pins,
     Stop,
 }
 
 impl Device {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let (mut link, mut news) = self.listen();
+        let mut rounds = tokio::time::interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.dialogue.due();
             let next = tokio::select! {
@@ -107,11 +122,13 @@ impl Device {
                 heard = news.recv() => heard.map_or(Next::Stop, Next::Heard),
                 order = self.orders.recv() => order.map_or(Next::Stop, Next::Asked),
                 () = until(due) => Next::Due,
+                _ = rounds.tick() => Next::Pins,
             };
             let now = Instant::now();
             let deeds = match next {
                 Next::Stop => return,
                 Next::Due => self.dialogue.pass(now),
+                Next::Pins => self.pins_due(now),
                 Next::Asked(order) => self.take(order, now),
                 Next::Heard(ForeignNews::Up) => self.dialogue.linked(),
                 Next::Heard(ForeignNews::Down) => self.dialogue.unlinked(),
@@ -152,6 +169,28 @@ impl Device {
         self.dialogue.ask(order.action, now)
     }
 
+    /// The words that put a PIN on the device or take one away, one slot a round: a sleepy device loses what comes in
+    /// heaps.
+    fn pins_due(&mut self, now: Instant) -> Vec<Deed> {
+        // Where the device cannot be asked, no try is spent.
+        if !self.dialogue.keeps_pins() {
+            return Vec::new();
+        }
+        let wish = self.pins.due(self.wall.now(), now);
+        let words = wish
+            .into_iter()
+            .flat_map(|Wish { slot, digits }| self.dialogue.keep_pin(slot, digits.as_ref().map(|text| text.as_str())));
+        words.map(Deed::Say).collect()
+    }
+
+    /// What the lock is told: a slot that this adapter does not keep is a key of the device's own.
+    fn told(&self, input: Input<'static>) -> Input<'static> {
+        match input {
+            Input::Bolt(bolt, Hand::Pin(slot)) if !self.pins.keeps(slot) => Input::Bolt(bolt, Hand::Key),
+            input => input,
+        }
+    }
+
     /// Does it, in order; says whether the link is to begin anew.
     async fn carry_out(&mut self, deeds: Vec<Deed>, link: &ForeignLink) -> bool {
         let mut is_anew = false;
@@ -159,8 +198,12 @@ impl Device {
             match deed {
                 Deed::Say(word) => self.say(word, link).await,
                 Deed::End(outcome) => self.end(outcome),
-                Deed::Tell(input) => self.teller.tell(input).await,
-                Deed::Slot(_, _) => {}
+                Deed::Tell(input) => self.teller.tell(self.told(input)).await,
+                Deed::Slot(slot, held) => {
+                    if let Some(end) = self.pins.heard(slot, held) {
+                        self.teller.tell(Input::Slot(slot, end)).await;
+                    }
+                }
                 Deed::ListenAnew => is_anew = true,
             }
         }

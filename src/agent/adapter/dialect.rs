@@ -137,6 +137,13 @@ pub trait Dialect: Send + 'static {
     fn questions(&self) -> Vec<Word> {
         Vec::new()
     }
+
+    /// The messages that put this PIN into the slot, or clear it for `None`, and then ask what it holds; empty where the
+    /// device's slots cannot be kept from here.
+    fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
+        let _ = (slot, digits);
+        Vec::new()
+    }
 }
 
 /// A percentage as devices write it: a number, perhaps with a fraction or in quotation marks.

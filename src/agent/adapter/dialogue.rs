@@ -127,6 +127,20 @@ impl Dialogue {
         self.is_linked && self.is_there
     }
 
+    /// Whether PINs can be put on the device now.
+    pub(super) fn keeps_pins(&self) -> bool {
+        self.is_present() && !self.dialect.keep_pin(1, None).is_empty()
+    }
+
+    /// The words that keep a PIN in a slot of the device; empty where that cannot be done now.
+    pub(super) fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
+        if self.is_present() {
+            self.dialect.keep_pin(slot, digits)
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The link stands. What the broker keeps may have come before.
     pub(super) fn linked(&mut self) -> Vec<Deed> {
         self.is_linked = true;

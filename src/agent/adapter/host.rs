@@ -3,16 +3,28 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::agent::controller::End;
 use crate::agent::counter::MachineCounter;
+use crate::agent::enrolment::Enrolled;
 use crate::agent::state_folder::{StateFolder, StateFolderError};
 use crate::crypto::random::{OsRandom, Random};
+use crate::crypto::sealed::SealingKey;
 use crate::domain::ids::LockId;
 use crate::mqtt::address::BadAuthority;
 
-use super::{Adapter, AdapterError, AdapterOptions, BadProfile, Patience, Place, Profile};
+use super::{Adapter, AdapterError, AdapterOptions, BadProfile, Opener, Patience, PinBook, Place, Profile};
+
+/// The file with the PINs of the device, sealed.
+const PINS: &str = "pins.json";
+
+/// What the key that seals digits is made with.
+const SEAL: &[u8] = b"doorward-pin-seal-v1";
 
 /// The adapter of a folder could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +44,14 @@ pub enum HostError {
     /// The certificate of the backend's broker.
     #[error("the lock cannot trust its broker")]
     Authority(#[from] BadAuthority),
+    /// The PINs of its device.
+    #[error("{path} cannot be read: remove it, and change the PINs of this lock")]
+    Pins {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// Its start.
     #[error(transparent)]
     Start(#[from] AdapterError),
@@ -57,6 +77,10 @@ pub async fn start(path: &Path, inside: Option<Inside<'_>>) -> Result<Adapter, H
         }
         _ => profile.place(enrolled.lock_id())?,
     };
+    let pins = PinBook::open(Some(path.join(PINS)), opener(&enrolled)).map_err(|source| HostError::Pins {
+        path: path.join(PINS),
+        source,
+    })?;
     let options = AdapterOptions {
         tls: enrolled.tls()?,
         enrolled,
@@ -65,9 +89,30 @@ pub async fn start(path: &Path, inside: Option<Inside<'_>>) -> Result<Adapter, H
         random,
         place,
         profile,
+        pins,
         patience: Patience::default(),
     };
     Ok(Adapter::start(options).await?)
+}
+
+/// What opens the digits that the backend has sealed for this lock: AES-256-GCM under the HMAC of the PIN key
+/// (`docs/PROTOCOL.md`, "PINs").
+fn opener(enrolled: &Enrolled) -> Opener {
+    let pin_key = enrolled.welcome.pin_key.as_deref();
+    let pin_key = pin_key
+        .and_then(|key| URL_SAFE_NO_PAD.decode(key).ok())
+        .map(Zeroizing::new);
+    Box::new(move |slot, sealed| {
+        let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pin_key.as_deref()?), SEAL);
+        let key = SealingKey::derive(secret.as_ref(), &[&slot.to_be_bytes()]).ok()?;
+        let digits = key
+            .open(&URL_SAFE_NO_PAD.decode(sealed).ok()?)
+            .ok()
+            .map(Zeroizing::new)?;
+        let is_pin = (4..=10).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+        let digits = std::str::from_utf8(&digits).ok().filter(|_| is_pin)?;
+        Some(Zeroizing::new(digits.to_owned()))
+    })
 }
 
 /// Runs an adapter until it is released or `stop` is cancelled.

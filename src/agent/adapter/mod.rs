@@ -8,8 +8,10 @@ mod dialogue;
 mod discovery;
 mod esphome;
 pub mod host;
+mod keypad;
 mod nuki;
 pub mod profile;
+mod sensors;
 mod zigbee2mqtt;
 
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use device::Place;
 use device::{Device, RemoteBolt};
 use dialogue::Dialogue;
 pub use dialogue::Patience;
+pub use keypad::{Opener, PinBook};
 pub use profile::{BadProfile, Language, Profile};
 
 /// What makes up an adapter.
@@ -48,6 +51,8 @@ pub struct AdapterOptions<S> {
     pub place: Place,
     /// The device, and what it speaks.
     pub profile: Profile,
+    /// The PINs that are to be on the device's keypad.
+    pub pins: Arc<PinBook>,
     /// How long the device may take.
     pub patience: Patience,
 }
@@ -66,7 +71,7 @@ impl Adapter {
     /// [`AdapterError`] where the lock cannot start, or the profile names no device.
     pub async fn start<S: Medium>(options: AdapterOptions<S>) -> Result<Self, AdapterError> {
         let dialect = options.profile.dialect()?;
-        let (bolt, orders) = RemoteBolt::new();
+        let (bolt, orders) = RemoteBolt::new(Arc::clone(&options.pins));
         let random = Arc::clone(&options.random);
         let lock = ReferenceLock::start(LockOptions {
             enrolled: options.enrolled,
@@ -85,6 +90,8 @@ impl Adapter {
             dialogue: Dialogue::new(dialect, options.patience),
             orders,
             teller: lock.teller(),
+            wall: lock.wall(),
+            pins: options.pins,
             random,
             waiting: None,
         };

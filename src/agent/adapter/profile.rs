@@ -17,6 +17,7 @@ use super::dialect::Dialect;
 use super::discovery::Discovered;
 use super::esphome::EspHome;
 use super::nuki::{self, Nuki};
+use super::sensors::WithSensors;
 use super::zigbee2mqtt::Zigbee2Mqtt;
 
 /// The broker of a profile that stands for the one inside the backend, for adapters that run there too.
@@ -100,6 +101,12 @@ pub struct Profile {
     /// Whether to unlock is to pull the latch too.
     #[serde(default)]
     pub unlatch: bool,
+    /// A door's contact beside it, by its own topic.
+    #[serde(default)]
+    pub door_topic: Option<String>,
+    /// A battery beside it, by its own topic.
+    #[serde(default)]
+    pub battery_topic: Option<String>,
     /// The address of its broker, or [`INSIDE`].
     pub broker: String,
     /// The user name there; empty for none.
@@ -151,10 +158,26 @@ impl Profile {
         })
     }
 
-    /// The language of the device.
+    /// The language of the device, and of the sensors beside it.
     pub(super) fn dialect(&self) -> Result<Box<dyn Dialect>, BadProfile> {
+        let lock = self.language_of_lock()?;
+        let (door, battery) = (self.door_topic.clone(), self.battery_topic.clone());
+        for topic in [&door, &battery].into_iter().flatten().filter(|topic| !is_topic(topic)) {
+            return Err(BadProfile::Topic {
+                topic: topic.clone(),
+                language: self.language.as_str(),
+                expected: "a topic without wildcards",
+            });
+        }
+        if door.is_none() && battery.is_none() {
+            return Ok(lock);
+        }
+        Ok(Box::new(WithSensors { lock, door, battery }))
+    }
+
+    fn language_of_lock(&self) -> Result<Box<dyn Dialect>, BadProfile> {
         let device = self.device.as_str();
-        let is_plain = device.split('/').all(|level| !level.is_empty()) && !device.contains(['+', '#', '\0']);
+        let is_plain = is_topic(device);
         let bad = |expected| BadProfile::Topic {
             topic: device.to_owned(),
             language: self.language.as_str(),
@@ -217,6 +240,11 @@ impl Profile {
     }
 }
 
+/// Whether a text is the name of a topic: levels, and no wildcards.
+fn is_topic(text: &str) -> bool {
+    text.split('/').all(|level| !level.is_empty()) && !text.contains(['+', '#', '\0'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +254,8 @@ mod tests {
             language,
             device: device.to_owned(),
             unlatch: false,
+            door_topic: None,
+            battery_topic: None,
             broker: broker.to_owned(),
             user: String::new(),
             password: "not for logs".to_owned(),

@@ -23,6 +23,8 @@ impl Talk {
             language,
             device: device.to_owned(),
             unlatch: false,
+            door_topic: None,
+            battery_topic: None,
             broker: "mqtt://localhost".to_owned(),
             user: String::new(),
             password: String::new(),

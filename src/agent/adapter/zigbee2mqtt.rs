@@ -151,6 +151,20 @@ impl Dialect for Zigbee2Mqtt {
             json!({ "state": "" }).to_string(),
         )]
     }
+
+    fn keep_pin(&self, slot: u16, digits: Option<&str>) -> Vec<Word> {
+        let pin = json!({ "pin_code": {
+            "user": slot,
+            "user_type": "unrestricted",
+            "user_enabled": digits.is_some(),
+            "pin_code": digits,
+        }});
+        let question = json!({ "pin_code": { "user": slot } });
+        vec![
+            Word::new(format!("{}/set", self.device), pin.to_string()),
+            Word::new(format!("{}/get", self.device), question.to_string()),
+        ]
+    }
 }
 
 fn place_by_lock_state(state: &str) -> Place {
@@ -345,6 +359,20 @@ mod tests {
             );
         }
         assert!(lock.read("zigbee2mqtt/back door/availability", "offline").is_empty());
+    }
+
+    #[test]
+    fn a_pin_is_a_text_with_its_zeros_and_is_cleared_by_null() {
+        let lock = Zigbee2Mqtt::new(DEVICE);
+        let said = |word: &Word| serde_json::from_str::<Value>(&word.payload).unwrap();
+        let set = &lock.keep_pin(3, Some("0220"))[0];
+        assert_eq!(set.topic, "zigbee2mqtt/front door/set");
+        assert_eq!(said(set)["pin_code"]["pin_code"], "0220");
+        assert_eq!(said(set)["pin_code"]["user"], 3);
+        assert!(!format!("{set:?}").contains("0220"));
+        let clear = &lock.keep_pin(3, None)[0];
+        assert_eq!(said(clear)["pin_code"]["pin_code"], Value::Null);
+        assert_eq!(said(clear)["pin_code"]["user_enabled"], false);
     }
 
     #[test]

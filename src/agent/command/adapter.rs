@@ -58,6 +58,12 @@ pub struct EnrolArgs {
     /// The certificate authority to trust for that broker, as PEM.
     #[arg(long, value_name = "FILE")]
     pub broker_ca_file: Option<PathBuf>,
+    /// The topic of a contact at the door that the lock does not speak of, which says `ON` or `open`, `OFF` or `closed`.
+    #[arg(long, value_name = "TOPIC")]
+    pub door_topic: Option<String>,
+    /// The topic of a battery that the lock does not speak of, in percent.
+    #[arg(long, value_name = "TOPIC")]
+    pub battery_topic: Option<String>,
     /// To unlock is to pull the latch too: for doors with a knob outside. Nuki, ESPHome, discovery.
     #[arg(long)]
     pub unlatch: bool,
@@ -97,6 +103,8 @@ pub async fn enrol_device(args: EnrolArgs) -> Result<(), CommandError> {
         language: args.dialect,
         device: args.device,
         unlatch: args.unlatch,
+        door_topic: args.door_topic,
+        battery_topic: args.battery_topic,
         broker: args.broker,
         user: args.broker_user,
         password: read(args.broker_password_file)?

@@ -6,13 +6,14 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use doorward_lock::controller::{Controller, Input};
 use doorward_lock::journal;
 use doorward_lock::shell::{Shell, Storage};
-use doorward_lock::wire::Action;
+use doorward_lock::wire::{Action, Pins};
 
+use crate::agent::bolt::Keypad;
 use crate::agent::counter::Counter;
 use crate::agent::storage::{Medium, StorageError};
 use crate::crypto::random::Random;
 
-use super::{AtDoor, View};
+use super::{AtDoor, View, Wall};
 
 /// What the controller wants done.
 #[derive(Debug, Default)]
@@ -33,14 +34,16 @@ pub(super) struct Deeds {
 pub(super) struct Hands {
     counter: Arc<dyn Counter>,
     random: Arc<dyn Random>,
+    keypad: Option<Arc<dyn Keypad>>,
     deeds: Deeds,
 }
 
 impl Hands {
-    pub(super) fn new(counter: Arc<dyn Counter>, random: Arc<dyn Random>) -> Self {
+    pub(super) fn new(counter: Arc<dyn Counter>, random: Arc<dyn Random>, keypad: Option<Arc<dyn Keypad>>) -> Self {
         Self {
             counter,
             random,
+            keypad,
             deeds: Deeds::default(),
         }
     }
@@ -65,6 +68,12 @@ impl Shell for Hands {
 
     fn begin_move(&mut self, action: Action) {
         self.deeds.movement = Some(action);
+    }
+
+    fn keep_pins(&mut self, pins: &Pins<'_>) {
+        if let Some(keypad) = &self.keypad {
+            keypad.change(pins);
+        }
     }
 
     fn forget(&mut self) {
@@ -110,6 +119,17 @@ impl<S: Medium> Core<S> {
         let next = &controller.state().waiting;
         hands.deeds.is_waiting = next.is_some() && *next != waiting;
         (std::mem::take(&mut hands.deeds), handled)
+    }
+
+    /// Who can be asked for the time by the lock's own clock, as long as the lock runs.
+    pub(super) fn wall(&self) -> Wall {
+        let inside = Arc::downgrade(&self.0);
+        Wall(Arc::new(move || {
+            let inside = inside.upgrade()?;
+            let inside = inside.lock().unwrap_or_else(PoisonError::into_inner);
+            let (controller, hands) = &*inside;
+            controller.clock().wall(hands.mono_ms())
+        }))
     }
 
     pub(super) fn view(&self, is_connected: bool) -> View {

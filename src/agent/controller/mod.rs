@@ -117,6 +117,18 @@ enum Order {
     Connect,
 }
 
+/// The time by a lock's own clock; cheap to clone. It does not keep the lock running.
+#[derive(Clone)]
+pub struct Wall(Arc<dyn Fn() -> Option<u64> + Send + Sync>);
+
+impl Wall {
+    /// Seconds since 1970-01-01T00:00:00Z; `None` where the lock has no clock, or has ended.
+    #[must_use]
+    pub fn now(&self) -> Option<u64> {
+        (self.0)()
+    }
+}
+
 /// The way to tell a running lock what has happened at its door; cheap to clone. It does not keep the lock running.
 #[derive(Debug, Clone)]
 pub struct Teller(mpsc::Sender<Order>);
@@ -134,6 +146,7 @@ pub struct ReferenceLock {
     orders: mpsc::Sender<Order>,
     view: watch::Receiver<View>,
     door: Doorway,
+    wall: Wall,
     stop: CancellationToken,
     task: JoinHandle<End>,
     end: Option<End>,
@@ -169,7 +182,7 @@ impl ReferenceLock {
             door: Door::Unknown,
             battery,
         };
-        let mut hands = Hands::new(counter, Arc::clone(&random));
+        let mut hands = Hands::new(counter, Arc::clone(&random), bolt.keypad());
         let memory = storage.clone();
         let begin = move || {
             let first = First {
@@ -193,6 +206,7 @@ impl ReferenceLock {
         let (shown, _) = broadcast::channel(SHOWN);
         let door = Doorway::new(orders.clone(), shown.clone());
         let stop = CancellationToken::new();
+        let wall = core.wall();
         let radio = Radio::on(station, random, losses);
         let life = Life::new(core, memory, bolt, radio, viewed, shown);
         let task = tokio::spawn(life.run(taken, stop.clone()));
@@ -201,6 +215,7 @@ impl ReferenceLock {
             orders,
             view,
             door,
+            wall,
             task,
             end: None,
             _stop_when_dropped: stop.clone().drop_guard(),
@@ -224,6 +239,12 @@ impl ReferenceLock {
     #[must_use]
     pub fn door(&self) -> Doorway {
         self.door.clone()
+    }
+
+    /// The time by its own clock.
+    #[must_use]
+    pub fn wall(&self) -> Wall {
+        self.wall.clone()
     }
 
     /// The way to tell it what has happened.

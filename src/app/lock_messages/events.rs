@@ -319,6 +319,9 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
         EventCause::Other(word) => word,
     };
     let mut detail = serde_json::json!({ "cause": cause, "chain": event.chain, "event_seq": event.seq });
+    if event.kind == wire::Kind::PinSlot.as_str() {
+        detail["result"] = event.result.clone().into();
+    }
     match &event.cause {
         EventCause::Pin(slot) => detail["pin_slot"] = (*slot).into(),
         EventCause::Code(code) => detail["code"] = code.clone().into(),

@@ -63,6 +63,8 @@ impl Flat {
             broker_password_file: None,
             broker_ca_file: None,
             unlatch: false,
+            door_topic: None,
+            battery_topic: None,
         };
         std::fs::create_dir_all(t.adapters_dir()).unwrap();
         enrol_device(args).await.unwrap();

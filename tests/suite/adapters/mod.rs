@@ -2,18 +2,20 @@
 
 mod bad_days;
 mod inside;
+mod pins;
 mod stories;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use doorward::agent::adapter::{Adapter, AdapterOptions, Language, Patience, Profile};
+use doorward::agent::adapter::{Adapter, AdapterOptions, Language, Patience, PinBook, Profile};
 use doorward::agent::controller::View;
 use doorward::agent::enrolment::Enrolled;
 use doorward::agent::storage::MemoryStorage;
 use doorward::crypto::random::OsRandom;
 use doorward_lock::wire::Bolt;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::devices::{self, Device};
@@ -82,8 +84,14 @@ struct Home {
     enrolled: Enrolled,
     storage: MemoryStorage,
     adapter: Option<Adapter>,
+    pins: Arc<PinBook>,
     t: TestServer,
     _database: TestDatabase,
+}
+
+/// The seal of these tests.
+fn open(_: u16, sealed: &str) -> Option<Zeroizing<String>> {
+    Some(Zeroizing::new(sealed.strip_prefix("sealed ")?.to_owned()))
 }
 
 impl Home {
@@ -100,6 +108,7 @@ impl Home {
             enrolled: door.try_enrol().await.unwrap(),
             storage: MemoryStorage::new(256),
             adapter: None,
+            pins: PinBook::open(None, Box::new(open)).unwrap(),
             ana,
             gus,
             door,
@@ -126,6 +135,8 @@ impl Home {
             language: self.kind.language,
             device: self.kind.device.to_owned(),
             unlatch: false,
+            door_topic: None,
+            battery_topic: None,
             broker: format!("mqtt://{}", self.broker.plain),
             user: "adapter".to_owned(),
             password: "adapter".to_owned(),
@@ -138,6 +149,7 @@ impl Home {
             random: Arc::new(OsRandom),
             place: profile.place(self.enrolled.lock_id()).unwrap(),
             profile,
+            pins: Arc::clone(&self.pins),
             patience: PATIENCE,
             enrolled: self.enrolled.clone(),
         };

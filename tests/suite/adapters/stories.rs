@@ -78,18 +78,3 @@ async fn doors_batteries_and_keypads_are_told() {
     let entry = &home.entries("unlocked", 1).await[0];
     assert_eq!(entry["detail"]["cause"], "key", "a code of the Nuki's own: {entry}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_keypads_slot_stands_in_the_log_and_no_digit_does() {
-    let (home, device) = Home::ready(ZIGBEE).await;
-    let said = json!({
-        "action": "unlock", "action_source_name": "keypad", "action_user": 3, "lock_state": "unlocked",
-        "pin_code": { "user": 3, "pin_code": "739154" },
-    });
-    device.says(vec![(ZIGBEE.device.into(), said.to_string(), false)]).await;
-    let entry = &home.entries("unlocked", 1).await[0];
-    assert_eq!(entry["detail"]["cause"], "pin", "{entry}");
-    assert_eq!(entry["detail"]["pin_slot"], 3, "{entry}");
-    let log = home.ana.log().await;
-    assert!(!serde_json::to_string(&log).unwrap().contains("739154"));
-}
