@@ -245,14 +245,23 @@ impl Keypad for PinBook {
             inside.told.slots.insert(slot.slot, kept);
             inside.tries.remove(&slot.slot);
         }
-        for slot in &pins.clear {
+        let is_set = |slot: &u16| pins.set.iter().any(|set| set.slot == *slot);
+        // What begins from nothing names every slot that is to be there.
+        let unnamed = inside
+            .told
+            .slots
+            .keys()
+            .copied()
+            .filter(|slot| pins.base == 0 && !is_set(slot));
+        let cleared: Vec<u16> = unnamed.chain(pins.clear.iter().copied()).collect();
+        for slot in cleared {
             let kept = Slot {
                 pin: None,
                 holds: Holds::Unknown,
                 is_final: false,
             };
-            inside.told.slots.insert(*slot, kept);
-            inside.tries.remove(slot);
+            inside.told.slots.insert(slot, kept);
+            inside.tries.remove(&slot);
         }
         self.keep(&inside.told);
     }
@@ -300,8 +309,8 @@ mod tests {
             iss: "i",
             org: "o",
             aud: "l",
-            base: 0,
-            version: 1,
+            base: 1,
+            version: 2,
             codes: 0,
             zone: [ZoneChange { at: 0, offset: 3_600 }].into_iter().collect(),
             set: set.iter().cloned().collect(),

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Home, ZIGBEE};
 use crate::fixtures::devices::Device;
+use crate::fixtures::wait::soon;
 
 /// Tells the adapter, as the lock does when it has taken a message.
 fn tell(home: &Home, set: &[(u16, &str)], clear: &[u16]) {
@@ -32,8 +33,8 @@ fn tell(home: &Home, set: &[(u16, &str)], clear: &[u16]) {
         iss: "unused",
         org: "unused",
         aud: "unused",
-        base: 0,
-        version: 1,
+        base: 1,
+        version: 2,
         codes: 0,
         zone: [ZoneChange { at: 0, offset: 3_600 }].into_iter().collect(),
         set: set.iter().map(slot).collect(),
@@ -43,11 +44,20 @@ fn tell(home: &Home, set: &[(u16, &str)], clear: &[u16]) {
 
 /// Waits for this many words on slots; the newest first, as slot and result.
 async fn ends(home: &Home, count: usize) -> Vec<(Value, Value)> {
-    let entries = home.entries("lock-event", count).await.into_iter();
-    entries
-        .filter(|entry| entry["reason"] == "pin_slot")
-        .map(|entry| (entry["detail"]["pin_slot"].clone(), entry["detail"]["result"].clone()))
-        .collect()
+    soon("the device's word on its slots", async {
+        loop {
+            let entries = home.entries("lock-event", 1).await.into_iter();
+            let ends: Vec<_> = entries
+                .filter(|entry| entry["reason"] == "pin_slot")
+                .map(|entry| (entry["detail"]["pin_slot"].clone(), entry["detail"]["result"].clone()))
+                .collect();
+            if ends.len() >= count {
+                return ends;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
 }
 
 /// The PINs that the device was told to hold.
