@@ -87,6 +87,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// Writes what follows from a message in storage. It may be written twice, and comes to the same.
     fn follow(&mut self, pins: &Pins<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        shell.keep_pins(pins);
         // Who held nothing, or has lost what it held, holds what this message sets and no more.
         let begins_anew = self.journal.state().pins.version == 0;
         let is_set = |slot: u16| pins.set.iter().any(|set| set.slot == slot);
