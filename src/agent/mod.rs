@@ -2,7 +2,6 @@
 //! `doorward-lock`, and nothing of the backend: to it, these locks are locks like any others.
 
 pub mod adapter;
-pub mod backend_address;
 pub mod bolt;
 pub mod command;
 pub mod controller;
@@ -13,6 +12,9 @@ pub mod local;
 pub mod simulate;
 pub mod state_folder;
 pub mod storage;
+
+// The way to the backend is the phones' way too.
+pub use crate::client as backend_address;
 
 #[cfg(test)]
 mod tests;

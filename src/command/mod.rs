@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 mod demo;
 mod keys;
 mod landlord;
+mod pass;
 mod serve;
 mod service_account;
 
@@ -47,6 +48,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::Keys,
+    },
+    /// A phone's side: passes that open doors while the backend is away.
+    Pass {
+        #[command(subcommand)]
+        command: pass::Pass,
     },
     /// The lock's side: a reference controller, and a simulator of many.
     Lock {
@@ -83,6 +89,7 @@ fn start(command: Command) -> Outcome {
             Command::Landlord { command } => command.run().await,
             Command::ServiceAccount { command } => command.run().await,
             Command::Keys { command } => command.run(),
+            Command::Pass { command } => command.run().await,
             Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
             Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,
         }

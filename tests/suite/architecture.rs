@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every floor's parts, and the parts that each may import from; itself always.
-const FLOORS: [(&str, &[&str]); 14] = [
+const FLOORS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("config", &[]),
     ("crypto", &["domain"]),
     ("store", &["domain", "crypto"]),
     ("mqtt", &["domain", "crypto"]),
     ("app", &["domain", "crypto", "store"]),
-    ("agent", &["domain", "crypto", "mqtt"]),
+    ("client", &["domain", "crypto", "mqtt"]),
+    ("agent", &["domain", "crypto", "mqtt", "client"]),
+    ("phone", &["domain", "crypto", "client"]),
     ("http", &["domain", "crypto", "app"]),
     ("bridge", &["domain", "crypto", "mqtt", "app"]),
     ("jobs", &["domain", "app"]),
@@ -26,7 +28,7 @@ const FLOORS: [(&str, &[&str]); 14] = [
     (
         "command",
         &[
-            "domain", "config", "crypto", "store", "mqtt", "app", "agent", "http", "server",
+            "domain", "config", "crypto", "store", "mqtt", "client", "app", "agent", "phone", "http", "server",
         ],
     ),
     ("main", &["command"]),

@@ -71,6 +71,11 @@ impl Person {
         *self.tokens.lock().unwrap() = Tokens::of(&answer);
     }
 
+    /// Where the server is that this person uses.
+    pub fn base_url(&self) -> String {
+        self.http.base_url()
+    }
+
     /// The access token.
     pub fn access_token(&self) -> String {
         self.tokens.lock().unwrap().access.clone()

@@ -82,7 +82,8 @@ impl TestServer {
         self.server = Some(server);
     }
 
-    async fn stop(&mut self) {
+    /// Stops the server; [`Self::restart`] starts it again.
+    pub async fn stop(&mut self) {
         if let Some(server) = self.server.take() {
             wait::soon("the server to stop", server.stop()).await;
         }

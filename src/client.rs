@@ -1,5 +1,5 @@
-//! Where a backend is, and one request to it over HTTP. No redirect is followed and no proxy is asked: a claim code goes
-//! to the address that the operator gave, or nowhere.
+//! Where a backend is, or a door on the local network, and one request to it over HTTP. No redirect is followed and no
+//! proxy is asked: a claim code goes to the address that the operator gave, or nowhere.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -27,7 +27,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// The longest answer in bytes.
-const ANSWER_LIMIT: usize = 64 * 1024;
+const ANSWER_LIMIT: usize = 256 * 1024;
 
 /// The address of a backend: `https://…`, or `http://…` on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,18 @@ impl FromStr for BackendAddress {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
+        let address = Self::in_the_open(text)?;
+        if address.is_secure || is_this_machine(&address.host) {
+            Ok(address)
+        } else {
+            Err(BadAddress::Open)
+        }
+    }
+}
+
+impl BackendAddress {
+    /// An address to which nothing secret is said, so that plain HTTP does on any machine.
+    pub(crate) fn in_the_open(text: &str) -> Result<Self, BadAddress> {
         let uri: Uri = text.parse().map_err(|_| BadAddress::Malformed)?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(BadAddress::Malformed);
@@ -67,8 +79,7 @@ impl FromStr for BackendAddress {
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let (is_secure, default_port) = match scheme {
             "https" => (true, 443),
-            "http" if is_this_machine(&host) => (false, 80),
-            "http" => return Err(BadAddress::Open),
+            "http" => (false, 80),
             _ => return Err(BadAddress::Malformed),
         };
         if host.is_empty() {
@@ -127,19 +138,20 @@ pub enum TrustError {
 pub struct Server {
     address: BackendAddress,
     tls: Option<Arc<ClientConfig>>,
+    patience: Duration,
 }
 
 /// What a backend answered.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// There is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     /// The request was not sent: asking again does no harm.
     #[error("{0}")]
     NotSent(String),
@@ -160,7 +172,20 @@ impl Server {
             (true, Some(path)) => Some(trusting_file(path)?),
             (true, None) => Some(trusting_this_machine()?),
         };
-        Ok(Self { address, tls })
+        Ok(Self {
+            address,
+            tls,
+            patience: ANSWER,
+        })
+    }
+
+    /// Whoever is at `address`, over plain HTTP; an answer may take this long.
+    pub(crate) fn without_tls(address: BackendAddress, patience: Duration) -> Self {
+        Self {
+            address,
+            tls: None,
+            patience,
+        }
     }
 
     /// Where it is.
@@ -170,23 +195,45 @@ impl Server {
     }
 
     /// Posts `body`, a JSON text, to `path`.
-    pub(super) async fn post(&self, path: &str, body: String) -> Result<Answer, Unanswered> {
-        let request = Request::post(format!("{}{path}", self.address.path))
+    pub(crate) async fn post(&self, path: &str, body: String) -> Result<Answer, Unanswered> {
+        self.ask(Method::POST, path, None, Some(body)).await
+    }
+
+    /// Asks for `path` by this method, as whoever has the access token `bearer`, with `body`, a JSON text.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        bearer: Option<&str>,
+        body: Option<String>,
+    ) -> Result<Answer, Unanswered> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.address.path))
             .header(HOST, &self.address.authority)
             .header(USER_AGENT, concat!("doorward-lock/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json, application/problem+json")
-            .body(Full::new(Bytes::from(body)))
+            .header(ACCEPT, "application/json, application/problem+json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = bearer {
+            let value = HeaderValue::try_from(format!("Bearer {token}"));
+            let mut value = value.map_err(|error| Unanswered::NotSent(error.to_string()))?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body.unwrap_or_default())))
             .map_err(|error| Unanswered::NotSent(error.to_string()))?;
         let stream = timeout(CONNECT, self.connect())
             .await
             .map_err(|_| Unanswered::NotSent(format!("no connection within {CONNECT:?}")))?;
         let answer = match stream.map_err(|error| Unanswered::NotSent(error.to_string()))? {
-            Stream::Plain(stream) => timeout(ANSWER, exchange(stream, request)).await,
-            Stream::Tls(stream) => timeout(ANSWER, exchange(stream, request)).await,
+            Stream::Plain(stream) => timeout(self.patience, exchange(stream, request)).await,
+            Stream::Tls(stream) => timeout(self.patience, exchange(stream, request)).await,
         };
         answer
-            .map_err(|_| Unanswered::Lost(format!("no answer within {ANSWER:?}")))?
+            .map_err(|_| Unanswered::Lost(format!("no answer within {:?}", self.patience)))?
             .map_err(|error| Unanswered::Lost(error.to_string()))
     }
 

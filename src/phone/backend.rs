@@ -1,0 +1,226 @@
+//! The backend, as a phone knows it.
+
+use std::path::Path;
+
+use hyper::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::PhoneError;
+use crate::client::{BackendAddress, Server, TrustError};
+use crate::crypto::public_key::PublicKey;
+use crate::domain::ids::LockId;
+
+/// The most locks that passes are asked for at once.
+const AT_ONCE: usize = 16;
+
+/// The most messages that are delivered at once.
+pub(super) const DELIVERED_AT_ONCE: usize = 32;
+
+/// A backend.
+pub struct Backend(Server);
+
+/// Somebody who is signed in.
+pub struct Session {
+    access_token: String,
+    pub(super) refresh_token: String,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    access_token: String,
+    refresh_token: String,
+}
+
+#[derive(Deserialize)]
+struct Phone {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct List {
+    data: Vec<Openable>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Openable {
+    id: LockId,
+}
+
+/// What the backend gives a phone.
+#[derive(Default, Deserialize)]
+pub(super) struct Issued {
+    pub(super) passes: Vec<IssuedPass>,
+    pub(super) locks: Vec<Papers>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct IssuedPass {
+    pub(super) pass: String,
+    pub(super) lock_ids: Vec<LockId>,
+    pub(super) expires_at: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Papers {
+    pub(super) lock_id: LockId,
+    pub(super) public_key: PublicKey,
+    pub(super) documents: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Answers {
+    #[serde(default)]
+    messages: Vec<String>,
+}
+
+impl Backend {
+    /// The backend at `address`, believed on the word of the authorities in `ca_file`, or of those that this machine
+    /// trusts.
+    ///
+    /// # Errors
+    /// [`TrustError`] where there is nobody to trust.
+    pub fn at(address: BackendAddress, ca_file: Option<&Path>) -> Result<Self, TrustError> {
+        Server::new(address, ca_file).map(Self)
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn address(&self) -> &BackendAddress {
+        self.0.address()
+    }
+
+    /// Signs in.
+    ///
+    /// # Errors
+    /// [`PhoneError`], for this and all below.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<Session, PhoneError> {
+        let body = json!({ "email": email, "password": password });
+        self.session("/v1/auth/sign-in", body).await
+    }
+
+    /// The next session; the one that `refresh_token` came with ends.
+    pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Session, PhoneError> {
+        self.session("/v1/auth/refresh", json!({ "refresh_token": refresh_token }))
+            .await
+    }
+
+    async fn session(&self, path: &str, body: Value) -> Result<Session, PhoneError> {
+        let tokens: Tokens = ask(&self.0, Method::POST, path, None, Some(body)).await?;
+        Ok(Session {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+        })
+    }
+
+    /// Registers the phone with this key, or finds it again; gives its id.
+    pub(super) async fn register(&self, session: &Session, key: &PublicKey, name: &str) -> Result<String, PhoneError> {
+        let body = json!({ "public_key": key, "name": name });
+        let phone: Phone = self.ask(session, Method::POST, "/v1/me/phones", Some(body)).await?;
+        Ok(phone.id)
+    }
+
+    /// The locks that the person may open.
+    pub(super) async fn locks(&self, session: &Session) -> Result<Vec<LockId>, PhoneError> {
+        let (mut locks, mut path) = (Vec::new(), "/v1/me/locks".to_owned());
+        loop {
+            let page: List = self.ask(session, Method::GET, &path, None).await?;
+            locks.extend(page.data.into_iter().map(|lock| lock.id));
+            match page.next_cursor {
+                Some(cursor) => path = format!("/v1/me/locks?cursor={cursor}"),
+                None => return Ok(locks),
+            }
+        }
+    }
+
+    /// Passes for these locks, as far as there are any.
+    pub(super) async fn passes(
+        &self,
+        session: &Session,
+        phone_id: &str,
+        locks: &[LockId],
+    ) -> Result<Issued, PhoneError> {
+        let mut all = Issued::default();
+        for locks in locks.chunks(AT_ONCE) {
+            let body = json!({ "lock_ids": locks, "phone_id": phone_id });
+            match self
+                .ask::<Issued>(session, Method::POST, "/v1/passes", Some(body))
+                .await
+            {
+                Ok(issued) => {
+                    all.passes.extend(issued.passes);
+                    all.locks.extend(issued.locks);
+                }
+                // For none of these is there a pass now.
+                Err(PhoneError::Refused { status: 403, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Delivers what a lock has said; gives what is to be carried back to it.
+    pub(super) async fn deliver(
+        &self,
+        session: &Session,
+        lock: &LockId,
+        messages: &[&str],
+    ) -> Result<Vec<String>, PhoneError> {
+        let path = format!("/v1/locks/{lock}/messages");
+        let body = json!({ "messages": messages });
+        let answers: Answers = self.ask(session, Method::POST, &path, Some(body)).await?;
+        Ok(answers.messages)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        session: &Session,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<T, PhoneError> {
+        ask(&self.0, method, path, Some(&session.access_token), body).await
+    }
+}
+
+/// One call: JSON in, JSON out.
+pub(super) async fn ask<T: DeserializeOwned>(
+    server: &Server,
+    method: Method,
+    path: &str,
+    bearer: Option<&str>,
+    body: Option<Value>,
+) -> Result<T, PhoneError> {
+    /// What is shown of a problem (RFC 9457).
+    #[derive(Deserialize, Default)]
+    #[serde(default)]
+    struct Problem {
+        title: String,
+        detail: String,
+    }
+    let name = server.address().to_string();
+    let body = body.map(|body| body.to_string());
+    let answer = match server.ask(method, path, bearer, body).await {
+        Ok(answer) => answer,
+        Err(cause) => {
+            return Err(PhoneError::Unanswered {
+                server: name,
+                cause: cause.to_string(),
+            });
+        }
+    };
+    if answer.status.is_success() {
+        return serde_json::from_slice(&answer.body).map_err(|_| PhoneError::Strange(name));
+    }
+    let problem: Problem = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let said = [problem.detail, problem.title]
+        .into_iter()
+        .find(|text| !text.is_empty());
+    Err(PhoneError::Refused {
+        server: name,
+        status: answer.status.as_u16(),
+        detail: said.unwrap_or_else(|| "it does not say why".to_owned()),
+    })
+}

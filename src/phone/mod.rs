@@ -1,0 +1,14 @@
+//! A phone's side, for a computer: it keeps a key and passes, opens doors with them while the backend is away, and carries
+//! messages between locks and the backend. Knows what locks understand and the backend's HTTP, and nothing of its inside.
+
+mod backend;
+mod door;
+mod error;
+mod visit;
+mod wallet;
+
+pub use backend::{Backend, Session};
+pub use door::{DoorAddress, LockDoor};
+pub use error::PhoneError;
+pub use visit::Opened;
+pub use wallet::Wallet;
