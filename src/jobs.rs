@@ -38,7 +38,7 @@ pub const ALL: [Job; 7] = [
     Job {
         name: "expel",
         every: Duration::from_secs(10),
-        round: |app| Box::pin(async move { app.expel_retired().await }),
+        round: |app| Box::pin(async move { app.expel_gone().await }),
     },
     Job {
         name: "follow-keys",

@@ -127,6 +127,7 @@ pub fn run_lock(data: &[u8]) {
         1,
     );
     let first = First {
+        ctr: 0,
         keyset: &keyset,
         time: 1,
     };

@@ -10,7 +10,7 @@
 mod world;
 
 use doorward_lock::base64url;
-use doorward_lock::controller::{self, Hand, Input};
+use doorward_lock::controller::{self, Hand, Input, Outcome};
 use doorward_lock::shell::Record;
 use doorward_lock::wire::{Bolt, Typ};
 use serde_json::json;
@@ -343,6 +343,45 @@ fn a_lock_that_is_let_go_forgets_after_it_has_said_so() {
     let last = world.lock().state().chain.next() - 1;
     world.send(&world.ack(last));
     assert!(world.hands.is_forgotten);
+}
+
+#[test]
+fn a_lock_that_is_let_go_first_tells_how_its_movement_ended() {
+    let release = by(
+        DOC,
+        Typ::Release,
+        &to_lock(json!({ "iat": T, "exp": T + 60, "jti": jti(9) })),
+    );
+    let mut world = World::on_line();
+    world.send(&unlock(1));
+    world.send(&unlock(2));
+    world.send(&release);
+    let last = world.lock().state().chain.next() - 1;
+    world.send(&world.ack(last));
+    assert!(!world.hands.is_forgotten, "it is still moving");
+    world.tell(Input::Moved(Outcome::Arrived)).unwrap();
+    let story = world.story();
+    assert_eq!(
+        story[story.len() - 2..],
+        [
+            ("unlocked".into(), jti(1), "ok".into()),
+            ("denied".into(), jti(2), "left-organization".into())
+        ]
+    );
+    assert!(!world.hands.is_forgotten);
+    let last = world.lock().state().chain.next() - 1;
+    world.send(&world.ack(last));
+    assert!(world.hands.is_forgotten);
+}
+
+#[test]
+fn a_new_controller_counts_from_where_the_one_before_stood() {
+    let mut world = World::after(41);
+    assert_eq!(world.last_hello()["ctr"], 41);
+    world.send(&unlock(41));
+    assert_eq!(world.story().pop().unwrap().2, "replayed");
+    world.send(&unlock(42));
+    assert_eq!(world.story().pop().unwrap(), ("attempt".into(), jti(42), "ok".into()));
 }
 
 #[test]

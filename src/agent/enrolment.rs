@@ -65,6 +65,9 @@ pub struct Welcome {
     /// 32 bytes as base64url, kept for PINs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin_key: Option<String>,
+    /// The last counter that was issued to the lock, whoever was it before: what this one counts from.
+    #[serde(default)]
+    pub ctr: u64,
     /// The time in seconds since 1970-01-01T00:00:00Z: what the lock takes for the earliest possible from now on.
     pub time: u64,
     /// The way to the broker.
@@ -125,7 +128,7 @@ pub enum EnrolError {
     /// The request went out and no answer came back.
     #[error(
         "the answer of {server} was lost ({cause}): the claim code may be used up; make a new one for this lock, or \
-         retire it and add another if it shows as enrolled, and start again with that code"
+         replace it if it shows as enrolled, and start again with that code"
     )]
     AnswerLost {
         /// The backend's address.
@@ -142,7 +145,7 @@ pub enum EnrolError {
         detail: String,
     },
     /// The answer is not what a lock needs; the claim code is used up.
-    #[error("the backend's answer cannot be used ({0}): retire the lock and add another")]
+    #[error("the backend's answer cannot be used ({0}): replace the lock, and start again with the new code")]
     BadWelcome(String),
     /// Model or firmware are not plain printable ASCII, or too long.
     #[error("the model must be 1 to {} plain characters", controller::MAX_MODEL)]

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::lock_messages::write_off;
 use super::{App, BrokerAddress, Error};
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::public_key::PublicKey;
@@ -13,7 +14,7 @@ use crate::domain::lock::{Lock, ProductName};
 use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
 use crate::store::enrolments::{Claimed, Enrolment, Written};
-use crate::store::{access_log, enrolments, locks};
+use crate::store::{access_log, attempts, enrolments, lock_events, locks};
 
 /// What a controller brings.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct Welcome {
     pub broker: BrokerAddress,
     /// Its broker password.
     pub password: Secret,
+    /// The last counter that was issued to the lock, whoever its controller was: nothing up to it is new.
+    pub counter: u64,
     /// The time.
     pub time: Timestamp,
 }
@@ -58,8 +61,8 @@ const REFUSED: Error = Error::Conflict {
 };
 
 impl App {
-    /// Makes the controller the lock that its claim code names. One answer for every refusal: who guesses learns
-    /// nothing.
+    /// Makes the controller the lock that its claim code names: the first one, or in the place of another, whose key, broker
+    /// password and session are void with the second commit. One answer for every refusal: who guesses learns nothing.
     ///
     /// The broker is told between two commits: of two controllers with one code only the one that has taken the code
     /// sets the password, and no lock is enrolled that the broker does not let in. Where the second commit fails, or never
@@ -89,6 +92,8 @@ impl App {
             .db
             .write(move |conn| enrolments::take_claim(conn, &digest, now)?.ok_or(REFUSED))
             .await?;
+        // Whoever is put out of the broker at this moment may be the controller before.
+        let _turn = self.broker_turns.wait_for(&claimed.lock).await;
         let admitted = self.registrar.admit(&claimed.lock, password.expose()).await;
         let enrolled = match admitted {
             Ok(()) => self.write_enrolment(claimed.clone(), enrolment, now).await,
@@ -103,6 +108,9 @@ impl App {
                 return Err(error);
             }
         };
+        if let Err(RelayAway) = self.registrar.end_session(&lock.id).await {
+            tracing::warn!(lock.id = %lock.id, "the broker did not say that it ended the session of the controller that was {}", lock.id);
+        }
         let pin_key = self
             .pin_keys
             .of(&lock.id, written.number)
@@ -116,6 +124,7 @@ impl App {
             root_key: self.keys.root(),
             broker: self.settings.broker.clone(),
             password,
+            counter: u64::from(self.settings.issuer.generation) << 48 | written.counter,
             time: now,
         })
     }
@@ -129,18 +138,28 @@ impl App {
         let (lock, written) = self
             .db
             .write(move |conn| {
+                let progress = lock_events::progress(conn, &claimed.lock)?;
                 let written = enrolments::enrol(conn, &claimed, &enrolment, now)?.ok_or(REFUSED)?;
+                // The controller before cannot show any more that it did not move.
+                attempts::keep_uses(conn, &claimed.lock)?;
                 let lock = locks::with_ids(conn, std::slice::from_ref(&claimed.lock))?.pop();
                 let lock = lock.ok_or(REFUSED)?;
+                let mut detail = serde_json::json!({
+                    "model": enrolment.model,
+                    "firmware": enrolment.firmware,
+                    "enrolment": written.number,
+                });
+                if let Some(replaced) = &written.replaced {
+                    detail["replaced"] = serde_json::json!({ "chain": replaced.chain, "events": replaced.seq + 1 });
+                }
                 let entry = NewEntry {
-                    detail: Some(serde_json::json!({
-                        "model": enrolment.model,
-                        "firmware": enrolment.firmware,
-                        "enrolment": written.number,
-                    })),
+                    reason: written.replaced.as_ref().map(|_| "replaced".to_owned()),
+                    detail: Some(detail),
                     ..NewEntry::new(Kind::LockEnrolled, now)
                 };
                 access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
+                // What it had not told by now is not believed any more.
+                write_off(conn, &lock, &progress, now)?;
                 Ok::<_, Error>((lock, written))
             })
             .await?;

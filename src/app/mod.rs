@@ -19,6 +19,7 @@ use crate::store::{Conn, Db, accounts};
 pub mod access_log;
 pub mod attempts;
 pub mod bootstrap;
+mod broker_turns;
 mod changes;
 pub mod credentials;
 pub mod enrolment;
@@ -127,6 +128,8 @@ pub struct App {
     changes: changes::Changes,
     acks: lock_messages::Acks,
     asked: lock_messages::Asked,
+    broker_turns: broker_turns::BrokerTurns,
+    departures: locks::Departures,
     /// Whether it was written down that the clock is behind.
     clock_alarm: AtomicBool,
     key_watch: keys::KeyWatch,
@@ -174,6 +177,8 @@ impl App {
             changes: changes::Changes::default(),
             acks: lock_messages::Acks::default(),
             asked: lock_messages::Asked::default(),
+            broker_turns: broker_turns::BrokerTurns::default(),
+            departures: locks::Departures::default(),
             clock_alarm: AtomicBool::new(false),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod claim_code;
+pub mod claim_link;
 pub mod digest;
 pub mod keys;
 pub mod password;

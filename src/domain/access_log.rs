@@ -61,6 +61,10 @@ kinds! {
     LockClaimed = "lock-claim-made",
     /// A controller claimed a lock.
     LockEnrolled = "lock-enrolled",
+    /// A lock was asked to leave its organization; that it does is an event of its own.
+    LockReleaseAsked = "lock-release-asked",
+    /// A lock was put on another door.
+    LockTransferred = "lock-transferred",
     /// A lock was taken out of service.
     LockRetired = "lock-retired",
     /// Somebody was invited.

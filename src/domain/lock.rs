@@ -153,7 +153,7 @@ pub struct Lock {
     pub model: Option<String>,
     /// Version of its firmware, as last reported.
     pub firmware: Option<String>,
-    /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); nothing is issued for it any more; it is retired, and another enrolled.
+    /// Whether two histories of it were seen (`docs/PROTOCOL.md`, "Events"); nothing is issued for it until another controller takes its place.
     pub quarantined: bool,
     /// Who vouches for what it says, where that is not the lock itself.
     pub assurance: Option<Assurance>,
@@ -170,11 +170,34 @@ pub struct Lock {
 /// After how long without a word from a lock it counts as away: two and a half heartbeats of 60 s.
 pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(150);
 
+/// After how long what a lock said of its battery counts no more: batteries fall slowly, and a lock tells with every
+/// heartbeat.
+pub const BATTERY_SILENCE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+
 impl Lock {
     /// Whether the lock can be asked now: connected when last heard of, and heard of within [`SILENCE`].
     #[must_use]
     pub fn is_online(&self, now: Timestamp) -> bool {
-        self.online
-            .is_some_and(|seen| seen.value && now.since(seen.at) <= SILENCE)
+        self.online.and_then(|seen| seen.within(SILENCE, now)) == Some(true)
+    }
+
+    /// Where the bolt is now: unknown where nothing was seen of it for [`SILENCE`], in which anybody may have turned it.
+    #[must_use]
+    pub fn bolt_now(&self, now: Timestamp) -> Bolt {
+        let seen = self.bolt.and_then(|seen| seen.within(SILENCE, now));
+        seen.unwrap_or(Bolt::Unknown)
+    }
+
+    /// Whether the door is closed now, on the same terms.
+    #[must_use]
+    pub fn door_now(&self, now: Timestamp) -> Door {
+        let seen = self.door.and_then(|seen| seen.within(SILENCE, now));
+        seen.unwrap_or(Door::Unknown)
+    }
+
+    /// What is left in the battery; `None` where nothing was heard of it for [`BATTERY_SILENCE`].
+    #[must_use]
+    pub fn battery_now(&self, now: Timestamp) -> Option<u8> {
+        self.battery.and_then(|seen| seen.within(BATTERY_SILENCE, now))
     }
 }

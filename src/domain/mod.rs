@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod account;
 pub mod attempt;
+pub mod chain;
 pub mod grant;
 pub mod ids;
 pub mod lock;

@@ -118,6 +118,13 @@ pub trait Registrar: Send + Sync + 'static {
     /// [`RelayAway`] where the broker did not say that it has done so; it may have all the same.
     async fn admit(&self, lock: &LockId, password: &str) -> Result<(), RelayAway>;
 
+    /// Closes what connection stands by a password that [`Self::admit`] made void. It is called once the new password
+    /// counts in the database too.
+    ///
+    /// # Errors
+    /// [`RelayAway`] where the broker did not say that it has done so.
+    async fn end_session(&self, lock: &LockId) -> Result<(), RelayAway>;
+
     /// From now on the lock is not let in, and its connection is closed at once, even one that was not quite established
     /// yet. Doing it again does no harm.
     ///

@@ -54,6 +54,8 @@ struct Enrolled {
     /// 32 bytes as base64url, kept for PINs.
     pin_key: String,
     mqtt: Broker,
+    /// Counters up to this one are not new: the first value of the lock's own.
+    ctr: u64,
     /// Seconds since 1970: the first floor of the lock's time.
     time: u64,
 }
@@ -89,6 +91,7 @@ impl From<Welcome> for Enrolled {
                 password: welcome.password.expose().to_owned(),
                 topic_root: welcome.broker.topic_root,
             },
+            ctr: welcome.counter,
             time: welcome.time.as_seconds(),
             lock_id: welcome.lock,
         }

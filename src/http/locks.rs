@@ -1,4 +1,4 @@
-//! Locks: adding, seeing, changing, claiming and retiring them.
+//! Locks: adding, seeing and changing them; below, their claim codes, their ends and their moves.
 
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, patch, post};
@@ -12,27 +12,51 @@ use super::path::Id;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::locks::{Claim, LockChange};
+use crate::app::locks::LockChange;
 use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId};
 use crate::domain::lock::{self, LockKind, LockState, Observed};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
-/// A value and when it was observed: an old one means unknown.
+mod chain;
+pub(super) mod claims;
+pub(super) mod life;
+
+use chain::Chain;
+use claims::ClaimCode;
+
+/// A value, and when it was observed: an old one means unknown.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Seen<T> {
+    /// What can be believed of it now.
     value: T,
+    /// What was observed.
+    last_value: T,
     #[schema(value_type = schema::Time)]
     observed_at: Timestamp,
 }
 
 impl<T> Seen<T> {
-    fn of<V>(observed: Observed<V>, tell: impl Fn(V) -> T) -> Self {
+    /// What was observed, of which `value` can be believed now.
+    fn of<V>(observed: Observed<V>, value: V, tell: impl Fn(V) -> T) -> Self {
         Self {
-            value: tell(observed.value),
+            value: tell(value),
+            last_value: tell(observed.value),
             observed_at: observed.at,
         }
     }
+}
+
+/// What is left in a battery, and when that was observed.
+#[derive(Serialize, ToSchema)]
+struct SeenBattery {
+    /// In per cent; `null` where it was observed too long ago.
+    #[schema(required = true)]
+    value: Option<u8>,
+    /// What was observed.
+    last_value: u8,
+    #[schema(value_type = schema::Time)]
+    observed_at: Timestamp,
 }
 
 /// A door's lock.
@@ -68,26 +92,39 @@ struct Lock {
     /// Whether it can be asked now; `null` where it was never heard of.
     #[schema(required = true)]
     online: Option<Seen<bool>>,
-    /// `locked`, `unlocked` or `unknown`.
+    /// `locked`, `unlocked` or `unknown`, which it is again after 150 s without a word.
     #[schema(required = true)]
     bolt: Option<Seen<String>>,
-    /// `open`, `closed` or `unknown`.
+    /// `open`, `closed` or `unknown`, likewise.
     #[schema(required = true)]
     door: Option<Seen<String>>,
-    /// In per cent.
+    /// In per cent; not known any more after a day without a word.
     #[schema(required = true)]
-    battery: Option<Seen<u8>>,
+    battery: Option<SeenBattery>,
+    /// How whole its events are; told where this one lock is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    chain: Option<Chain>,
 }
 
 impl Lock {
     /// `lock` as it is told at `now`.
     fn of(lock: lock::Lock, now: Timestamp) -> Self {
-        let is_online = lock.is_online(now);
+        let (is_online, bolt, door) = (lock.is_online(now), lock.bolt_now(now), lock.door_now(now));
         Self {
-            online: lock.online.map(|seen| Seen::of(seen, |_| is_online)),
-            bolt: lock.bolt.map(|seen| Seen::of(seen, |bolt| bolt.as_str().to_owned())),
-            door: lock.door.map(|seen| Seen::of(seen, |door| door.as_str().to_owned())),
-            battery: lock.battery.map(|seen| Seen::of(seen, |percent| percent)),
+            battery: lock.battery.map(|seen| SeenBattery {
+                value: lock.battery_now(now),
+                last_value: seen.value,
+                observed_at: seen.at,
+            }),
+            online: lock.online.map(|seen| Seen::of(seen, is_online, |online| online)),
+            bolt: lock
+                .bolt
+                .map(|seen| Seen::of(seen, bolt, |bolt| bolt.as_str().to_owned())),
+            door: lock
+                .door
+                .map(|seen| Seen::of(seen, door, |door| door.as_str().to_owned())),
+            chain: None,
             id: lock.id,
             organization_id: lock.organization,
             property_id: lock.property,
@@ -125,24 +162,6 @@ struct AddedLock {
     #[schema(value_type = schema::LockId)]
     id: LockId,
     claim: ClaimCode,
-}
-
-/// The code that claims a lock, shown this once.
-#[derive(Serialize, ToSchema)]
-struct ClaimCode {
-    code: String,
-    /// Until when it can be used.
-    #[schema(value_type = schema::Time)]
-    expires_at: Timestamp,
-}
-
-impl From<Claim> for ClaimCode {
-    fn from(claim: Claim) -> Self {
-        Self {
-            code: claim.code.expose().to_string(),
-            expires_at: claim.ends_at,
-        }
-    }
 }
 
 /// What is to change; what is left out stays.
@@ -211,7 +230,7 @@ pub(super) async fn add_lock(
     let (lock, claim) = service.app.add_lock(&who, property_id, unit_id, name, kind).await?;
     Ok(HttpResponse::Created().json(AddedLock {
         id: lock.id,
-        claim: claim.into(),
+        claim: ClaimCode::of(claim)?,
     }))
 }
 
@@ -227,8 +246,10 @@ pub(super) async fn show_lock(
     Manager(who): Manager,
     Id(id): Id<LockId>,
 ) -> Result<HttpResponse, Problem> {
-    let lock = service.app.lock(&who, id).await?;
-    Ok(HttpResponse::Ok().json(Lock::of(lock, service.app.now())))
+    let (lock, progress) = service.app.lock(&who, id).await?;
+    let chain = Some(Chain::of(&progress, lock.quarantined));
+    let lock = Lock::of(lock, service.app.now());
+    Ok(HttpResponse::Ok().json(Lock { chain, ..lock }))
 }
 
 /// Change a lock's name or unit
@@ -246,38 +267,6 @@ pub(super) async fn change_lock(
 ) -> Result<HttpResponse, Problem> {
     let change = LockChange { name, unit: unit_id };
     let lock = service.app.change_lock(&who, id, change).await?;
-    Ok(HttpResponse::Ok().json(Lock::of(lock, service.app.now())))
-}
-
-/// Make a new claim code for a lock that nobody has claimed; the one before is void
-#[utoipa::path(
-    tag = "locks",
-    params(("lock_id" = schema::LockId, Path)),
-    responses((status = 200, description = "A new code", body = ClaimCode), (status = 403), (status = 409))
-)]
-#[post("/v1/locks/{lock_id}/claim")]
-pub(super) async fn renew_claim(
-    service: Data<Service>,
-    Manager(who): Manager,
-    Id(id): Id<LockId>,
-) -> Result<HttpResponse, Problem> {
-    let claim: ClaimCode = service.app.renew_claim(&who, id).await?.into();
-    Ok(HttpResponse::Ok().json(claim))
-}
-
-/// Take a lock out of service: its broker session ends at once; its log stays
-#[utoipa::path(
-    tag = "locks",
-    params(("lock_id" = schema::LockId, Path)),
-    responses((status = 200, description = "Retired", body = Lock), (status = 403), (status = 409))
-)]
-#[post("/v1/locks/{lock_id}/retire")]
-pub(super) async fn retire_lock(
-    service: Data<Service>,
-    Manager(who): Manager,
-    Id(id): Id<LockId>,
-) -> Result<HttpResponse, Problem> {
-    let lock = service.app.retire_lock(&who, id).await?;
     Ok(HttpResponse::Ok().json(Lock::of(lock, service.app.now())))
 }
 

@@ -23,7 +23,7 @@ use crate::domain::unlock::ToldRefusal;
 /// How long to wait for the lock's word.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Wait {
+pub(super) struct Wait {
     /// In milliseconds; 8000 where the operator has not set another and it is left out.
     #[schema(value_type = Option<u64>, minimum = 0, maximum = 15000)]
     wait_ms: Option<WaitMs>,
@@ -32,6 +32,13 @@ struct Wait {
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "u64")]
 struct WaitMs(u64);
+
+impl Wait {
+    /// The wait, or the usual one.
+    pub(super) fn or(self, usual: Duration) -> Duration {
+        self.wait_ms.map_or(usual, |WaitMs(ms)| Duration::from_millis(ms))
+    }
+}
 
 impl TryFrom<u64> for WaitMs {
     type Error = String;
@@ -155,10 +162,7 @@ async fn ask(
     action: Action,
     wait: Wait,
 ) -> Result<HttpResponse, Problem> {
-    let wait = match wait.wait_ms {
-        Some(WaitMs(ms)) => Duration::from_millis(ms),
-        None => service.app.usual_wait(),
-    };
+    let wait = wait.or(service.app.usual_wait());
     match service.app.ask(who, lock, action, wait).await? {
         Asked::Sent(attempt) => {
             let attempt = Attempt::from(attempt);

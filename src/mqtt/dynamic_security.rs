@@ -153,6 +153,11 @@ impl Registrar for DynamicSecurity {
         .await
     }
 
+    /// Done already: the plugin closes the connections of a client that it deletes, and [`Self::admit`] makes it anew.
+    async fn end_session(&self, _: &LockId) -> Result<(), RelayAway> {
+        Ok(())
+    }
+
     async fn expel(&self, lock: &LockId) -> Result<(), RelayAway> {
         self.carry_out(&deletion(lock.as_str())).await
     }

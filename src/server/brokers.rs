@@ -182,8 +182,12 @@ impl Registrar for Operator {
         Ok(())
     }
 
+    async fn end_session(&self, _: &LockId) -> Result<(), RelayAway> {
+        Ok(())
+    }
+
     async fn expel(&self, lock: &LockId) -> Result<(), RelayAway> {
-        tracing::warn!(lock.id = %lock, "lock {lock} is retired: remove its user from the broker by hand");
+        tracing::warn!(lock.id = %lock, "lock {lock} is in service no more: remove its user from the broker by hand");
         Ok(())
     }
 }

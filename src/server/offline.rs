@@ -33,6 +33,10 @@ impl Registrar for NoRelay {
         Err(RelayAway)
     }
 
+    async fn end_session(&self, _: &LockId) -> Result<(), RelayAway> {
+        Err(RelayAway)
+    }
+
     async fn expel(&self, _: &LockId) -> Result<(), RelayAway> {
         Err(RelayAway)
     }

@@ -228,6 +228,19 @@ pub fn set_accepted(conn: &mut Conn, id: &AttemptId, at: Timestamp) -> Result<()
     Ok(())
 }
 
+/// The counted uses that attempts at the lock hold stay taken for good: the controller that could have shown that it did
+/// not move by them says so no more.
+pub fn keep_uses(conn: &mut Conn, lock: &LockId) -> Result<(), StoreError> {
+    diesel::update(
+        attempts::table
+            .filter(attempts::lock_id.eq(lock.as_str()))
+            .filter(attempts::takes_use.eq(true)),
+    )
+    .set(attempts::takes_use.eq(false))
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Records whether the attempt holds one of its grant's counted uses.
 pub fn set_takes_use(conn: &mut Conn, id: &AttemptId, takes_use: bool) -> Result<(), StoreError> {
     diesel::update(attempts::table.find(id.as_str()))

@@ -12,20 +12,21 @@ use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{EnrolmentEnd, LockState};
 use crate::domain::time::Timestamp;
 
-/// Replaces the digest of the code that claims the lock.
+/// Replaces the digest of the code that claims the lock. Says whether the lock was still in `state`.
 pub fn set_claim(
     conn: &mut Conn,
     id: &LockId,
+    state: LockState,
     claim_digest: &[u8; 32],
     claim_ends_at: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::update(locks::table.find(id.as_str()))
+) -> Result<bool, StoreError> {
+    let set = diesel::update(locks::table.find(id.as_str()).filter(locks::state.eq(state.as_str())))
         .set((
             locks::claim_digest.eq(hexadecimal(claim_digest)),
             locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
         ))
         .execute(conn)?;
-    Ok(())
+    Ok(set > 0)
 }
 
 /// A claim code that was taken for an enrolment.
@@ -122,7 +123,7 @@ pub fn enrol(
     now: Timestamp,
 ) -> Result<Option<Written>, StoreError> {
     let id = &claimed.lock;
-    let before = lock_events::chain_end(conn, id)?;
+    let before = lock_events::chain_end(conn, id, claimed.enrolments)?;
     note_chain(conn, id)?;
     let is_replacement = end(conn, id, EnrolmentEnd::Replaced, now)?;
     let row: Option<(i64, i64)> = Kept(
@@ -190,35 +191,41 @@ fn end(conn: &mut Conn, id: &LockId, reason: EnrolmentEnd, now: Timestamp) -> Re
 
 /// Writes down how far the chain of the lock's last enrolment is stored: nothing is added to it any more.
 fn note_chain(conn: &mut Conn, id: &LockId) -> Result<(), StoreError> {
-    let Some(end) = lock_events::chain_end(conn, id)? else {
+    let number = number_of(conn, id)?;
+    let Some(end) = lock_events::chain_end(conn, id, number)? else {
         return Ok(());
     };
-    let number = i64::from(number_of(conn, id)?);
-    diesel::update(enrolments::table.find((id.as_str(), number)))
+    diesel::update(enrolments::table.find((id.as_str(), i64::from(number))))
         .set((enrolments::chain.eq(&end.chain), enrolments::chain_seq.eq(end.seq)))
         .execute(conn)?;
     Ok(())
 }
 
 /// Takes the lock out of service: its claim code is void. The digest of its broker password stays until
-/// [`forget_credentials`]: the broker has yet to be told.
-pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), StoreError> {
+/// [`forget_broker_password`]: the broker has yet to be told. Says whether it was not so before.
+pub fn retire(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<bool, StoreError> {
     note_chain(conn, id)?;
-    end(conn, id, EnrolmentEnd::Retired, now)?;
-    diesel::update(locks::table.find(id.as_str()))
-        .set((
-            locks::state.eq(LockState::Retired.as_str()),
-            locks::retired_at_ms.eq(now.as_millis()),
-            locks::claim_digest.eq(None::<String>),
-            locks::claim_ends_at_ms.eq(None::<i64>),
-            locks::leaving_at_ms.eq(None::<i64>),
-        ))
-        .execute(conn)?;
-    Ok(())
+    let retired = diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::state.ne(LockState::Retired.as_str())),
+    )
+    .set((
+        locks::state.eq(LockState::Retired.as_str()),
+        locks::retired_at_ms.eq(now.as_millis()),
+        locks::claim_digest.eq(None::<String>),
+        locks::claim_ends_at_ms.eq(None::<i64>),
+        locks::leaving_at_ms.eq(None::<i64>),
+    ))
+    .execute(conn)?;
+    if retired > 0 {
+        end(conn, id, EnrolmentEnd::Retired, now)?;
+    }
+    Ok(retired > 0)
 }
 
 /// The lock's controller has said that it leaves: the lock is unclaimed from now on. The controller may still tell what it
-/// holds, until [`forget_credentials`]. Says whether the lock was enrolled.
+/// holds, until [`end_leave`]. Says whether the lock was enrolled.
 pub fn leave(conn: &mut Conn, id: &LockId, reason: EnrolmentEnd, now: Timestamp) -> Result<bool, StoreError> {
     let left = diesel::update(
         locks::table
@@ -234,6 +241,16 @@ pub fn leave(conn: &mut Conn, id: &LockId, reason: EnrolmentEnd, now: Timestamp)
         end(conn, id, reason, now)?;
     }
     Ok(left > 0)
+}
+
+/// Whether the lock is enrolled.
+pub fn is_enrolled(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
+    let state: Option<String> = locks::table
+        .find(id.as_str())
+        .select(locks::state)
+        .get_result(conn)
+        .optional()?;
+    Ok(state.as_deref() == Some(LockState::Enrolled.as_str()))
 }
 
 /// Whether the lock's controller is leaving.
@@ -264,26 +281,39 @@ pub fn list_to_expel(conn: &mut Conn, left_before: Timestamp, limit: i64) -> Res
     ids.iter().map(|id| parsed(id)).collect()
 }
 
-/// Forgets the broker password of a lock that is not enrolled, and the key of one that has left: the broker lets it in no
-/// longer, and what it says counts for nothing. Says whether it was so: `false` where the lock was enrolled anew.
-pub fn forget_credentials(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
-    if is_leaving(conn, id)? {
-        note_chain(conn, id)?;
-    }
-    let not_enrolled = || {
+/// Forgets the key of a controller that was leaving, and what it said: what it says counts for nothing any more. The digest
+/// of its broker password stays until [`forget_broker_password`]. Says whether one was leaving.
+pub fn end_leave(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
+    note_chain(conn, id)?;
+    let left = diesel::update(
         locks::table
             .find(id.as_str())
-            .filter(locks::state.ne(LockState::Enrolled.as_str()))
-    };
-    diesel::update(not_enrolled().filter(locks::leaving_at_ms.is_not_null()))
-        .set(locks::public_key.eq(None::<String>))
-        .execute(conn)?;
-    let forgotten = diesel::update(not_enrolled())
-        .set((
-            locks::broker_digest.eq(None::<String>),
-            locks::leaving_at_ms.eq(None::<i64>),
-        ))
-        .execute(conn)?;
+            .filter(locks::leaving_at_ms.is_not_null()),
+    )
+    .set((
+        locks::leaving_at_ms.eq(None::<i64>),
+        locks::public_key.eq(None::<String>),
+        locks::chain.eq(None::<String>),
+        locks::chain_seq.eq(-1),
+        locks::chain_head.eq(None::<String>),
+    ))
+    .execute(conn)?;
+    if left > 0 {
+        lock_events::forget_reports(conn, id)?;
+    }
+    Ok(left > 0)
+}
+
+/// Forgets the broker password of a lock that is not enrolled: the broker lets it in no longer. Says whether it was so:
+/// `false` where the lock was enrolled anew.
+pub fn forget_broker_password(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
+    let forgotten = diesel::update(
+        locks::table
+            .find(id.as_str())
+            .filter(locks::state.ne(LockState::Enrolled.as_str())),
+    )
+    .set(locks::broker_digest.eq(None::<String>))
+    .execute(conn)?;
     Ok(forgotten > 0)
 }
 

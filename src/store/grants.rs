@@ -186,6 +186,12 @@ pub fn revoke(conn: &mut Conn, id: &GrantId, by: &PersonId, at: Timestamp) -> Re
     Ok(revoked > 0)
 }
 
+/// Takes the lock out of a grant that names others too.
+pub fn take_out(conn: &mut Conn, id: &GrantId, lock: &LockId) -> Result<(), StoreError> {
+    diesel::delete(grant_locks::table.find((id.as_str(), lock.as_str()))).execute(conn)?;
+    Ok(())
+}
+
 /// Takes back those of the person's grants in the organization that still stand.
 pub fn revoke_all_of(
     conn: &mut Conn,

@@ -7,9 +7,13 @@ use diesel::prelude::*;
 use super::kept::Kept;
 use super::schema::{lock_events, lock_reports, locks};
 use super::{Conn, StoreError};
+use crate::domain::chain::Progress;
 use crate::domain::ids::LockId;
 use crate::domain::lock::{Assurance, Bolt, Door, LockClock, LockState};
 use crate::domain::time::Timestamp;
+
+/// How many events behind a gap are looked at for further gaps.
+const SHOWN_BEYOND: i64 = 1000;
 
 /// The end of a lock's event chain as far as it is stored without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,17 +26,59 @@ pub struct ChainEnd {
     pub head: Option<String>,
 }
 
-/// The end of the lock's chain. Taken for update: on Postgres the lock's row is held until the transaction ends, so
+/// The end of the lock's chain, as long as its enrolment is the one of this number: the chain of a controller that was
+/// replaced meanwhile is closed. Taken for update: on Postgres the lock's row is held until the transaction ends, so
 /// that two nodes that receive events of one lock take turns.
-pub fn chain_end(conn: &mut Conn, id: &LockId) -> Result<Option<ChainEnd>, StoreError> {
+pub fn chain_end(conn: &mut Conn, id: &LockId, enrolment: u32) -> Result<Option<ChainEnd>, StoreError> {
     let row: Option<(Option<String>, i64, Option<String>)> = Kept(
-        diesel::update(locks::table.find(id.as_str()))
-            .set(locks::chain_seq.eq(locks::chain_seq))
-            .returning((locks::chain, locks::chain_seq, locks::chain_head)),
+        diesel::update(
+            locks::table
+                .find(id.as_str())
+                .filter(locks::enrolments.eq(i64::from(enrolment))),
+        )
+        .set(locks::chain_seq.eq(locks::chain_seq))
+        .returning((locks::chain, locks::chain_seq, locks::chain_head)),
     )
     .get_result(conn)
     .optional()?;
     Ok(row.map(|(chain, seq, head)| ChainEnd { chain, seq, head }))
+}
+
+/// How far the lock's present chain is stored, and what the lock has told of it.
+pub fn progress(conn: &mut Conn, id: &LockId) -> Result<Progress, StoreError> {
+    type Row = (Option<String>, i64, Option<String>, Option<i64>);
+    let row: Option<Row> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(locks::id.eq(id.as_str()))
+        .select((
+            locks::chain,
+            locks::chain_seq,
+            lock_reports::head_chain,
+            lock_reports::head_seq,
+        ))
+        .get_result(conn)
+        .optional()?;
+    let Some((chain, seq, head_chain, head_seq)) = row else {
+        return Ok(Progress::default());
+    };
+    let number = |seq: i64| u64::try_from(seq).map_err(StoreError::corrupt);
+    let beyond: Vec<i64> = match &chain {
+        Some(chain) => lock_events::table
+            .filter(lock_events::lock_id.eq(id.as_str()))
+            .filter(lock_events::chain.eq(chain))
+            .filter(lock_events::seq.gt(seq))
+            .order(lock_events::seq)
+            .limit(SHOWN_BEYOND)
+            .select(lock_events::seq)
+            .load(conn)?,
+        None => Vec::new(),
+    };
+    Ok(Progress {
+        chain,
+        events: number(seq + 1)?,
+        beyond: beyond.into_iter().map(number).collect::<Result<_, _>>()?,
+        told: head_chain.zip(head_seq.map(number).transpose()?),
+    })
 }
 
 /// Moves the end of the lock's chain.
@@ -260,6 +306,17 @@ pub fn report_hello(conn: &mut Conn, id: &LockId, clocks: &Clocks, firmware: &st
         Kept(diesel::update(locks::table.find(id.as_str())).set(locks::firmware.eq(firmware))).execute(conn)?;
     }
     Ok(changed > 0)
+}
+
+/// Records the newest event that the lock has named in a hello.
+pub fn report_head(conn: &mut Conn, id: &LockId, chain: &str, seq: u64) -> Result<(), StoreError> {
+    let seq = i64::try_from(seq).map_err(StoreError::corrupt)?;
+    Kept(
+        diesel::update(lock_reports::table.find(id.as_str()))
+            .set((lock_reports::head_chain.eq(chain), lock_reports::head_seq.eq(seq))),
+    )
+    .execute(conn)?;
+    Ok(())
 }
 
 /// Forgets where the lock's clocks stood: after a factory reset its boots count from the beginning again.

@@ -159,31 +159,39 @@ pub fn names(conn: &mut Conn, ids: &[&LockId]) -> Result<HashMap<LockId, PlaceNa
         .collect()
 }
 
-/// Writes the lock's name and unit.
+/// Writes the lock's name, property and unit.
 pub fn update(conn: &mut Conn, lock: &Lock) -> Result<(), StoreError> {
     diesel::update(locks::table.find(lock.id.as_str()))
         .set((
             locks::name.eq(lock.name.as_str()),
+            locks::property_id.eq(lock.property.as_str()),
             locks::unit_id.eq(lock.unit.as_ref().map(UnitId::as_str)),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-/// Keeps the lock in service until this transaction ends: nothing is issued for it after its retirement commits. Says
-/// whether it still is, and not set apart. SQLite has one writer at a time, so nothing can have come between.
-pub fn hold(conn: &mut Conn, id: &LockId) -> Result<bool, StoreError> {
+/// Keeps the lock in service and in its place until this transaction ends: nothing is issued for it after its retirement
+/// commits. Says whether it still is there, and not set apart. SQLite has one writer at a time, so nothing can have come
+/// between.
+pub fn hold(conn: &mut Conn, lock: &Lock) -> Result<bool, StoreError> {
     if matches!(conn, Conn::Sqlite(_)) {
         return Ok(true);
     }
     let in_service = locks::table
-        .find(id.as_str())
+        .find(lock.id.as_str())
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
         .filter(locks::quarantined_at_ms.is_null());
-    let held = diesel::update(in_service)
-        .set(locks::counter.eq(locks::counter))
-        .execute(conn)?;
-    Ok(held > 0)
+    let place: Option<(String, Option<String>)> = Kept(
+        diesel::update(in_service)
+            .set(locks::counter.eq(locks::counter))
+            .returning((locks::property_id, locks::unit_id)),
+    )
+    .get_result(conn)
+    .optional()?;
+    Ok(place.is_some_and(|(property, unit)| {
+        property == lock.property.as_str() && unit.as_deref() == lock.unit.as_ref().map(UnitId::as_str)
+    }))
 }
 
 /// The number of the next command for the lock, issued at `now`.

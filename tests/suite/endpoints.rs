@@ -30,7 +30,7 @@ const ROLES: [Role; 6] = [
 
 /// What everybody is answered who asks about things of the landlord's organization.
 #[rustfmt::skip]
-const TABLE: [(&str, [u16; 6]); 37] = [
+const TABLE: [(&str, [u16; 6]); 40] = [
     // operation                                                        anonymous guest tenant manager owner stranger
     ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200]),
     ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200]),
@@ -57,7 +57,10 @@ const TABLE: [(&str, [u16; 6]); 37] = [
     ("GET /v1/locks/{lock_id}",                                           [401, 403, 403, 200, 200, 404]),
     ("PATCH /v1/locks/{lock_id}",                                         [401, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/claim",                                    [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/release",                                  [401, 403, 403, 409, 409, 404]),
+    ("POST /v1/locks/{lock_id}/replace",                                  [401, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/retire",                                   [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/transfer",                                 [401, 403, 403, 200, 200, 404]),
     ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 404]),
     ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 204, 204, 404]),
     ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200]),
@@ -196,9 +199,11 @@ impl Place {
     /// The address with real things in it; what the operation uses up is made for it.
     async fn path(&self, operation: &str, path: &str) -> String {
         let lock = match operation {
-            "POST /v1/locks/{lock_id}/claim" | "POST /v1/locks/{lock_id}/retire" => {
-                self.owner.add_lock(&self.house, "Spare").await.id
-            }
+            // One that nobody has claimed.
+            "POST /v1/locks/{lock_id}/claim"
+            | "POST /v1/locks/{lock_id}/release"
+            | "POST /v1/locks/{lock_id}/retire"
+            | "POST /v1/locks/{lock_id}/transfer" => self.owner.add_lock(&self.house, "Spare").await.id,
             _ => self.door.id.clone(),
         };
         let property = match operation {
@@ -259,6 +264,7 @@ impl Place {
             "POST /v1/locks" => json!({
                 "property_id": self.house.id, "unit_id": self.unit.id, "name": "Balcony", "kind": "controller",
             }),
+            "POST /v1/locks/{lock_id}/transfer" => json!({ "property_id": self.house.id, "unit_id": self.unit.id }),
             "PATCH /v1/locks/{lock_id}" => json!({ "name": "Flat one" }),
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },

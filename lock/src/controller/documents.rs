@@ -68,7 +68,9 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         self.sum_up_lost(shell)?;
         self.backlog.start = self.backlog.start.max(ack.seq + 1);
         let chain = &self.journal.state().chain;
-        if self.journal.state().leaving && chain.unacked() == chain.next() {
+        // The end of a movement under way, and of the command that waits for it, is still to be told.
+        let is_at_rest = self.moving.is_none() && self.journal.state().waiting.is_none();
+        if self.journal.state().leaving && is_at_rest && chain.unacked() == chain.next() {
             self.forget_at_ms = None;
             shell.forget();
             return Ok(Ok(()));

@@ -117,6 +117,8 @@ pub struct First<'a> {
     pub keyset: &'a str,
     /// The time, in seconds: the first floor.
     pub time: u64,
+    /// The last counter issued to the lock, whoever was it before: tokens up to it are old.
+    pub ctr: u64,
 }
 
 /// How a movement ended.
@@ -283,7 +285,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         shell.random(&mut id);
         let fresh = || State {
             boot: 0,
-            ctr: 0,
+            ctr: first.ctr,
             floor: first.time,
             min_rev: 0,
             chain: Chain::begin(&id),

@@ -153,6 +153,7 @@ pub struct World {
     pub disk: Disk,
     pub hands: Hands,
     lock: Option<Controller<Disk>>,
+    counts_from: u64,
 }
 
 impl World {
@@ -168,8 +169,25 @@ impl World {
             disk,
             hands,
             lock: None,
+            counts_from: 0,
         };
         world.start().unwrap();
+        world
+    }
+
+    /// A lock that takes the place of one to which counters up to this one were issued; connected, with the time.
+    pub fn after(ctr: u64) -> Self {
+        let disk = Disk::new(64);
+        let hands = Hands::new(disk.clone(), MONO * 1_000);
+        let mut world = Self {
+            disk,
+            hands,
+            lock: None,
+            counts_from: ctr,
+        };
+        world.start().unwrap();
+        world.connect();
+        world.give_time(T);
         world
     }
 
@@ -190,6 +208,7 @@ impl World {
             battery: Some(80),
         };
         let first = First {
+            ctr: self.counts_from,
             keyset: &keyset(1, 0),
             time: T - 100,
         };

@@ -10,12 +10,13 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use tokio_util::sync::CancellationToken;
 
+use crate::crypto::claim_link::BadClaimLink;
 use crate::domain::ids::LockId;
 use crate::mqtt::address::BadAuthority;
 
 use super::adapter::BadProfile;
 use super::adapter::host::HostError;
-use super::backend_address::TrustError;
+use super::backend_address::{BadAddress, TrustError};
 use super::controller::StartError;
 use super::enrolment::EnrolError;
 use super::simulate::SimulationError;
@@ -38,8 +39,14 @@ pub enum LockCommand {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The first start lacks something.
-    #[error("{0} holds no lock yet: give --server and --claim-code")]
+    #[error("{0} holds no lock yet: give --claim with the link that a manager got, or --server and --claim-code")]
     NotEnrolled(PathBuf),
+    /// The claim's link.
+    #[error(transparent)]
+    Link(#[from] BadClaimLink),
+    /// The server that the claim's link names.
+    #[error("the claim's link names no server that a lock may ask")]
+    LinkedServer(#[from] BadAddress),
     /// The lock's folder.
     #[error(transparent)]
     Folder(#[from] StateFolderError),
@@ -146,6 +153,10 @@ mod tests {
                 "lock run --state d --server https://doors.example --claim-code 0A1B2",
                 true,
             ),
+            (
+                "lock run --state d --claim doorward:claim?server=https://doors.example&code=0A1B2",
+                true,
+            ),
             ("lock run --state d --on-unlock open --on-lock close", true),
             ("lock run --state d --on-unlock open", false),
             (
@@ -168,6 +179,31 @@ mod tests {
             ),
         ] {
             assert_eq!(read(line).is_ok(), good, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_link_names_code_and_server_or_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let state = place.path().join("door");
+        for (claim, refused) in [
+            (
+                "doorward:claim?server=https://doors.example&code=0A1B2",
+                "expected a link",
+            ),
+            ("https://doors.example", "expected a link"),
+            (
+                "doorward:claim?server=http://doors.example&code=00000000000000000000000011",
+                "names no server",
+            ),
+        ] {
+            let line = format!("lock run --state {} --claim {claim}", state.display());
+            let Ok(LockCommand::Run(args)) = read(&line) else {
+                panic!("the line is good")
+            };
+            let error = run(args, CancellationToken::new()).await.unwrap_err().to_string();
+            assert!(error.contains(refused), "{claim}: {error}");
+            assert!(!error.contains("0000000011"), "{error}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use crate::agent::backend_address::{BackendAddress, Server};
 use crate::agent::bolt::{Bolt, Program, ProgramBolt, SimulatedBolt};
@@ -15,6 +16,7 @@ use crate::agent::counter::MachineCounter;
 use crate::agent::enrolment::{Enrolled, enrol};
 use crate::agent::local::LocalCarrier;
 use crate::agent::state_folder::StateFolder;
+use crate::crypto::claim_link::ClaimLink;
 use crate::crypto::random::{OsRandom, Random};
 use crate::domain::ids::LockId;
 
@@ -29,11 +31,17 @@ pub struct RunArgs {
     /// The lock's folder; nobody else may enter it.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// The backend's address, such as `https://doors.example`; for the first start.
+    /// The backend's address, such as `https://doors.example`; for the first start, where the claim does not name it.
     #[arg(long, value_name = "URL")]
     pub server: Option<BackendAddress>,
-    /// The claim code that a manager got; for the first start.
-    #[arg(long, value_name = "CODE", env = "DOORWARD_CLAIM_CODE", hide_env_values = true)]
+    /// The claim that a manager got, as code or as link (`doorward:claim?…`); for the first start.
+    #[arg(
+        long,
+        visible_alias = "claim",
+        value_name = "CODE",
+        env = "DOORWARD_CLAIM_CODE",
+        hide_env_values = true
+    )]
     pub claim_code: Option<String>,
     /// The certificate authority to trust for the backend, as PEM; else those that this machine trusts.
     #[arg(long, value_name = "FILE")]
@@ -111,15 +119,33 @@ async fn listen(address: SocketAddr, lock: &ReferenceLock) -> Result<LocalCarrie
 }
 
 async fn first_enrolment(folder: &StateFolder, args: &RunArgs, random: &dyn Random) -> Result<Enrolled, CommandError> {
-    let (Some(address), Some(claim_code)) = (&args.server, &args.claim_code) else {
+    let Some((address, claim_code)) = claim(args)? else {
         return Err(CommandError::NotEnrolled(args.state.clone()));
     };
-    let server = Server::new(address.clone(), args.ca_file.as_deref())?;
-    let enrolled = enrol(&server, claim_code, &args.model, random).await?;
+    let server = Server::new(address, args.ca_file.as_deref())?;
+    let enrolled = enrol(&server, &claim_code, &args.model, random).await?;
     folder.keep(&enrolled)?;
     let id = enrolled.lock_id();
     tracing::info!(lock.id = %id, "this is lock {id} now");
     Ok(enrolled)
+}
+
+/// The server and the code of the claim: from its link, or each as it was given. A server that was given goes over the
+/// link's. `None` where something lacks.
+fn claim(args: &RunArgs) -> Result<Option<(BackendAddress, Zeroizing<String>)>, CommandError> {
+    let Some(claim) = &args.claim_code else {
+        return Ok(None);
+    };
+    if !ClaimLink::is_meant(claim) {
+        let code = Zeroizing::new(claim.clone());
+        return Ok(args.server.clone().map(|server| (server, code)));
+    }
+    let link: ClaimLink = claim.parse()?;
+    let server = match &args.server {
+        Some(server) => server.clone(),
+        None => link.server.parse()?,
+    };
+    Ok(Some((server, link.code.expose())))
 }
 
 /// Says what the lock does, and measures its battery.

@@ -188,6 +188,7 @@ impl ReferenceLock {
             let first = First {
                 keyset: &enrolled.welcome.keyset,
                 time: enrolled.welcome.time,
+                ctr: enrolled.welcome.ctr,
             };
             let controller = Controller::start(enrolment, &first, storage, sensors, &mut hands);
             controller.map(|controller| Core::new(controller, hands))

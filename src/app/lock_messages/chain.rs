@@ -8,11 +8,12 @@ use crate::app::Error;
 use crate::crypto::tokens::is_hash_of;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
+use crate::domain::chain::Progress;
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::Lock;
 use crate::domain::time::Timestamp;
 use crate::store::lock_events::{self, ChainEnd, StoredEvent};
-use crate::store::{Conn, StoreError, access_log, locks};
+use crate::store::{Conn, StoreError, access_log, attempts, locks};
 
 /// Moves the end of the chain over everything that is stored without a gap.
 pub(super) fn advance(
@@ -31,6 +32,7 @@ pub(super) fn advance(
             // A factory reset: the lock begins anew, and somebody should know.
             alarm(conn, lock, "factory-reset", now, now)?;
             lock_events::forget_clocks(conn, &lock.id)?;
+            attempts::keep_uses(conn, &lock.id)?;
         }
         end = ChainEnd {
             chain: Some(event.chain.clone()),
@@ -102,6 +104,27 @@ pub(super) fn skip_lost(
     let end = run_on(conn, &lock, end, now)?;
     lock_events::set_chain_end(conn, id, &end)?;
     Ok(end)
+}
+
+/// What is missing of the lock's chain is lost for good, for its controller tells nothing any more: an alarm says how
+/// much.
+pub(in crate::app) fn write_off(
+    conn: &mut Conn,
+    lock: &Lock,
+    progress: &Progress,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let missing = progress.missing();
+    let (Some(first), Some(last)) = (missing.first(), missing.last()) else {
+        return Ok(());
+    };
+    let entry = NewEntry {
+        reason: Some("events-lost".to_owned()),
+        detail: Some(serde_json::json!({ "chain": progress.chain, "from": first.from, "to": last.to })),
+        ..NewEntry::new(Kind::Alarm, now)
+    };
+    access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+    Ok(())
 }
 
 /// Whether `prev` names the event at the end of the chain, in either form of its signature.

@@ -6,7 +6,7 @@ use doorward_lock::wire::{self, Cause};
 
 use super::answers::{Ack, Gap};
 use super::chain::{advance, alarm, fork, missing};
-use super::{bolt_of, door_of};
+use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
 use crate::app::{App, Error};
 use crate::crypto::tokens::is_same_statement;
@@ -14,11 +14,11 @@ use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, AttemptState};
 use crate::domain::ids::{LockId, OrganizationId};
-use crate::domain::lock::{Assurance, Lock};
+use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
-use crate::store::{Conn, access_log, attempts, grants, locks};
+use crate::store::{Conn, access_log, attempts, enrolments, grants, locks};
 
 /// What follows from a message once it is committed.
 #[derive(Debug, Default)]
@@ -28,12 +28,14 @@ struct Followup {
     ack: Option<Ack>,
     gap: Option<Gap>,
     ended: Vec<Attempt>,
+    has_left: bool,
 }
 
 /// An event that was verified, without ties to the message that it came in.
 pub(super) struct Verified {
     pub(super) lock: LockId,
     pub(super) organization: OrganizationId,
+    pub(super) enrolment: u32,
     pub(super) chain: String,
     pub(super) seq: i64,
     pub(super) prev: String,
@@ -78,6 +80,9 @@ impl App {
         self.metrics.lock_events.inc();
         self.changes.tell(&lock);
         followup.ended.iter().for_each(|attempt| self.ended(attempt));
+        if followup.has_left {
+            self.departures.tell(&lock);
+        }
         if let Some(ack) = followup.ack {
             self.acks.put(lock.clone(), ack);
         }
@@ -91,13 +96,17 @@ impl App {
 /// The event, without ties to the message that it came in.
 pub(super) fn verified(
     lock: LockId,
-    organization: OrganizationId,
+    Owner {
+        organization,
+        enrolment,
+    }: Owner,
     event: &wire::Event<'_>,
     stored: StoredEvent,
 ) -> Verified {
     Verified {
         lock,
         organization,
+        enrolment,
         chain: event.chain.to_owned(),
         // Below 2^53, as the verifier saw to.
         seq: i64::try_from(event.seq).unwrap_or(i64::MAX),
@@ -132,7 +141,7 @@ pub(super) fn verified(
 
 /// Stores the event if it is not stored yet, moves the end of the chain, writes the log and ends the attempt.
 fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Followup, Error> {
-    let Some(end) = lock_events::chain_end(conn, &event.lock)? else {
+    let Some(end) = lock_events::chain_end(conn, &event.lock, event.enrolment)? else {
         return Ok(Followup::default());
     };
     let scope = Scope::only(event.organization.clone());
@@ -174,16 +183,25 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
-    lock_events::report(conn, &event.lock, event.seen, occurred_at.unwrap_or(now))?;
+    // What was seen at a time that nobody knows says nothing of the present.
+    if let Some(at) = occurred_at {
+        lock_events::report(conn, &event.lock, event.seen, at)?;
+    }
     if event.kind == wire::Kind::Jammed.as_str() && event.result == wire::RESULT_JAMMED {
         lock_events::report_jam(conn, &event.lock, occurred_at.unwrap_or(now))?;
     }
+    let has_left = match end_of_life(&event) {
+        // Where the chain has not begun here, its beginning is only late.
+        Some(reason) if end.chain.is_none() || is_of_chain(&end) => enrolments::leave(conn, &lock.id, reason, now)?,
+        _ => false,
+    };
     let gap = missing(&end, Some((event.chain.clone(), u64::try_from(event.seq).unwrap_or(0))));
     Ok(Followup {
         is_new: true,
         ack: Ack::of(&event.organization, &end),
         gap,
         ended: ended.into_iter().collect(),
+        has_left,
     })
 }
 
@@ -204,6 +222,16 @@ fn note_keyset(conn: &mut Conn, lock: &LockId, at: (u32, u64), newest: u64) -> R
         lock_events::raise_keyset(conn, lock, last.keyset + 1)?;
     }
     Ok(())
+}
+
+/// How the lock's controller leaves, if that is what the event says.
+fn end_of_life(event: &Verified) -> Option<EnrolmentEnd> {
+    [
+        (wire::Kind::Released, EnrolmentEnd::Released),
+        (wire::Kind::Reset, EnrolmentEnd::Reset),
+    ]
+    .into_iter()
+    .find_map(|(kind, end)| (event.kind == kind.as_str()).then_some(end))
 }
 
 /// When the event happened, as well as can be known: by the lock's own trusted clock, or by how long after its last

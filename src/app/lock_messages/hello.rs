@@ -5,7 +5,7 @@ use doorward_lock::wire;
 use super::answers::Ack;
 use super::chain::{missing, skip_lost};
 use super::events::give_use_back;
-use super::{bolt_of, door_of};
+use super::{Owner, bolt_of, door_of};
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::LockClock;
@@ -17,7 +17,10 @@ impl App {
     pub(super) async fn take_hello(
         &self,
         lock: LockId,
-        organization: OrganizationId,
+        Owner {
+            organization,
+            enrolment,
+        }: Owner,
         hello: &wire::Hello<'_>,
     ) -> Result<(), Error> {
         let now = self.now();
@@ -39,7 +42,7 @@ impl App {
         let heard = self
             .db
             .write(move |conn| {
-                let Some(end) = lock_events::chain_end(conn, &id)? else {
+                let Some(end) = lock_events::chain_end(conn, &id, enrolment)? else {
                     return Ok::<_, Error>(None);
                 };
                 if is_of_a_life_before(conn, &id, &end, head.as_ref())? {
@@ -56,6 +59,9 @@ impl App {
                     _ => {
                         lock_events::report_hello(conn, &id, &clocks, &firmware)?;
                         lock_events::report(conn, &id, seen, now)?;
+                        if let Some((chain, seq)) = &head {
+                            lock_events::report_head(conn, &id, chain, *seq)?;
+                        }
                         for attempt in attempts::never_accepted(conn, &id, counter, now)? {
                             give_use_back(conn, &attempt)?;
                         }

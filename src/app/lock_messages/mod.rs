@@ -9,9 +9,9 @@ use super::metrics::RefusalLabels;
 use super::{App, Error};
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::tokens::{LockKey, Said};
-use crate::domain::ids::LockId;
+use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Bolt, Door};
-use crate::store::lock_events::{self, StoredEvent};
+use crate::store::lock_events::StoredEvent;
 use crate::store::{StoreError, enrolments};
 
 mod answers;
@@ -20,6 +20,14 @@ mod events;
 mod hello;
 
 pub(super) use answers::{Acks, Asked};
+pub(super) use chain::write_off;
+
+/// Whose word a message is: the organization, and the enrolment by whose key it was verified.
+#[derive(Debug, Clone)]
+struct Owner {
+    organization: OrganizationId,
+    enrolment: u32,
+}
 
 impl App {
     /// Takes a message from a lock's `up` topic. `Ok` once all that follows from it is committed, or it is known to be
@@ -37,6 +45,10 @@ impl App {
             self.disbelieve(&lock, Refusal::UnknownKey);
             return Ok(());
         };
+        let owner = Owner {
+            organization: controller.organization,
+            enrolment: controller.enrolment,
+        };
         let key: PublicKey = serde_json::from_str(&controller.public_key).map_err(StoreError::corrupt)?;
         let key = LockKey::of_lock(&lock, &key).map_err(StoreError::corrupt)?;
         let signed = match key.open(payload) {
@@ -52,29 +64,15 @@ impl App {
                     hash: URL_SAFE_NO_PAD.encode(signed.hash()),
                     token: signed.compact().to_owned(),
                 };
-                let event = events::verified(lock, controller.organization, &event, stored);
+                let event = events::verified(lock, owner, &event, stored);
                 self.take_event(event).await
             }
-            Ok(Said::Hello(hello)) => self.take_hello(lock, controller.organization, &hello).await,
+            Ok(Said::Hello(hello)) => self.take_hello(lock, owner, &hello).await,
             Err(refusal) => {
                 self.disbelieve(&lock, refusal);
                 Ok(())
             }
         }
-    }
-
-    /// Records that a lock, or its last will, says on its `status` topic that it is there or gone. Nothing proves it;
-    /// no door depends on it, only whether asking is worth while.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn note_status(&self, lock: LockId, online: bool) -> Result<(), Error> {
-        let (id, now) = (lock.clone(), self.now());
-        self.db
-            .write(move |conn| Ok::<_, Error>(lock_events::report_online(conn, &id, online, now)?))
-            .await?;
-        self.changes.tell(&lock);
-        Ok(())
     }
 
     fn disbelieve(&self, lock: &LockId, refusal: Refusal) {

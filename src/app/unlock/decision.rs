@@ -107,12 +107,14 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
     }
     // What other nodes have changed since this transaction read it; the lock before the right, in the order in which its
     // events take them.
-    if !locks::hold(conn, &lock.id)? {
+    if !locks::hold(conn, &lock)? {
         let changed = locks::find(conn, &lock.id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
-        let refusal = if changed.quarantined {
-            Refusal::LockQuarantined
-        } else {
-            Refusal::LockRetired
+        let refusal = match changed.state {
+            LockState::Retired => Refusal::LockRetired,
+            LockState::Unclaimed => Refusal::LockNotEnrolled,
+            LockState::Enrolled if changed.quarantined => Refusal::LockQuarantined,
+            // It hangs on another door: what the person may is to be read anew, if they ask again.
+            LockState::Enrolled => Refusal::NoAccess,
         };
         return refuse(conn, attempt, &lock, refusal, Some(by), now);
     }

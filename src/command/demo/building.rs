@@ -103,7 +103,7 @@ async fn install(
         .add_lock(who, property.clone(), Some(unit.clone()), door, LockKind::Controller)
         .await?;
     let backend = Backend::new(base_url.parse()?, None)?;
-    let enrolled = enrol(&backend, &claim.code.expose(), MODEL, random).await?;
+    let enrolled = enrol(&backend, &claim.link.code.expose(), MODEL, random).await?;
     StateFolder::open(&doors::folder(dir, &lock.id))?.keep(&enrolled)?;
     Ok(Door {
         id: lock.id,

@@ -273,6 +273,11 @@ impl Registrar for BrokerSessions {
         Ok(())
     }
 
+    async fn end_session(&self, lock: &LockId) -> Result<(), RelayAway> {
+        self.house.end(lock).await;
+        Ok(())
+    }
+
     async fn expel(&self, lock: &LockId) -> Result<(), RelayAway> {
         self.house.end(lock).await;
         Ok(())

@@ -25,7 +25,16 @@ async fn a_lock_shows_what_is_known_of_it_and_since_when(database: TestDatabase)
     let (t, ana, house) = house(&database).await;
     let added = json!({ "property_id": house.id, "name": "Front door", "kind": "controller" });
     let added = ana.post("/v1/locks").json(added).await.expect(201);
-    assert_eq!(added["claim"]["expires_at"], t.clock.after(Duration::from_secs(600)));
+    let claim = &added["claim"];
+    assert_eq!(claim["expires_at"], t.clock.after(Duration::from_secs(600)));
+    let code = claim["code"].as_str().unwrap();
+    assert_eq!(
+        claim["uri"],
+        format!("doorward:claim?server=https%3A%2F%2Fdoors.example&code={code}")
+    );
+    let picture = claim["qr_svg"].as_str().unwrap();
+    assert!(picture.contains("<svg ") && picture.ends_with("</svg>"), "{picture}");
+    assert!(picture.len() < 16_384, "{} bytes", picture.len());
     let lock = ana
         .get(&format!("/v1/locks/{}", added["id"].as_str().unwrap()))
         .await
@@ -47,7 +56,7 @@ async fn a_lock_shows_what_is_known_of_it_and_since_when(database: TestDatabase)
     let shown = ana.get(&door.path()).await.expect(200);
     assert_eq!(
         shown["bolt"],
-        json!({ "value": "unlocked", "observed_at": "2026-03-02T08:00:05.000Z" })
+        json!({ "value": "unlocked", "last_value": "unlocked", "observed_at": "2026-03-02T08:00:05.000Z" })
     );
     assert_eq!(shown["battery"]["value"], 80);
     assert_eq!(shown["model"], "Test lock");

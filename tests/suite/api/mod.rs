@@ -14,4 +14,5 @@ mod raw;
 mod schedules;
 mod service;
 mod sign_in;
+mod transfers;
 mod unlock;

@@ -217,14 +217,14 @@ async fn a_lock_retired_while_the_broker_is_away_is_expelled_when_it_is_back() {
     // A round of the timed work, as often as it needs until the broker is back.
     let expelled = soon("the broker to be told", async {
         loop {
-            match site.t.app().expel_retired().await {
+            match site.t.app().expel_gone().await {
                 Ok(expelled) => break expelled,
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }
     });
     assert!(expelled.await <= 1);
-    assert_eq!(site.t.app().expel_retired().await.unwrap(), 0);
+    assert_eq!(site.t.app().expel_gone().await.unwrap(), 0);
     assert_eq!(
         site.visit(lock.enrolled()).refused().await,
         ConnectReturnCode::NotAuthorized

@@ -6,6 +6,8 @@ mod chain;
 mod foreign;
 mod forgery;
 mod keys;
+mod life;
+mod silence;
 mod story;
 
 use std::time::Duration;

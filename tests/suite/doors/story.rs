@@ -157,7 +157,8 @@ async fn what_happens_at_the_door_stands_in_the_log(database: TestDatabase) {
         ("door", json!("open")),
         ("battery", json!(14)),
     ] {
-        assert_eq!(shown[part], json!({ "value": value, "observed_at": at }), "{part}");
+        let seen = json!({ "value": value, "last_value": value, "observed_at": at });
+        assert_eq!(shown[part], seen, "{part}");
     }
     assert_eq!(shown["online"]["value"], true);
 

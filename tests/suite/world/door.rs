@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use doorward::agent::backend_address::Server;
 use doorward::agent::bolt::{Bolt, SimulatedBolt};
-use doorward::agent::controller::{LockOptions, ReferenceLock, View};
+use doorward::agent::controller::{End, LockOptions, ReferenceLock, View};
 use doorward::agent::enrolment::{self, EnrolError, Enrolled};
 use doorward::agent::storage::MemoryStorage;
 use doorward::crypto::random::OsRandom;
@@ -35,6 +35,11 @@ impl Door {
             http,
             clock,
         }
+    }
+
+    /// The same door, claimed by another code.
+    pub fn with_code(&self, code: &str) -> Self {
+        Self::new(self.id.clone(), code.to_owned(), self.http.clone(), self.clock.clone())
     }
 
     /// The lock's address.
@@ -102,6 +107,11 @@ impl InstalledLock {
     /// What it was given when it enrolled.
     pub fn enrolled(&self) -> &Enrolled {
         &self.enrolled
+    }
+
+    /// How the lock ended by itself.
+    pub async fn ended(&mut self) -> End {
+        wait::soon("the lock to end", self.running.as_mut().unwrap().ended()).await
     }
 
     /// Takes the batteries out.

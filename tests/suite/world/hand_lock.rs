@@ -133,6 +133,13 @@ impl HandLock {
         self.radio.as_mut().unwrap().publish(&topic, status).await.unwrap();
     }
 
+    /// Says goodbye, as a lock does before it disconnects of its own accord, and goes.
+    pub async fn leave(&mut self) {
+        let topic = self.topic("status");
+        self.radio.as_mut().unwrap().publish(&topic, "offline").await.unwrap();
+        self.radio = None;
+    }
+
     /// Goes from the broker without a word.
     pub fn vanish(&mut self) {
         self.radio = None;

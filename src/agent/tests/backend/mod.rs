@@ -122,6 +122,7 @@ impl Backend {
             root_key: keys.root(),
             keyset: keys.ring().keyset().to_owned(),
             pin_key: None,
+            ctr: 0,
             time: now_s() - 60,
             mqtt: BrokerAccess {
                 host: "localhost".to_owned(),

@@ -118,6 +118,7 @@ impl Bench {
         self.hands.started = self.hands.clock.now();
         self.hands.begun = None;
         let first = First {
+            ctr: 0,
             keyset: &self.keyset,
             time: self.enrolled_at,
         };

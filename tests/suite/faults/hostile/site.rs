@@ -75,6 +75,10 @@ impl Registrar for Post {
         Ok(())
     }
 
+    async fn end_session(&self, _: &LockId) -> Result<(), RelayAway> {
+        Ok(())
+    }
+
     async fn expel(&self, _: &LockId) -> Result<(), RelayAway> {
         Ok(())
     }
@@ -163,7 +167,7 @@ impl Site {
         let key = SigningKey::from_slice(&[seed; 32]).unwrap();
         let public = keys::PublicKey::from_key(*key.verifying_key());
         let (x, y) = public.coordinates();
-        let code = claim.code.expose();
+        let code = claim.link.code.expose();
         let newcomer = Newcomer {
             claim_code: code.parse().unwrap(),
             public_key: PublicKey::from_jwk(&keys::jwk(&x, &y)).unwrap(),

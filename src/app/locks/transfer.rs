@@ -1,0 +1,163 @@
+//! A lock goes to another door of the same organization.
+
+use std::time::Duration;
+
+use super::{RETIRED, unit_of, write_down};
+use crate::app::{Actor, App, Error, What, managed_by};
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::Scope;
+use crate::domain::grant::{Grant, GrantState, Holder};
+use crate::domain::ids::{GrantId, LockId, PropertyId, UnitId};
+use crate::domain::lock::{Lock, LockState};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, access_log, grants, locks, places};
+
+/// Where a lock goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The property.
+    pub property: PropertyId,
+    /// The unit whose own door it is there; a shared door if `None`.
+    pub unit: Option<UnitId>,
+    /// Whether who could open it before by a grant may open it there.
+    pub keep_grants: bool,
+}
+
+/// A lock that was transferred.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The lock, where it is now.
+    pub lock: Lock,
+    /// The grants that end for it: they were taken back where they name no other lock.
+    pub grants_ended: Vec<GrantId>,
+    /// The grants that go on for it.
+    pub grants_kept: Vec<GrantId>,
+    /// No bolt moves by what ended after this time.
+    pub effective_no_later_than: Timestamp,
+}
+
+impl App {
+    /// Puts a lock on another door of its organization. It hangs on another door then: grants to it end in the same
+    /// transaction unless they are to be kept, and tenancies open it or not by where it is now. What stands in the log
+    /// keeps the place where it happened.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, the property or the unit in it; [`Error::Invalid`] where the
+    /// property is another organization's, or the lock is there already; [`Error::Conflict`] for a retired lock.
+    pub async fn transfer_lock(&self, who: &Actor, id: LockId, to: Destination) -> Result<Transfer, Error> {
+        let (now, who) = (self.now(), who.clone());
+        let transfer = self
+            .db
+            .write(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+                if lock.state == LockState::Retired {
+                    return Err(RETIRED);
+                }
+                let property =
+                    places::find_property(conn, &to.property, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                if property.organization != lock.organization {
+                    return Err(Error::invalid(
+                        "property_id",
+                        "the property is of another organization; release the lock and add it there",
+                    ));
+                }
+                let unit = to
+                    .unit
+                    .map(|unit| unit_of(conn, unit, &property.id, &scope))
+                    .transpose()?;
+                if (&property.id, &unit) == (&lock.property, &lock.unit) {
+                    return Err(Error::invalid("property_id", "the lock is there already"));
+                }
+                let moved = Lock {
+                    property: property.id,
+                    unit,
+                    ..lock.clone()
+                };
+                // The lock's row before its grants: in the order in which an unlock takes them.
+                locks::update(conn, &moved)?;
+                let standing = standing_grants(conn, &lock, now)?;
+                let (kept, ended) = if to.keep_grants {
+                    (standing, Vec::new())
+                } else {
+                    (Vec::new(), standing)
+                };
+                // All grants before the end of the log: an unlock at another lock of one of them takes them so too.
+                for grant in &ended {
+                    end_for(conn, &who, grant, &lock, now)?;
+                }
+                for grant in &ended {
+                    write_down_end(conn, &who, grant, &lock, now)?;
+                }
+                for (place, reason) in [(&lock, "taken-away"), (&moved, "brought")] {
+                    let entry = NewEntry {
+                        reason: Some(reason.to_owned()),
+                        detail: Some(serde_json::json!({
+                            "from": { "property_id": lock.property, "unit_id": lock.unit },
+                            "to": { "property_id": moved.property, "unit_id": moved.unit },
+                            "grants_ended": ended.len(),
+                            "grants_kept": kept.len(),
+                        })),
+                        ..NewEntry::new(Kind::LockTransferred, now)
+                    };
+                    write_down(conn, &who, place, entry, now)?;
+                }
+                let ids = |grants: Vec<Grant>| grants.into_iter().map(|grant| grant.id).collect();
+                Ok(Transfer {
+                    lock: moved,
+                    grants_ended: ids(ended),
+                    grants_kept: ids(kept),
+                    effective_no_later_than: now,
+                })
+            })
+            .await?;
+        self.changes.tell(&transfer.lock.id);
+        // Counted from after the commit: until then a token could still be issued.
+        let token_life = Duration::from_secs(self.settings.token_seconds);
+        Ok(Transfer {
+            effective_no_later_than: self.now() + token_life,
+            ..transfer
+        })
+    }
+}
+
+/// The grants that name the lock, were not taken back and have not ended.
+fn standing_grants(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<Vec<Grant>, Error> {
+    let scope = Scope::only(lock.organization.clone());
+    let all = grants::list(conn, &scope, Some(&lock.id), None, None, i64::MAX)?;
+    let stands =
+        |grant: &Grant| grant.state == GrantState::Active && grant.terms.ends_at.is_none_or(|ends_at| ends_at > now);
+    Ok(all.into_iter().filter(stands).collect())
+}
+
+/// Ends the grant for this one lock: takes it back where it names no other, else takes the lock out of it.
+fn end_for(conn: &mut Conn, who: &Actor, grant: &Grant, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+    if goes_on(grant) {
+        grants::take_out(conn, &grant.id, &lock.id)?;
+    } else {
+        grants::revoke(conn, &grant.id, &who.person, now)?;
+    }
+    Ok(())
+}
+
+/// Whether the grant names another lock too.
+fn goes_on(grant: &Grant) -> bool {
+    grant.terms.locks.len() > 1
+}
+
+fn write_down_end(conn: &mut Conn, who: &Actor, grant: &Grant, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+    let person = match &grant.holder {
+        Holder::Person(person) => Some(person.clone()),
+        Holder::Invited(_) => None,
+    };
+    let entry = NewEntry {
+        reason: Some("lock-transferred".to_owned()),
+        person,
+        actor: Some(who.person.clone()),
+        grant: Some(grant.id.clone()),
+        detail: Some(serde_json::json!({ "lock_ids": [lock.id], "goes_on_for_others": goes_on(grant) })),
+        ..NewEntry::new(Kind::GrantRevoked, now)
+    };
+    access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+    Ok(())
+}
