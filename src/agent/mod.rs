@@ -8,6 +8,7 @@ pub mod controller;
 pub mod counter;
 pub mod dice;
 pub mod enrolment;
+pub mod keypad;
 pub mod local;
 pub mod simulate;
 pub mod state_folder;

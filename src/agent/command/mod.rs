@@ -98,6 +98,9 @@ pub enum CommandError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The terminal as a keypad.
+    #[error("the terminal cannot be the keypad")]
+    Keypad(#[source] std::io::Error),
     /// Not enough claim codes.
     #[error("{wanted} locks need as many claim codes, and there are {found}")]
     TooFewClaims {
@@ -163,6 +166,7 @@ mod tests {
                 "lock run --state d --server http://doors.example --claim-code 0A1B2",
                 false,
             ),
+            ("lock run --state d --keypad", true),
             ("lock run", false),
             ("lock simulate --count 5 --server http://localhost:1 --claims -", true),
             (

@@ -14,6 +14,7 @@ use crate::agent::bolt::{Bolt, Program, ProgramBolt, SimulatedBolt};
 use crate::agent::controller::{End, LockOptions, ReferenceLock, View};
 use crate::agent::counter::MachineCounter;
 use crate::agent::enrolment::{Enrolled, enrol};
+use crate::agent::keypad::Keypad;
 use crate::agent::local::LocalCarrier;
 use crate::agent::state_folder::StateFolder;
 use crate::crypto::claim_link::ClaimLink;
@@ -63,6 +64,9 @@ pub struct RunArgs {
     /// call; without it nobody gets in by a pass.
     #[arg(long, value_name = "ADDR")]
     pub local_listen: Option<SocketAddr>,
+    /// Takes PINs from the terminal, without showing them, or line by line from whatever is at the standard input.
+    #[arg(long)]
+    pub keypad: bool,
     /// What this lock is.
     #[arg(long, value_name = "NAME", default_value = "doorward-reference")]
     pub model: String,
@@ -106,6 +110,11 @@ pub async fn run(args: RunArgs, stop: CancellationToken) -> Result<(), CommandEr
     let _carrier = match args.local_listen {
         Some(address) => Some(listen(address, &lock).await?),
         None => None,
+    };
+    let _keypad = if args.keypad {
+        Some(Keypad::open(lock.door()).map_err(CommandError::Keypad)?)
+    } else {
+        None
     };
     watch_over(lock, battery_file, stop).await;
     Ok(())

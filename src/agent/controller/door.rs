@@ -1,12 +1,16 @@
 //! Whoever stands at the door: what they may ask of the lock, and what it shows them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use doorward_lock::controller::Input;
 use doorward_lock::jws::Message;
+use doorward_lock::pins::Entry;
+use doorward_lock::refusal::Refusal;
 use doorward_lock::verify::Presentation;
 use doorward_lock::wire::{Action, Cause, Event, Kind};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use zeroize::Zeroizing;
 
 use super::Order;
 use crate::crypto::public_key::PublicKey;
@@ -18,10 +22,29 @@ pub enum AtDoor {
     Challenge,
     /// To be let in by a pass.
     Present(Box<Shown>),
+    /// To be let in by a PIN.
+    TypeIn(Typed),
     /// To take over a message that they carry.
     Carry(Vec<u8>),
     /// For events from this one on, to carry them to the backend.
     Collect(u64),
+}
+
+/// What somebody has typed at the keypad. Erased when it is dropped; its `Debug` form does not tell it.
+pub struct Typed(Zeroizing<String>);
+
+impl Typed {
+    /// These digits; `None` where no PIN is like that.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Entry::read(text).map(|_| Self(Zeroizing::new(text.to_owned())))
+    }
+}
+
+impl fmt::Debug for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed(…)")
+    }
 }
 
 /// A pass with the answer to a challenge.
@@ -44,6 +67,8 @@ impl AtDoor {
     pub(super) fn input(&self) -> Input<'_> {
         match self {
             Self::Challenge => Input::Challenge,
+            // It was read before.
+            Self::TypeIn(Typed(digits)) => Entry::read(digits).map_or(Input::Tick, Input::Pin),
             Self::Carry(message) => Input::Carried(message),
             Self::Collect(from) => Input::Collect(*from),
             Self::Present(shown) => Input::Present(Presentation {
@@ -63,6 +88,8 @@ pub(super) struct Reply {
     pub(super) shown: Vec<Arc<str>>,
     /// Whether a command was taken that waits for the movement under way.
     pub(super) is_waiting: bool,
+    /// Whether the keypad is closed.
+    pub(super) is_closed: bool,
 }
 
 /// The lock could not write down what was asked, or has ended.
@@ -73,7 +100,7 @@ pub struct OutOfOrder;
 /// What became of somebody's wish to move the bolt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// `ok`, the word of the refusal, or what went wrong; `too-many` where the refusal was not written down.
+    /// `ok`, the word of the refusal, or what went wrong; `too-many` or `keypad-closed` where the refusal was not written down.
     pub result: String,
     /// The events that say so, signed.
     pub events: Vec<Arc<str>>,
@@ -106,9 +133,19 @@ impl Doorway {
     /// [`OutOfOrder`].
     pub async fn enter(&self, what: AtDoor, is_theirs: impl Fn(&Cause<'_>) -> bool) -> Result<Verdict, OutOfOrder> {
         let mut heard = self.shown.subscribe();
-        let Reply { shown, is_waiting } = self.give(what).await?;
+        let is_typed = matches!(what, AtDoor::TypeIn(_));
+        let Reply {
+            shown,
+            is_waiting,
+            is_closed,
+        } = self.give(what).await?;
+        let unwritten = if is_typed && is_closed {
+            Refusal::KeypadClosed
+        } else {
+            Refusal::TooMany
+        };
         let mut verdict = Verdict {
-            result: "too-many".to_owned(),
+            result: unwritten.as_str().to_owned(),
             events: Vec::new(),
         };
         // What is theirs of what was shown at once says whether it goes on.
@@ -152,6 +189,15 @@ impl Doorway {
             }
             verdict.events.push(event);
         }
+    }
+
+    /// What becomes of what somebody has typed at the keypad; waits for the end of the movement.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`].
+    pub async fn type_in(&self, typed: Typed) -> Result<Verdict, OutOfOrder> {
+        let by_keypad = |cause: &Cause<'_>| matches!(cause, Cause::Pin(_) | Cause::Code(_));
+        self.enter(AtDoor::TypeIn(typed), by_keypad).await
     }
 
     async fn give(&self, what: AtDoor) -> Result<Reply, OutOfOrder> {

@@ -24,6 +24,8 @@ pub(super) struct Deeds {
     pub(super) shown: Vec<Arc<str>>,
     /// Whether a command was taken that waits for the movement under way.
     pub(super) is_waiting: bool,
+    /// Whether the keypad is closed now.
+    pub(super) is_closed: bool,
     /// The movement to begin.
     pub(super) movement: Option<Action>,
     /// Whether the lock belongs to nobody any more.
@@ -117,6 +119,7 @@ impl<S: Medium> Core<S> {
         let waiting = controller.state().waiting.clone();
         let handled = controller.handle(input, hands);
         let next = &controller.state().waiting;
+        hands.deeds.is_closed = controller.keypad_closed_for(hands) > 0;
         hands.deeds.is_waiting = next.is_some() && *next != waiting;
         (std::mem::take(&mut hands.deeds), handled)
     }

@@ -181,9 +181,14 @@ impl<S: Medium> Life<S> {
             // Nobody has to listen.
             let _ = self.shown.send(Arc::clone(message));
         }
-        let is_waiting = deeds.is_waiting;
+        let (is_waiting, is_closed) = (deeds.is_waiting, deeds.is_closed);
         let end = self.carry_out(deeds).await;
-        (is_done.then_some(Reply { shown, is_waiting }), end)
+        let reply = Reply {
+            shown,
+            is_waiting,
+            is_closed,
+        };
+        (is_done.then_some(reply), end)
     }
 
     /// The controller tries again every second; a full disk is worth one line, not one a second.

@@ -25,7 +25,7 @@ use super::counter::Counter;
 use super::enrolment::Enrolled;
 use super::storage::{Medium, StorageError};
 use door::Reply;
-pub use door::{AtDoor, Doorway, OutOfOrder, Shown, Verdict};
+pub use door::{AtDoor, Doorway, OutOfOrder, Shown, Typed, Verdict};
 use hands::{Core, Hands};
 use life::Life;
 pub use radio::Losses;

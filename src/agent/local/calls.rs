@@ -11,9 +11,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
-use crate::agent::controller::{AtDoor, Doorway, OutOfOrder, Shown};
+use crate::agent::controller::{AtDoor, Doorway, OutOfOrder, Shown, Typed, Verdict};
 use crate::crypto::public_key::PublicKey;
 
 /// The most messages that are handed over at once.
@@ -40,6 +42,12 @@ struct ShowPass {
     act: Action,
     nonce: String,
     signature: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TypeIn {
+    pin: Zeroizing<String>,
 }
 
 #[derive(Deserialize)]
@@ -114,12 +122,13 @@ async fn route(door: &Doorway, request: Request<Incoming>) -> Result<Answer, Pro
             Ok(json(StatusCode::OK, &Challenge { challenge }))
         }
         (&Method::POST, "/pass") => show_pass(door, body(request).await?).await,
+        (&Method::POST, "/pin") => type_in(door, body(request).await?).await,
         (&Method::POST, "/messages") => carry(door, body(request).await?).await,
         (&Method::GET, "/events") => {
             let from = first_event(request.uri().query())?;
             Ok(events(None, &door.ask(AtDoor::Collect(from)).await?))
         }
-        (_, "/challenge" | "/pass" | "/messages" | "/events") => Err(Problem::new(
+        (_, "/challenge" | "/pass" | "/pin" | "/messages" | "/events") => Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "This is not called that way",
         )),
@@ -144,7 +153,20 @@ async fn show_pass(door: &Doorway, shown: ShowPass) -> Result<Answer, Problem> {
         signature,
     }));
     let is_theirs = |cause: &Cause<'_>| matches!((cause, &gid), (Cause::Pass(of), Some(gid)) if of == gid);
-    match timeout(ENTER, door.enter(shown, is_theirs)).await {
+    told(timeout(ENTER, door.enter(shown, is_theirs)).await)
+}
+
+async fn type_in(door: &Doorway, TypeIn { pin }: TypeIn) -> Result<Answer, Problem> {
+    let typed = Typed::read(&pin).ok_or(Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "Expected 6 to 8 digits, or 10",
+    ))?;
+    told(timeout(ENTER, door.type_in(typed)).await)
+}
+
+/// How a wish to move the bolt ended.
+fn told(ended: Result<Result<Verdict, OutOfOrder>, Elapsed>) -> Result<Answer, Problem> {
+    match ended {
         Ok(verdict) => {
             let verdict = verdict?;
             Ok(events(Some(&verdict.result), &verdict.events))

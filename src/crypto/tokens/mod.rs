@@ -94,6 +94,14 @@ impl Signer {
         self.sign(Use::Doc, Typ::Release, claims)
     }
 
+    /// Signs what a lock is to know of PINs.
+    ///
+    /// # Errors
+    /// As [`Self::sign_unlock`]; [`SignError::TooLong`] of more slots than fit into one message.
+    pub fn sign_pins(&self, claims: &wire::Pins<'_>) -> Result<String, SignError> {
+        self.sign(Use::Doc, Typ::Pins, claims)
+    }
+
     fn sign(&self, purpose: Use, typ: Typ, claims: &impl Serialize) -> Result<String, SignError> {
         let key = self.key(purpose)?;
         sign(key.kid(), key.private(), typ, claims)

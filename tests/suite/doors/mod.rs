@@ -5,6 +5,7 @@ mod attempts;
 mod chain;
 mod foreign;
 mod forgery;
+mod keypad;
 mod keys;
 mod life;
 mod silence;
