@@ -38,7 +38,9 @@ async fn a_keypad_opens_while_the_backend_is_away(database: TestDatabase) {
     let (mut t, ana, house) = house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
     let lock = door.install().await;
-    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door()).await.unwrap();
+    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door())
+        .await
+        .unwrap();
 
     let now = t.clock.now().as_seconds();
     let welcome = &lock.enrolled().welcome;
@@ -64,7 +66,10 @@ async fn a_keypad_opens_while_the_backend_is_away(database: TestDatabase) {
     let today = u32::try_from(now / 86_400).unwrap();
     let code = pin_key(&lock).codes(0).digits(&Code::new(today, 1, 5).unwrap());
     let by_code = json!({ "code": format!("{today}-1-5") });
-    assert_eq!(enter(&at, code.as_str()).await, ("ok".into(), vec![by_code.clone(), by_code]));
+    assert_eq!(
+        enter(&at, code.as_str()).await,
+        ("ok".into(), vec![by_code.clone(), by_code])
+    );
     for no_pin in ["", "12345", "48291573 ", "123456789", "letmein"] {
         assert_eq!(call(&at, "/pin", json!({ "pin": no_pin })).await.0, 422, "{no_pin:?}");
     }
@@ -74,15 +79,25 @@ async fn a_keypad_opens_while_the_backend_is_away(database: TestDatabase) {
         assert!(causes.iter().all(|cause| cause == "auto"), "{causes:?}");
     }
     assert_eq!(enter(&at, PIN).await.0, "keypad-closed", "even a right one");
-    assert_eq!(enter(&at, PIN).await, ("keypad-closed".into(), vec![]), "which is written once");
+    assert_eq!(
+        enter(&at, PIN).await,
+        ("keypad-closed".into(), vec![]),
+        "which is written once"
+    );
 
     t.restart().await;
     lock.until_settled().await;
     let opened = entries(&ana, "unlocked").await;
     let details: Vec<&Value> = opened.iter().map(|entry| &entry["detail"]).collect();
     assert_eq!(details.len(), 2, "{details:?}");
-    assert_eq!((&details[0]["cause"], &details[0]["code"]), (&json!("code"), &json!(format!("{today}-1-5"))));
-    assert_eq!((&details[1]["cause"], &details[1]["pin_slot"]), (&json!("pin"), &json!(7)));
+    assert_eq!(
+        (&details[0]["cause"], &details[0]["code"]),
+        (&json!("code"), &json!(format!("{today}-1-5")))
+    );
+    assert_eq!(
+        (&details[1]["cause"], &details[1]["pin_slot"]),
+        (&json!("pin"), &json!(7))
+    );
     assert!(opened[1]["seq"].as_i64() < opened[0]["seq"].as_i64(), "in their order");
     let everything = Value::from(ana.list("/v1/access-log").await).to_string();
     assert!(everything.contains("wrong-pin"));
