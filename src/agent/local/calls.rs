@@ -47,7 +47,7 @@ struct ShowPass {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TypeIn {
-    pin: Zeroizing<String>,
+    pin: String,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +157,7 @@ async fn show_pass(door: &Doorway, shown: ShowPass) -> Result<Answer, Problem> {
 }
 
 async fn type_in(door: &Doorway, TypeIn { pin }: TypeIn) -> Result<Answer, Problem> {
+    let pin = Zeroizing::new(pin);
     let typed = Typed::read(&pin).ok_or(Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "Expected 6 to 8 digits, or 10",
