@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 7] = [
+pub const ALL: [Job; 10] = [
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),
@@ -49,6 +49,21 @@ pub const ALL: [Job; 7] = [
         name: "rotate-keys",
         every: Duration::from_secs(60),
         round: |app| Box::pin(async move { app.rotate_due_keys().await }),
+    },
+    Job {
+        name: "reconcile",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.reconcile_pins().await }),
+    },
+    Job {
+        name: "review",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.review_pins().await }),
+    },
+    Job {
+        name: "mend",
+        every: Duration::from_secs(2),
+        round: |app| Box::pin(async move { app.mend_pins().await }),
     },
     Job {
         name: "gauge",

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::invitations::SecretLink;
+use super::pins::{begin, clear_of_grant, outlives};
 use super::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
-use crate::domain::grant::{Grant, GrantState, Holder, NewGrant};
+use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::page::{Page, PageRequest};
@@ -34,7 +35,8 @@ pub struct Given {
 /// A grant that was taken back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    /// No bolt moves by it after this time: the last token issued before has ended then.
+    /// No bolt moves by it after this time: the last token issued before has ended then, and every PIN that a lock may still
+    /// know.
     pub effective_no_later_than: Timestamp,
 }
 
@@ -76,6 +78,12 @@ impl App {
                     terms,
                     state: GrantState::Active,
                 };
+                if grant.terms.ways.contains(&Way::Pin) {
+                    // Told in time, a lock that is off line when a code is wanted knows which day it is.
+                    for lock in locks::with_ids(conn, &grant.terms.locks)? {
+                        begin(conn, &lock, now)?;
+                    }
+                }
                 grants::add(conn, &grant)?;
                 write_down(conn, &who, &grant, Kind::GrantGiven, now)?;
                 Ok::<_, Error>(grant)
@@ -130,20 +138,26 @@ impl App {
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn revoke(&self, who: &Actor, id: GrantId) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
-        self.db
+        let (cleared, by_pin) = self
+            .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                let cleared = clear_of_grant(conn, &id, &grant.terms.locks, now)?;
                 if grants::revoke(conn, &id, &who.person, now)? {
                     write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
                 }
-                Ok::<_, Error>(())
+                Ok::<_, Error>((cleared, outlives(conn, &id, now)?))
             })
             .await?;
+        for lock in &cleared {
+            self.push_pins(lock).await?;
+        }
         // Counted from after the commit: until then a token could still be issued.
         let token_life = Duration::from_secs(self.settings.token_seconds);
+        let by_app = self.now() + token_life;
         Ok(Revocation {
-            effective_no_later_than: self.now() + token_life,
+            effective_no_later_than: by_pin.map_or(by_app, |by_pin| by_pin.max(by_app)),
         })
     }
 }

@@ -108,8 +108,16 @@ impl App {
                     ..NewEntry::new(Kind::PersonRemoved, now)
                 };
                 access_log::append(conn, &organization, &entry, now)?;
-                Ok(())
+                Ok::<_, Error>(())
             })
-            .await
+            .await?;
+        // The job of this name does it too, a little later.
+        if let Err(error) = self.mend_pins().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "PINs of somebody who left are not cleared yet"
+            );
+        }
+        Ok(())
     }
 }

@@ -33,6 +33,7 @@ pub mod lock_messages;
 pub mod locks;
 pub mod members;
 pub mod metrics;
+pub mod pins;
 pub mod places;
 pub mod readiness;
 pub mod service_accounts;
@@ -119,7 +120,7 @@ pub struct App {
     random: Arc<dyn Random>,
     passwords: Passwords,
     keys: Arc<KeyStore>,
-    pin_keys: PinKeys,
+    pin_keys: Arc<PinKeys>,
     relay: Arc<dyn Relay>,
     registrar: Arc<dyn Registrar>,
     metrics: Arc<Metrics>,
@@ -168,7 +169,7 @@ impl App {
             random,
             passwords,
             keys,
-            pin_keys,
+            pin_keys: Arc::new(pin_keys),
             relay,
             registrar,
             metrics,

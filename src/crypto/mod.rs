@@ -6,6 +6,7 @@ pub mod claim_link;
 pub mod digest;
 pub mod keys;
 pub mod password;
+pub mod pin_codes;
 pub mod pin_keys;
 pub mod private_folder;
 pub mod public_key;

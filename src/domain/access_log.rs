@@ -49,6 +49,12 @@ kinds! {
     GrantGiven = "grant-given",
     /// Access was taken back.
     GrantRevoked = "grant-revoked",
+    /// A PIN was given.
+    PinGiven = "pin-given",
+    /// A PIN was taken back.
+    PinTakenBack = "pin-taken-back",
+    /// A lock's computed codes were made void.
+    CodesRotated = "codes-rotated",
     /// A tenancy began to stand in the books.
     TenancyGiven = "tenancy-given",
     /// A tenancy was ended.

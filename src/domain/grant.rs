@@ -19,12 +19,30 @@ pub enum Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Way {
-    /// The backend decides and the lock is told: the only way that this release gives.
+    /// The backend decides and the lock is told.
     App,
     /// A pass on the phone, shown to the lock while the backend is away.
     Offline,
     /// A code typed at the lock.
     Pin,
+}
+
+impl Way {
+    /// Every way, in the order in which a grant keeps them.
+    pub const ALL: [Self; 3] = [Self::App, Self::Offline, Self::Pin];
+
+    /// The ways of a grant that does not say: what needs no code that could be handed on.
+    pub const USUAL: [Self; 2] = [Self::App, Self::Offline];
+
+    /// The word for it in tables and answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::App => "app",
+            Self::Offline => "offline",
+            Self::Pin => "pin",
+        }
+    }
 }
 
 /// The number of openings that a grant allows, and how many of them are taken. Locking takes none.
@@ -126,6 +144,8 @@ pub struct Terms {
     pub schedule: Option<Schedule>,
     /// How many openings; `None` for any number.
     pub uses: Option<Uses>,
+    /// The ways in, each once, in the order of [`Way::ALL`].
+    pub ways: Vec<Way>,
 }
 
 /// What somebody asks a grant to give, not checked yet.
@@ -141,7 +161,7 @@ pub struct NewGrant {
     pub schedule: Option<Schedule>,
     /// How many openings; `None` for any number.
     pub uses: Option<u32>,
-    /// The ways in; `None` for those that this release gives.
+    /// The ways in; `None` for [`Way::USUAL`].
     pub ways: Option<Vec<Way>>,
     /// Whether the holder may give grants of their own under this one; `None` for no.
     pub delegable: Option<bool>,
@@ -175,11 +195,16 @@ impl NewGrant {
             return Err(BadGrant::EndsInPast);
         }
         let uses = self.uses.map(Uses::new).transpose()?;
-        match self.ways.as_deref() {
-            None | Some([Way::App]) => {}
-            Some(ways) if ways.iter().any(|way| *way != Way::App) => return Err(BadGrant::WayNotAvailable),
-            Some(_) => return Err(BadGrant::Ways),
-        }
+        let ways = match self.ways {
+            None => Way::USUAL.to_vec(),
+            Some(asked) => {
+                let ways: Vec<Way> = Way::ALL.into_iter().filter(|way| asked.contains(way)).collect();
+                if ways.len() != asked.len() || !ways.contains(&Way::App) {
+                    return Err(BadGrant::Ways);
+                }
+                ways
+            }
+        };
         if self.delegable == Some(true) {
             return Err(BadGrant::DelegationNotAvailable);
         }
@@ -189,6 +214,7 @@ impl NewGrant {
             ends_at: self.ends_at,
             schedule: self.schedule,
             uses,
+            ways,
         })
     }
 }
@@ -211,11 +237,8 @@ pub enum BadGrant {
     /// The number of uses is out of range.
     #[error("a grant allows 1 to {} uses; leave the field out for any number", Uses::MAX)]
     Uses,
-    /// A way in that this release does not give.
-    #[error("the only way in that can be given yet is `app`")]
-    WayNotAvailable,
-    /// No way in, or one twice.
-    #[error("name each way in once, or leave the field out")]
+    /// A way in twice, or without `app`.
+    #[error("name `app` and what else is given, each once, or leave the field out")]
     Ways,
     /// Grants under grants are not in this release.
     #[error("a grant that its holder may pass on cannot be given yet")]
@@ -230,7 +253,7 @@ impl BadGrant {
             Self::Locks | Self::DoubledLock => "lock_ids",
             Self::EndsBeforeStart | Self::EndsInPast => "ends_at",
             Self::Uses => "uses",
-            Self::WayNotAvailable | Self::Ways => "ways",
+            Self::Ways => "ways",
             Self::DelegationNotAvailable => "delegable",
         }
     }

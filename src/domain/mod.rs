@@ -9,6 +9,7 @@ pub mod ids;
 pub mod lock;
 pub mod page;
 pub mod password;
+pub mod pin;
 pub mod place;
 pub mod relay;
 pub mod schedule;

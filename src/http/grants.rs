@@ -10,6 +10,7 @@ use super::invitations::Invited;
 use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};
 use super::path::Id;
+use super::pins::{CodeAtLock, PinAtLock};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
@@ -42,7 +43,7 @@ struct Give {
     /// How many openings; left out for any number.
     #[schema(minimum = 1, maximum = 1000)]
     uses: Option<u32>,
-    /// The ways in; `app` is the only one yet.
+    /// The ways in, `app` among them; left out for `app` and `offline`.
     #[schema(value_type = Option<Vec<schema::Way>>)]
     ways: Option<Vec<Way>>,
     /// Whether its holder may pass it on; not yet.
@@ -143,7 +144,7 @@ impl From<grant::Grant> for Grant {
             schedule: terms.schedule,
             uses: terms.uses.map(|uses| uses.limit()),
             uses_taken: terms.uses.map(|uses| uses.taken()),
-            ways: vec![Way::App],
+            ways: terms.ways,
             revoked_at,
             revoked_by,
         }
@@ -175,6 +176,11 @@ struct Provisioning {
     /// `ready`: the backend decides at every request, the lock need not know. `not-in-service`: the lock is not claimed
     /// yet, retired, or set apart.
     status: &'static str,
+    /// Its PIN there; `null` where it has none.
+    #[schema(required = true)]
+    pin: Option<PinAtLock>,
+    /// Computed codes that were given for it and are not over.
+    codes: Vec<CodeAtLock>,
 }
 
 impl From<lock::Lock> for Provisioning {
@@ -183,16 +189,18 @@ impl From<lock::Lock> for Provisioning {
         Self {
             lock_id: lock.id,
             status: if is_ready { "ready" } else { "not-in-service" },
+            pin: None,
+            codes: Vec::new(),
         }
     }
 }
 
 /// A grant that was taken back.
 #[derive(Serialize, ToSchema)]
-struct Revoked {
+pub(super) struct Revoked {
     /// No bolt moves by it after this time.
     #[schema(value_type = schema::Time)]
-    effective_no_later_than: Timestamp,
+    pub(super) effective_no_later_than: Timestamp,
 }
 
 /// Which grants.
@@ -273,10 +281,19 @@ pub(super) async fn show_grant(
     Manager(who): Manager,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
+    let (slots, codes) = service.app.pins_of_grant(&who, id.clone()).await?;
     let (grant, locks) = service.app.grant(&who, id).await?;
+    let provisioned = locks.into_iter().map(|lock| Provisioning {
+        pin: slots.iter().find(|view| view.slot.lock == lock.id).map(PinAtLock::from),
+        codes: (codes.iter())
+            .filter(|view| view.code.lock == lock.id)
+            .map(CodeAtLock::from)
+            .collect(),
+        ..Provisioning::from(lock)
+    });
     Ok(HttpResponse::Ok().json(ProvisionedGrant {
         grant: grant.into(),
-        locks: locks.into_iter().map(Provisioning::from).collect(),
+        locks: provisioned.collect(),
     }))
 }
 

@@ -26,6 +26,7 @@ mod openapi;
 mod page;
 mod pages;
 mod path;
+mod pins;
 mod places;
 mod problem;
 mod query;
@@ -120,6 +121,11 @@ fn routes(to: &mut ServiceConfig) {
         .service(grants::give)
         .service(grants::show_grant)
         .service(grants::revoke)
+        .service(pins::give_pin)
+        .service(pins::take_pin_back)
+        .service(pins::show_pins)
+        .service(pins::limit_pins)
+        .service(pins::rotate_codes)
         .service(access_log::list_entries)
         .service(access_log::export::export)
         .service(service::health)

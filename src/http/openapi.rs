@@ -70,6 +70,7 @@ struct Problem {
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),
         (name = "grants", description = "Giving access and taking it back"),
+        (name = "PINs", description = "Codes at the keypad"),
         (name = "access log", description = "What happened, and who did it"),
         (name = "service", description = "The service itself"),
     )

@@ -131,7 +131,9 @@ texts! {
     Action = text().enum_values(Some(["unlock", "lock"])), "A movement of the bolt.";
     AttemptStatus = text().enum_values(Some(["pending", "confirmed", "refused", "expired", "failed"])),
         "Where an attempt stands.";
-    Way = text().enum_values(Some(["app", "offline", "pin"])), "A way in; `app` is the only one yet.";
+    PinKind = text().enum_values(Some(["synced", "computed"])), "How a PIN comes to a lock.";
+    PinStatus = text().enum_values(Some(["pending", "applied", "failed", "suspended"])), "What became of a PIN at a lock: not confirmed yet; held by it; sent for nothing, with a reason; the lock is not in service.";
+    Way = text().enum_values(Some(["app", "offline", "pin"])), "A way in: asking here, a pass on the phone, a code at the lock.";
     Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
     EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";

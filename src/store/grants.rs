@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::columns::{instant, parsed};
+use super::columns::{instant, parsed, word};
 use super::schema::{grant_locks, grants, tenancies};
 use super::{Conn, StoreError, accounts};
 use crate::domain::account::Scope;
@@ -29,6 +29,7 @@ struct Row {
     uses_taken: i64,
     revoked_at_ms: Option<i64>,
     revoked_by: Option<String>,
+    ways: String,
 }
 
 impl Row {
@@ -69,6 +70,9 @@ impl Row {
                 ends_at: instant(self.ends_at_ms),
                 schedule,
                 uses,
+                ways: (self.ways.split(','))
+                    .map(|way| word(way.to_owned()))
+                    .collect::<Result<_, _>>()?,
             },
             state,
         })
@@ -88,6 +92,7 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
         .map(serde_json::to_string)
         .transpose()
         .map_err(StoreError::corrupt)?;
+    let ways: Vec<&str> = grant.terms.ways.iter().map(|way| way.as_str()).collect();
     diesel::insert_into(grants::table)
         .values((
             grants::id.eq(grant.id.as_str()),
@@ -101,6 +106,7 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
             grants::schedule.eq(schedule),
             grants::uses_limit.eq(grant.terms.uses.map(|uses| i64::from(uses.limit()))),
             grants::uses_taken.eq(0),
+            grants::ways.eq(ways.join(",")),
         ))
         .execute(conn)?;
     for lock in &grant.terms.locks {
@@ -226,6 +232,15 @@ pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
     .set(grants::uses_taken.eq(grants::uses_taken + 1))
     .execute(conn)?;
     Ok(taken > 0)
+}
+
+/// Keeps the grant from being taken back until this transaction ends; says whether it stands. SQLite has one writer at a
+/// time, so nothing can have come between.
+pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
+    let kept = diesel::update(grants::table.find(id.as_str()).filter(grants::revoked_at_ms.is_null()))
+        .set(grants::uses_taken.eq(grants::uses_taken))
+        .execute(conn)?;
+    Ok(kept > 0)
 }
 
 /// Gives a taken use back: the movement it was taken for did not happen and cannot happen any more.

@@ -207,6 +207,7 @@ diesel::table! {
         uses_taken -> BigInt,
         revoked_at_ms -> Nullable<BigInt>,
         revoked_by -> Nullable<Text>,
+        ways -> Text,
     }
 }
 
@@ -272,6 +273,72 @@ diesel::table! {
 }
 
 diesel::table! {
+    lock_pins (lock_id) {
+        lock_id -> Text,
+        enrolment -> BigInt,
+        version -> BigInt,
+        held -> BigInt,
+        seen_chain -> Nullable<Text>,
+        seen_seq -> BigInt,
+        sent -> Text,
+        tries -> BigInt,
+        next_try_at_ms -> BigInt,
+        refusal -> Nullable<Text>,
+        boot -> Nullable<BigInt>,
+        codes -> BigInt,
+        codes_since_ms -> BigInt,
+        codes_version -> BigInt,
+        zone -> Text,
+        zone_version -> BigInt,
+        zone_review_at_ms -> BigInt,
+        slots_limit -> BigInt,
+        digits_least -> BigInt,
+        digits_most -> BigInt,
+    }
+}
+
+diesel::table! {
+    pin_slots (lock_id, slot, given_version) {
+        lock_id -> Text,
+        slot -> BigInt,
+        given_version -> BigInt,
+        enrolment -> BigInt,
+        grant_id -> Nullable<Text>,
+        state -> Text,
+        version -> BigInt,
+        since_at_ms -> BigInt,
+        told -> Bool,
+        mac -> Nullable<Text>,
+        sealed -> Nullable<Text>,
+        ends_at_ms -> BigInt,
+        review_at_ms -> BigInt,
+        length -> BigInt,
+        uses -> Nullable<BigInt>,
+        openings -> BigInt,
+        after_chain -> Nullable<Text>,
+        after_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    computed_codes (lock_id, enrolment, generation, first_day, days, serial) {
+        lock_id -> Text,
+        enrolment -> BigInt,
+        generation -> BigInt,
+        first_day -> BigInt,
+        days -> BigInt,
+        serial -> BigInt,
+        grant_id -> Text,
+        given_at_ms -> BigInt,
+        starts_at_ms -> BigInt,
+        first_use_before_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        after_chain -> Nullable<Text>,
+        after_seq -> BigInt,
+    }
+}
+
+diesel::table! {
     idempotent_requests (subject) {
         subject -> Text,
         request_digest -> Text,
@@ -288,6 +355,7 @@ diesel::table! {
 }
 
 diesel::joinable!(grant_locks -> grants (grant_id));
+diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
 diesel::joinable!(memberships -> persons (person_id));
 
@@ -312,6 +380,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     attempts,
     lock_events,
     access_log,
+    lock_pins,
+    pin_slots,
+    computed_codes,
     idempotent_requests,
     installation,
 );

@@ -30,7 +30,7 @@ const ROLES: [Role; 6] = [
 
 /// What everybody is answered who asks about things of the landlord's organization.
 #[rustfmt::skip]
-const TABLE: [(&str, [u16; 6]); 40] = [
+const TABLE: [(&str, [u16; 6]); 45] = [
     // operation                                                        anonymous guest tenant manager owner stranger
     ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200]),
     ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200]),
@@ -51,6 +51,11 @@ const TABLE: [(&str, [u16; 6]); 40] = [
     ("POST /v1/grants",                                                   [401, 403, 403, 201, 201, 404]),
     ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 403, 409, 409, 404]),
+    ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 403, 200, 200, 404]),
+    ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 200, 404]),
+    ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 200, 200, 404]),
     ("POST /v1/invitations",                                              [401, 403, 403, 201, 201, 404]),
     ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200]),
     ("POST /v1/locks",                                                    [401, 403, 403, 201, 201, 404]),
@@ -266,6 +271,7 @@ impl Place {
             }),
             "POST /v1/locks/{lock_id}/transfer" => json!({ "property_id": self.house.id, "unit_id": self.unit.id }),
             "PATCH /v1/locks/{lock_id}" => json!({ "name": "Flat one" }),
+            "PATCH /v1/locks/{lock_id}/pins" => json!({ "slots": 100 }),
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
                 "starts_at": "2027-01-01T00:00:00Z",

@@ -8,6 +8,7 @@ use super::answers::{Ack, Gap};
 use super::chain::{advance, alarm, fork, missing};
 use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
+use crate::app::pins::{Keypad, Spoken, hear_event, spoke};
 use crate::app::{App, Error};
 use crate::crypto::tokens::is_same_statement;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
@@ -29,6 +30,8 @@ struct Followup {
     gap: Option<Gap>,
     ended: Vec<Attempt>,
     has_left: bool,
+    /// Whether the lock should be sent more of its PINs.
+    pins: bool,
 }
 
 /// An event that was verified, without ties to the message that it came in.
@@ -61,6 +64,17 @@ pub(super) enum EventCause {
     Code(String),
 }
 
+impl Verified {
+    /// What was typed at the lock, where that caused it.
+    fn keypad(&self) -> Option<Keypad<'_>> {
+        match &self.cause {
+            EventCause::Pin(slot) => Some(Keypad::Pin(*slot)),
+            EventCause::Code(code) => Some(Keypad::Code(code)),
+            _ => None,
+        }
+    }
+}
+
 impl App {
     /// Stores an event once and does what follows from it.
     pub(super) async fn take_event(&self, event: Verified) -> Result<(), Error> {
@@ -88,6 +102,9 @@ impl App {
         }
         if let Some(gap) = followup.gap {
             self.ask_again(&lock, &organization, &gap).await?;
+        }
+        if followup.pins {
+            self.push_pins(&lock).await?;
         }
         Ok(())
     }
@@ -183,6 +200,8 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
+    let place = (event.chain.as_str(), event.seq);
+    let pins = is_of_chain(&end) && hear_event(conn, &event.lock, (&event.kind, &event.result), place, now)?;
     // What was seen at a time that nobody knows says nothing of the present.
     if let Some(at) = occurred_at {
         lock_events::report(conn, &event.lock, event.seen, at)?;
@@ -202,6 +221,7 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
         gap,
         ended: ended.into_iter().collect(),
         has_left,
+        pins,
     })
 }
 
@@ -269,7 +289,22 @@ fn write_down(
         .as_ref()
         .and_then(|attempt| attempt.on_event(&event.kind, &event.result, now));
     let is_late = change.as_ref().is_some_and(|change| change.late_report);
+    let spoken = match event.keypad() {
+        Some(keypad) => {
+            let opened = event.kind == wire::Kind::Unlocked.as_str();
+            spoke(conn, (lock, event.enrolment), keypad, (&event.chain, event.seq), opened)?
+        }
+        None => None,
+    };
     let entry = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now));
+    let entry = entry.map(|entry| match spoken {
+        Some(Spoken { grant, person }) => NewEntry {
+            grant: Some(grant),
+            person,
+            ..entry
+        },
+        None => entry,
+    });
     if let Some(attempt) = attempt.as_ref().filter(|_| event.kind == wire::Kind::Attempt.as_str()) {
         attempts::set_accepted(conn, &attempt.id, now)?;
     }

@@ -6,6 +6,7 @@ use super::answers::Ack;
 use super::chain::{missing, skip_lost};
 use super::events::give_use_back;
 use super::{Owner, bolt_of, door_of};
+use crate::app::pins::hear_hello;
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::LockClock;
@@ -37,7 +38,7 @@ impl App {
             battery: hello.battery,
         };
         let (id, owner) = (lock.clone(), organization.clone());
-        let (firmware, counter) = (hello.firmware.to_owned(), hello.ctr);
+        let (firmware, counter, pins) = (hello.firmware.to_owned(), hello.ctr, hello.pins);
         let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
         let heard = self
             .db
@@ -68,10 +69,14 @@ impl App {
                     }
                 }
                 let end = skip_lost(conn, &id, &owner, end, now)?;
-                Ok(Some((Ack::of(&owner, &end), missing(&end, head))))
+                let newest = head
+                    .as_ref()
+                    .map(|(chain, seq)| (chain.as_str(), i64::try_from(*seq).unwrap_or(i64::MAX)));
+                let pins = hear_hello(conn, &id, pins, clocks.boot, newest, now)?;
+                Ok(Some((Ack::of(&owner, &end), missing(&end, head), pins)))
             })
             .await?;
-        let Some((ack, gap)) = heard else {
+        let Some((ack, gap, pins)) = heard else {
             return Ok(());
         };
         self.changes.tell(&lock);
@@ -80,6 +85,9 @@ impl App {
         }
         if let Some(gap) = gap {
             self.ask_again(&lock, &organization, &gap).await?;
+        }
+        if pins {
+            self.push_pins(&lock).await?;
         }
         self.bring_up_to_date(&lock, &organization, hello).await
     }

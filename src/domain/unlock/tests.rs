@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::grant::{Holder, Terms};
+use crate::domain::grant::{Holder, Terms, Way};
 use crate::domain::ids::{OrganizationId, PersonId};
 
 fn at(ms: i64) -> Timestamp {
@@ -350,6 +350,7 @@ fn a_grant_and_a_tenancy_say_what_they_give() {
             ends_at: Some(at(20)),
             schedule: None,
             uses: None,
+            ways: Way::USUAL.to_vec(),
         },
         state,
     };

@@ -9,6 +9,7 @@ mod invitations;
 mod limits;
 mod locks;
 mod members;
+mod pins;
 mod places;
 mod raw;
 mod schedules;

@@ -8,6 +8,7 @@ mod forgery;
 mod keypad;
 mod keys;
 mod life;
+mod pins;
 mod silence;
 mod story;
 

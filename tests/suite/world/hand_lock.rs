@@ -35,11 +35,15 @@ pub struct HandLock {
     pub ctr: u64,
     /// The version of the keyset that its hello names.
     pub keyset: u64,
+    /// The version of its PINs that its hello names.
+    pub pins: u64,
     clock: HandClock,
     started_ms: i64,
     /// Seconds that its counter is ahead of the clock, so that no two hellos are of one second.
     ahead: u64,
     radio: Option<Client>,
+    /// Every message that came down, in order.
+    pub down: Vec<String>,
     /// Every token that came down, in order.
     pub tokens: Vec<Token>,
 }
@@ -96,10 +100,12 @@ impl HandLock {
             leaf: Leaf::Unknown,
             ctr: 0,
             keyset: 1,
+            pins: 0,
             clock: door.clock.clone(),
             started_ms: door.clock.now().as_millis(),
             ahead: 0,
             radio: None,
+            down: Vec::new(),
             tokens: Vec::new(),
         }
     }
@@ -276,7 +282,7 @@ impl HandLock {
             clock: ClockState::None,
             keyset: self.keyset,
             revocations: 0,
-            pins: 0,
+            pins: self.pins,
             ctr: self.ctr,
             head: self.chain.head(),
             battery: Some(80),
@@ -310,6 +316,7 @@ impl HandLock {
         self.chain = new_chain();
         self.boot = 1;
         self.ctr = 0;
+        self.pins = 0;
     }
 
     /// The next token that comes down.
@@ -322,6 +329,7 @@ impl HandLock {
     pub async fn next_of(&mut self, typ: Typ) -> String {
         loop {
             let compact = self.radio.as_mut().unwrap().next_text().await;
+            self.down.push(compact.clone());
             let its_typ = Message::parse(&compact).unwrap().typ().unwrap();
             if its_typ == Typ::Unlock {
                 let claims = claims_of(&compact);
