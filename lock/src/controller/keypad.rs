@@ -13,6 +13,10 @@ use crate::slots::{HeldSlot, UsedCodes};
 use crate::wire::{ANY_NODE, Action, Cause, MINUTES_A_DAY};
 
 /// What an entry is.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no allocator to box with, and one lives for one entry"
+)]
 enum Found {
     /// The PIN of nobody.
     Nothing,
@@ -23,6 +27,10 @@ enum Found {
 }
 
 /// What has to be on storage before the bolt moves.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is no allocator to box with, and one lives for one entry"
+)]
 enum Spending {
     Nothing,
     Slot(u16, HeldSlot),

@@ -73,8 +73,8 @@ impl World {
         if self.lock().state().chain.next() == events {
             return String::new();
         }
-        let events = self.hands.shown.iter().map(|event| super::claims(event));
-        let denied = events.filter(|event| event["kind"] == "denied").last();
+        let mut events = self.hands.shown.iter().map(|event| super::claims(event));
+        let denied = events.rfind(|event| event["kind"] == "denied");
         denied.map_or_else(String::new, |event| event["result"].as_str().unwrap().to_owned())
     }
 

@@ -162,7 +162,7 @@ impl Profile {
     pub(super) fn dialect(&self) -> Result<Box<dyn Dialect>, BadProfile> {
         let lock = self.language_of_lock()?;
         let (door, battery) = (self.door_topic.clone(), self.battery_topic.clone());
-        for topic in [&door, &battery].into_iter().flatten().filter(|topic| !is_topic(topic)) {
+        if let Some(topic) = [&door, &battery].into_iter().flatten().find(|topic| !is_topic(topic)) {
             return Err(BadProfile::Topic {
                 topic: topic.clone(),
                 language: self.language.as_str(),

@@ -18,7 +18,7 @@ use super::CommandError;
 #[derive(Debug, Subcommand)]
 pub enum AdapterCommand {
     /// Make a device a lock of a backend, by a claim code.
-    Enrol(EnrolArgs),
+    Enrol(Box<EnrolArgs>),
     /// Run adapters that are enrolled.
     Run(RunArgs),
 }
@@ -84,7 +84,7 @@ impl AdapterCommand {
     /// [`CommandError`], whose text is for the operator.
     pub async fn run(self, stop: CancellationToken) -> Result<(), CommandError> {
         match self {
-            Self::Enrol(args) => enrol_device(args).await,
+            Self::Enrol(args) => enrol_device(*args).await,
             Self::Run(args) => run(args, stop).await,
         }
     }

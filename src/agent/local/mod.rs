@@ -102,8 +102,7 @@ async fn serve(stream: TcpStream, door: Doorway) {
         .header_read_timeout(HEAD)
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    match timeout(CALL, connection).await {
-        Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "a call at the door broke off"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = timeout(CALL, connection).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a call at the door broke off");
     }
 }

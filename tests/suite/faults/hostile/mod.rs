@@ -54,6 +54,7 @@ struct Day {
     checked: Vec<usize>,
 }
 
+#[allow(clippy::print_stdout, reason = "what to give to see the same day again")]
 async fn nothing_that_a_broker_does_opens_a_door_or_loses_an_event(database: TestDatabase) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let rounds = number("DOORWARD_TEST_ROUNDS").unwrap_or(if database.is_sqlite() { ROUNDS } else { ROUNDS / 4 });
@@ -163,7 +164,7 @@ impl Day {
         let (app, lock) = (&self.site.app, self.doors[door].id.clone());
         if let Ok(Asked::Sent(attempt)) = app.ask(&self.site.ana, lock, action, Duration::ZERO).await {
             assert!(
-                !attempt.state.confirmed_at().is_some(),
+                attempt.state.confirmed_at().is_none(),
                 "I6: confirmed before the lock had a word"
             );
         }
