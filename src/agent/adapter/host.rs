@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aws_lc_rs::hmac;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::base64url;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -13,8 +11,8 @@ use crate::agent::controller::End;
 use crate::agent::counter::MachineCounter;
 use crate::agent::enrolment::Enrolled;
 use crate::agent::state_folder::{StateFolder, StateFolderError};
+use crate::crypto::pin_codes::open_digits;
 use crate::crypto::random::{OsRandom, Random};
-use crate::crypto::sealed::SealingKey;
 use crate::domain::ids::LockId;
 use crate::mqtt::address::BadAuthority;
 
@@ -22,9 +20,6 @@ use super::{Adapter, AdapterError, AdapterOptions, BadProfile, Opener, Patience,
 
 /// The file with the PINs of the device, sealed.
 const PINS: &str = "pins.json";
-
-/// What the key that seals digits is made with.
-const SEAL: &[u8] = b"doorward-pin-seal-v1";
 
 /// The adapter of a folder could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -99,19 +94,10 @@ pub async fn start(path: &Path, inside: Option<Inside<'_>>) -> Result<Adapter, H
 /// (`docs/PROTOCOL.md`, "PINs").
 fn opener(enrolled: &Enrolled) -> Opener {
     let pin_key = enrolled.welcome.pin_key.as_deref();
-    let pin_key = pin_key
-        .and_then(|key| URL_SAFE_NO_PAD.decode(key).ok())
-        .map(Zeroizing::new);
+    let pin_key = pin_key.and_then(base64url::decode::<32>).map(Zeroizing::new);
     Box::new(move |slot, sealed| {
-        let secret = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, pin_key.as_deref()?), SEAL);
-        let key = SealingKey::derive(secret.as_ref(), &[&slot.to_be_bytes()]).ok()?;
-        let digits = key
-            .open(&URL_SAFE_NO_PAD.decode(sealed).ok()?)
-            .ok()
-            .map(Zeroizing::new)?;
-        let is_pin = (4..=10).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-        let digits = std::str::from_utf8(&digits).ok().filter(|_| is_pin)?;
-        Some(Zeroizing::new(digits.to_owned()))
+        let digits = open_digits(pin_key.as_deref()?, slot, sealed).ok()?;
+        Some(Zeroizing::new(digits.expose().to_owned()))
     })
 }
 

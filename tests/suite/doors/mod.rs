@@ -5,6 +5,7 @@ mod attempts;
 mod chain;
 mod foreign;
 mod forgery;
+mod guest;
 mod keypad;
 mod keys;
 mod life;
