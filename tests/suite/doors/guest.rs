@@ -20,7 +20,10 @@ async fn enter(at: &LocalCarrier, digits: &str) -> String {
     let request = reqwest::Client::new().post(format!("http://{}/pin", at.address()));
     let answer = request.json(&json!({ "pin": digits })).send().await.unwrap();
     let answer: Value = answer.json().await.unwrap();
-    answer["result"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+    answer["result"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{answer}"))
+        .to_owned()
 }
 
 /// Waits until the lock holds what it should.
@@ -37,7 +40,9 @@ async fn a_guests_code_opens_in_its_window_and_not_a_minute_outside(database: Te
     let (mut t, ana, house) = house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
     let lock = door.install().await;
-    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door()).await.unwrap();
+    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door())
+        .await
+        .unwrap();
     let gus = ana.guest("gus").await;
     let terms = json!({
         "ways": ["app", "pin"], "starts_at": "2026-03-02T15:00:00+01:00", "ends_at": "2026-03-04T11:00:00+01:00",
@@ -69,7 +74,10 @@ async fn a_guests_code_opens_in_its_window_and_not_a_minute_outside(database: Te
     let opened = entries(&ana, "unlocked").await;
     assert_eq!(opened.len(), 2);
     for entry in &opened {
-        assert_eq!((&entry["person_id"], &entry["grant_id"]), (&json!(gus.id), &grant["id"]));
+        assert_eq!(
+            (&entry["person_id"], &entry["grant_id"]),
+            (&json!(gus.id), &grant["id"])
+        );
     }
 }
 
@@ -77,7 +85,9 @@ async fn a_guests_pin_opens_until_it_is_taken_back(database: TestDatabase) {
     let (_t, ana, house) = house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
     let lock = door.install().await;
-    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door()).await.unwrap();
+    let at = LocalCarrier::open(([127, 0, 0, 1], 0).into(), lock.door())
+        .await
+        .unwrap();
     let gus = ana.guest("gus").await;
     let grant = ana.grant(&gus, &door, json!({ "ways": ["app", "pin"] })).await;
     let path = format!("/v1/grants/{}/pin", grant["id"].as_str().unwrap());
