@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 10] = [
+pub const ALL: [Job; 11] = [
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),
@@ -64,6 +64,11 @@ pub const ALL: [Job; 10] = [
         name: "mend",
         every: Duration::from_secs(2),
         round: |app| Box::pin(async move { app.mend_pins().await }),
+    },
+    Job {
+        name: "revoke",
+        every: Duration::from_secs(10),
+        round: |app| Box::pin(async move { app.repeat_revocations().await }),
     },
     Job {
         name: "gauge",

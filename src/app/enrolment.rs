@@ -3,6 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::lock_messages::write_off;
+use super::revocations::void_all;
 use super::{App, BrokerAddress, Error};
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::public_key::PublicKey;
@@ -144,6 +145,10 @@ impl App {
                 attempts::keep_uses(conn, &claimed.lock)?;
                 let lock = locks::with_ids(conn, std::slice::from_ref(&claimed.lock))?.pop();
                 let lock = lock.ok_or(REFUSED)?;
+                if written.number > 1 {
+                    // The new controller knows of no revocation, and what the one before has counted and not told is lost.
+                    void_all(conn, &lock.id, now)?;
+                }
                 let mut detail = serde_json::json!({
                     "model": enrolment.model,
                     "firmware": enrolment.firmware,

@@ -27,6 +27,8 @@ pub enum What {
     Grant,
     /// An attempt.
     Attempt,
+    /// A phone.
+    Phone,
 }
 
 impl What {
@@ -42,6 +44,7 @@ impl What {
             Self::Lock => "lock",
             Self::Grant => "grant",
             Self::Attempt => "attempt",
+            Self::Phone => "phone",
         }
     }
 }

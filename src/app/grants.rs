@@ -1,9 +1,10 @@
 //! Giving access and taking it back.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
 use super::invitations::SecretLink;
 use super::pins::{begin, clear_of_grant, outlives};
+use super::revocations::{Revocation, hold_locks, revoke_rights};
 use super::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
@@ -12,7 +13,8 @@ use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, accounts, grants, locks};
+use crate::domain::unlock::RightSource;
+use crate::store::{Conn, access_log, accounts, grants, locks, passes, revocations};
 
 /// To whom access is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +34,13 @@ pub struct Given {
     pub invitation: Option<SecretLink>,
 }
 
-/// A grant that was taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Revocation {
-    /// No bolt moves by it after this time: the last token issued before has ended then, and every PIN that a lock may still
-    /// know.
-    pub effective_no_later_than: Timestamp,
+/// A grant as its landlord sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The grant.
+    pub grant: Grant,
+    /// Its locks, each with the time until which a bolt may still move by an offline pass of it; `None` where by none.
+    pub locks: Vec<(Lock, Option<Timestamp>)>,
 }
 
 impl App {
@@ -115,36 +118,56 @@ impl App {
             .await
     }
 
-    /// One grant with its locks.
+    /// One grant with its locks, and until when passes may open each. Of a grant that was taken back only what locks have
+    /// not confirmed counts.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn grant(&self, who: &Actor, id: GrantId) -> Result<(Grant, Vec<Lock>), Error> {
-        let who = who.clone();
+    pub async fn grant(&self, who: &Actor, id: GrantId) -> Result<Shown, Error> {
+        let (now, who) = (self.now(), who.clone());
         self.db
             .read(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                let right = RightSource::Grant(id);
+                let open: HashMap<LockId, Timestamp> = match grant.state {
+                    GrantState::Active => passes::open_until(conn, &right, now)?,
+                    GrantState::Revoked { .. } => revocations::open_until(conn, &[right.to_string()], now)?
+                        .into_iter()
+                        .collect(),
+                };
                 let locks = locks::with_ids(conn, &grant.terms.locks)?;
-                Ok((grant, locks))
+                let locks = locks.into_iter().map(|lock| {
+                    let until = open.get(&lock.id).copied();
+                    (lock, until)
+                });
+                Ok(Shown {
+                    locks: locks.collect(),
+                    grant,
+                })
             })
             .await
     }
 
-    /// Takes a grant back. Once this returns no token is issued by it; those on their way end with their life. Taking
-    /// back what was taken back already answers the same and writes nothing.
+    /// Takes a grant back. Once this returns no token and no pass is issued by it; tokens on their way end with their life,
+    /// passes where their locks are told. Taking back what was taken back already answers the same and writes nothing.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn revoke(&self, who: &Actor, id: GrantId) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
+        let right = RightSource::Grant(id.clone());
+        let name = right.to_string();
         let (cleared, by_pin) = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                // The locks before the right: so does whoever issues a pass.
+                hold_locks(conn, &grant.terms.locks)?;
                 let cleared = clear_of_grant(conn, &id, &grant.terms.locks, now)?;
                 if grants::revoke(conn, &id, &who.person, now)? {
+                    revoke_rights(conn, &[right], now)?;
                     write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
                 }
                 Ok::<_, Error>((cleared, outlives(conn, &id, now)?))
@@ -153,12 +176,7 @@ impl App {
         for lock in &cleared {
             self.push_pins(lock).await?;
         }
-        // Counted from after the commit: until then a token could still be issued.
-        let token_life = Duration::from_secs(self.settings.token_seconds);
-        let by_app = self.now() + token_life;
-        Ok(Revocation {
-            effective_no_later_than: by_pin.map_or(by_app, |by_pin| by_pin.max(by_app)),
-        })
+        Ok(self.make_effective(vec![name]).await?.or_by_pin(by_pin))
     }
 }
 

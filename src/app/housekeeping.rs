@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::metrics::CommitLabels;
 use super::{App, Error};
 use crate::domain::lock::SILENCE;
-use crate::store::{COMMIT_SIZES, idempotency, locks, sessions};
+use crate::store::{COMMIT_SIZES, idempotency, locks, passes, sessions};
 
 /// How long an answer is kept for a request that may come twice.
 pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -17,7 +17,7 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const SESSIONS_A_ROUND: i64 = 500;
 
 impl App {
-    /// Forgets ended sessions, old failures to sign in and old answers; says how many rows went.
+    /// Forgets ended sessions, old failures to sign in, old answers and passes that have ended; says how many rows went.
     ///
     /// # Errors
     /// Only those of the database.
@@ -28,7 +28,8 @@ impl App {
                 let sessions = sessions::forget_ended(conn, now, SESSIONS_A_ROUND)?;
                 let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
                 let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
-                Ok::<_, Error>(sessions + failures + answers)
+                let passes = passes::forget(conn, now)?;
+                Ok::<_, Error>(sessions + failures + answers + passes)
             })
             .await
     }

@@ -1,5 +1,6 @@
 //! Adding, seeing and changing locks; below, how they are claimed, how they end, and how they move house.
 
+use super::revocations::void_all;
 use super::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
@@ -121,11 +122,12 @@ impl App {
     /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property.
     pub async fn change_lock(&self, who: &Actor, id: LockId, change: LockChange) -> Result<Lock, Error> {
         let (now, who) = (self.now(), who.clone());
-        let changed = self
+        let (lock, has_moved) = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+                let unit_before = lock.unit.clone();
                 let unit = match change.unit {
                     None => lock.unit,
                     Some(unit) => unit
@@ -138,12 +140,21 @@ impl App {
                     ..lock
                 };
                 locks::update(conn, &lock)?;
+                let has_moved = lock.unit != unit_before;
+                if has_moved {
+                    // Other tenants than before may open it.
+                    void_all(conn, &lock.id, now)?;
+                }
                 write_down(conn, &who, &lock, NewEntry::new(Kind::LockChanged, now), now)?;
-                Ok::<_, Error>(lock)
+                Ok::<_, Error>((lock, has_moved))
             })
             .await?;
-        self.changes.tell(&changed.id);
-        Ok(changed)
+        self.changes.tell(&lock.id);
+        if has_moved {
+            // Where it is not connected now, its next hello asks for them.
+            self.send_revocations(&lock.id).await?;
+        }
+        Ok(lock)
     }
 }
 

@@ -1,12 +1,15 @@
 //! Who belongs to an organization, and putting them out.
 
+use super::pins::outlives;
+use super::revocations::{Revocation, hold_locks, revoke_rights};
 use super::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::unlock::RightSource;
 use crate::store::accounts::{self, Member};
-use crate::store::{access_log, grants, invitations, places, sessions};
+use crate::store::{access_log, grants, invitations, locks, places, sessions};
 
 /// The caller, as they are told of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +65,8 @@ impl App {
 
     /// Puts a person out of an organization: their membership, grants and tenancies there end now, and no invitation that
     /// they hold or have given lets anybody in any more. Where they belong
-    /// nowhere else, all their sessions end too; elsewhere they go on, and see nothing of this organization any more.
+    /// nowhere else, all their sessions end too; elsewhere they go on, and see nothing of this organization any more. Their
+    /// phones stay theirs: a phone opens nothing without a right.
     ///
     /// # Errors
     /// [`Error::Forbidden`] where the caller may not appoint somebody of that role; [`Error::NotFound`];
@@ -72,9 +76,10 @@ impl App {
         who: &Actor,
         organization: OrganizationId,
         person: PersonId,
-    ) -> Result<(), Error> {
+    ) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
-        self.db
+        let (names, ended) = self
+            .db
             .write(move |conn| {
                 if !managed_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
@@ -91,13 +96,21 @@ impl App {
                     });
                 }
                 // Every way back in first; then the membership, so that nobody gives them a new grant behind our back;
-                // grants before the log's head: the order in which an unlock takes them.
+                // locks, rights, the log's head: the order in which an unlock and a pass take them.
                 if let Some(removed) = accounts::find_person(conn, &person)? {
                     invitations::close_all_of(conn, &organization, &removed.email, &who.person, now)?;
                 }
                 accounts::end_membership(conn, &organization, &person, now)?;
+                let doors = grants::lock_ids_of(conn, &person)?;
+                let doors = locks::with_ids(conn, &doors)?;
+                let doors = doors.into_iter().filter(|lock| lock.organization == organization);
+                hold_locks(conn, &doors.map(|lock| lock.id).collect::<Vec<_>>())?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
-                places::end_tenancies_of(conn, &organization, &person, now)?;
+                let left = places::end_tenancies_of(conn, &organization, &person, now)?;
+                let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
+                    .chain(left.into_iter().map(RightSource::Tenancy))
+                    .collect();
+                revoke_rights(conn, &rights, now)?;
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }
@@ -108,7 +121,8 @@ impl App {
                     ..NewEntry::new(Kind::PersonRemoved, now)
                 };
                 access_log::append(conn, &organization, &entry, now)?;
-                Ok::<_, Error>(())
+                let names: Vec<String> = rights.iter().map(ToString::to_string).collect();
+                Ok::<_, Error>((names, ended))
             })
             .await?;
         // The job of this name does it too, a little later.
@@ -118,6 +132,17 @@ impl App {
                 "PINs of somebody who left are not cleared yet"
             );
         }
-        Ok(())
+        let revocation = self.make_effective(names).await?;
+        let by_pin = self
+            .db
+            .read(move |conn| {
+                let mut last = None;
+                for grant in &ended {
+                    last = last.max(outlives(conn, grant, now)?);
+                }
+                Ok::<_, Error>(last)
+            })
+            .await?;
+        Ok(revocation.or_by_pin(by_pin))
     }
 }

@@ -12,6 +12,7 @@ use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::domain::account::{Membership, Scope};
 use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::pass::Lives;
 use crate::domain::relay::{Registrar, Relay};
 use crate::domain::time::{Clock, Timestamp};
 use crate::store::{Conn, Db, accounts};
@@ -33,9 +34,12 @@ pub mod lock_messages;
 pub mod locks;
 pub mod members;
 pub mod metrics;
+pub mod passes;
+pub mod phones;
 pub mod pins;
 pub mod places;
 pub mod readiness;
+pub mod revocations;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
@@ -59,6 +63,8 @@ pub struct Settings {
     pub token_seconds: u64,
     /// How long a request waits for the lock's word where it does not say.
     pub usual_wait: Duration,
+    /// How long offline passes live.
+    pub pass_lives: Lives,
     /// How long an access token lives.
     pub access_life: Duration,
     /// How long a refresh token lives.
@@ -74,8 +80,6 @@ pub struct Issuer {
     pub name: String,
     /// Upper 16 bits of every counter: a restored backup goes up one, so that no lock takes an old counter for new.
     pub generation: u16,
-    /// `rev`: tokens below a lock's `min_rev` are void.
-    pub revision: u64,
 }
 
 /// Where a lock finds the broker.
@@ -131,6 +135,8 @@ pub struct App {
     asked: lock_messages::Asked,
     broker_turns: broker_turns::BrokerTurns,
     departures: locks::Departures,
+    /// Woken when a lock says which revocations it holds.
+    confirmations: tokio::sync::Notify,
     /// Whether it was written down that the clock is behind.
     clock_alarm: AtomicBool,
     key_watch: keys::KeyWatch,
@@ -180,6 +186,7 @@ impl App {
             asked: lock_messages::Asked::default(),
             broker_turns: broker_turns::BrokerTurns::default(),
             departures: locks::Departures::default(),
+            confirmations: tokio::sync::Notify::new(),
             clock_alarm: AtomicBool::new(false),
         }
     }

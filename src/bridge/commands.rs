@@ -121,7 +121,7 @@ async fn carry_out(app: &Arc<App>, account: PersonId, lock: LockId, action: Acti
     let result = match asked.await {
         Ok(Asked::Sent(attempt)) => attempt.state.status().as_str(),
         Ok(Asked::Refused(..)) => "refused",
-        Ok(Asked::Offline(_)) => "lock-offline",
+        Ok(Asked::Offline(..)) => "lock-offline",
         Err(Error::NotFound(_)) => "no-account",
         Err(error) => {
             let cause = &error as &dyn std::error::Error;

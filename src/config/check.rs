@@ -11,6 +11,9 @@ const TOKEN_SECONDS_MAX: u64 = doorward_lock::wire::MAX_TOKEN_SECONDS;
 /// The longest wait of an unlock's answer in milliseconds (`docs/API.md`, "unlock").
 const WAIT_MS_MAX: u64 = 15_000;
 
+/// The longest life of an offline pass in hours (`docs/PROTOCOL.md`, "`pass+jwt`").
+const PASS_HOURS_MAX: u64 = doorward_lock::wire::MAX_PASS_SECONDS / 3600;
+
 impl Config {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.http.check()?;
@@ -41,6 +44,9 @@ impl Config {
             ),
             ("unlock.token_seconds", self.unlock.token_seconds, 2..=TOKEN_SECONDS_MAX),
             ("unlock.wait_ms_default", self.unlock.wait_ms_default, 0..=WAIT_MS_MAX),
+            ("passes.tenant_hours", self.passes.tenant_hours, 0..=PASS_HOURS_MAX),
+            ("passes.guest_hours", self.passes.guest_hours, 0..=PASS_HOURS_MAX),
+            ("passes.vendor_hours", self.passes.vendor_hours, 0..=PASS_HOURS_MAX),
             ("sessions.access_minutes", self.sessions.access_minutes, 1..=1440),
             ("sessions.refresh_days", self.sessions.refresh_days, 1..=400),
             ("passwords.queue", self.passwords.queue as u64, 1..=4096),

@@ -13,7 +13,7 @@ pub use home_assistant::HomeAssistant;
 pub use secret_text::SecretText;
 pub use sections::{
     Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Keys, Limits,
-    Log, LogFormat, Metrics, Mqtt, MqttMode, Passwords, Sessions, Unlock,
+    Log, LogFormat, Metrics, Mqtt, MqttMode, Passes, Passwords, Sessions, Unlock,
 };
 
 use std::path::{Path, PathBuf};
@@ -90,6 +90,8 @@ pub struct Config {
     pub home_assistant: HomeAssistant,
     /// Unlock tokens.
     pub unlock: Unlock,
+    /// Offline passes.
+    pub passes: Passes,
     /// Sign-ins.
     pub sessions: Sessions,
     /// Hashing.
@@ -113,6 +115,7 @@ impl Default for Config {
             adapters: Adapters::default(),
             home_assistant: HomeAssistant::default(),
             unlock: Unlock::default(),
+            passes: Passes::default(),
             sessions: Sessions::default(),
             passwords: Passwords::default(),
             limits: Limits::default(),

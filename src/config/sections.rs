@@ -370,6 +370,29 @@ impl Default for Unlock {
     }
 }
 
+/// Offline passes: how long a phone opens doors while this backend or the lock's connection is away, and for how long a lock
+/// that cannot be told of a revocation may go on opening.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passes {
+    /// The life of a tenant's, in hours: 0 for none, at most 168.
+    pub tenant_hours: u64,
+    /// The life of a guest's, in hours: 0 for none, at most 168.
+    pub guest_hours: u64,
+    /// The life of a vendor's, in hours: 0 for none, at most 168.
+    pub vendor_hours: u64,
+}
+
+impl Default for Passes {
+    fn default() -> Self {
+        Self {
+            tenant_hours: 72,
+            guest_hours: 12,
+            vendor_hours: 2,
+        }
+    }
+}
+
 /// Sign-ins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

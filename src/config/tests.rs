@@ -138,6 +138,12 @@ fn a_value_of_another_kind_is_refused_with_its_key() {
         ),
         ("[unlock]\ntoken_seconds = 1", &[], "unlock.token_seconds"),
         ("[unlock]\nwait_ms_default = 15001", &[], "unlock.wait_ms_default"),
+        (
+            "[passes]\nguest_hours = 169",
+            &[],
+            "passes.guest_hours: 169 is not between 0 and 168",
+        ),
+        ("[passes]\ntenant_days = 3", &[], "passes.tenant_days"),
         ("[sessions]\nrefresh_days = 0", &[], "sessions.refresh_days"),
         ("[mqtt]\ntopic_root = 'a/#'", &[], "mqtt.topic_root"),
         ("[home_assistant]\nbase_topic = 'a.b'", &[], "home_assistant.base_topic"),

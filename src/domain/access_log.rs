@@ -79,6 +79,10 @@ kinds! {
     PersonJoined = "person-joined",
     /// A membership was ended.
     PersonRemoved = "person-removed",
+    /// Somebody registered a phone, which may hold offline passes from then on.
+    PhoneRegistered = "phone-registered",
+    /// A phone was removed: its passes are void.
+    PhoneRemoved = "phone-removed",
     /// The access log was exported.
     LogExported = "log-exported",
 }

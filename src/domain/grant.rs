@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
+use super::pass::Role;
 use super::schedule::Schedule;
 use super::time::Timestamp;
 
@@ -146,6 +147,8 @@ pub struct Terms {
     pub uses: Option<Uses>,
     /// The ways in, each once, in the order of [`Way::ALL`].
     pub ways: Vec<Way>,
+    /// As what its holder comes: a guest or a vendor.
+    pub role: Role,
 }
 
 /// What somebody asks a grant to give, not checked yet.
@@ -163,6 +166,8 @@ pub struct NewGrant {
     pub uses: Option<u32>,
     /// The ways in; `None` for [`Way::USUAL`].
     pub ways: Option<Vec<Way>>,
+    /// As what its holder comes; `None` for a guest.
+    pub role: Option<Role>,
     /// Whether the holder may give grants of their own under this one; `None` for no.
     pub delegable: Option<bool>,
 }
@@ -205,6 +210,10 @@ impl NewGrant {
                 ways
             }
         };
+        let role = self.role.unwrap_or(Role::Guest);
+        if role == Role::Tenant {
+            return Err(BadGrant::Role);
+        }
         if self.delegable == Some(true) {
             return Err(BadGrant::DelegationNotAvailable);
         }
@@ -215,6 +224,7 @@ impl NewGrant {
             schedule: self.schedule,
             uses,
             ways,
+            role,
         })
     }
 }
@@ -240,6 +250,9 @@ pub enum BadGrant {
     /// A way in twice, or without `app`.
     #[error("name `app` and what else is given, each once, or leave the field out")]
     Ways,
+    /// A tenant holds a tenancy, not a grant.
+    #[error("a grant is for a `guest` or a `vendor`")]
+    Role,
     /// Grants under grants are not in this release.
     #[error("a grant that its holder may pass on cannot be given yet")]
     DelegationNotAvailable,
@@ -254,6 +267,7 @@ impl BadGrant {
             Self::EndsBeforeStart | Self::EndsInPast => "ends_at",
             Self::Uses => "uses",
             Self::Ways => "ways",
+            Self::Role => "role",
             Self::DelegationNotAvailable => "delegable",
         }
     }

@@ -93,6 +93,8 @@ ids! {
     GrantId = "grant";
     /// One asked-for movement of one lock, granted or not.
     AttemptId = "attempt";
+    /// A phone that a person has registered.
+    PhoneId = "phone";
 }
 
 #[cfg(test)]

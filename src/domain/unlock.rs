@@ -7,8 +7,10 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::attempt::{Action, Reason};
-use super::grant::{Grant, GrantState, Uses};
+use super::grant::{Grant, GrantState, Uses, Way};
 use super::ids::{BadId, GrantId, LockId, TenancyId};
+use super::lock::{Lock, LockState};
+use super::pass::Role;
 use super::schedule::Schedule;
 use super::time::{TimeZone, Timestamp};
 
@@ -55,6 +57,12 @@ pub struct Right {
     pub schedule: Option<Schedule>,
     /// How many openings; `None` for any number.
     pub uses: Option<Uses>,
+    /// The ways in that it gives.
+    pub ways: Vec<Way>,
+    /// As what its holder comes.
+    pub role: Role,
+    /// Whether what it comes from is about this lock alone.
+    pub is_only_lock: bool,
     /// Whether it was taken back.
     pub revoked: bool,
 }
@@ -70,6 +78,9 @@ impl Right {
             ends_at: grant.terms.ends_at,
             schedule: grant.terms.schedule.clone(),
             uses: grant.terms.uses,
+            ways: grant.terms.ways.clone(),
+            role: grant.terms.role,
+            is_only_lock: grant.terms.locks.len() == 1,
             revoked: grant.state != GrantState::Active,
         })
     }
@@ -85,6 +96,9 @@ impl Right {
             ends_at,
             schedule: None,
             uses: None,
+            ways: vec![Way::App, Way::Offline],
+            role: Role::Tenant,
+            is_only_lock: false,
             revoked: false,
         }
     }
@@ -110,6 +124,12 @@ impl Right {
             Some(opens_at) if now < self.starts_at => Some(Refusal::NotYet { opens_at }),
             opens_at => Some(Refusal::OutsideSchedule { opens_at }),
         }
+    }
+
+    /// Whether it is over for good: taken back, or past its end.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.revoked || self.ends_at.is_some_and(|end| end <= now)
     }
 
     /// Whether an `action` by this right takes one of its uses: an unlock does, locking never.
@@ -229,6 +249,16 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Why nothing is issued for the lock, whoever asks; `None` where it is in service.
+    #[must_use]
+    pub fn of_lock(lock: &Lock) -> Option<Self> {
+        match lock.state {
+            LockState::Unclaimed => Some(Self::LockNotEnrolled),
+            LockState::Retired => Some(Self::LockRetired),
+            LockState::Enrolled => lock.quarantined.then_some(Self::LockQuarantined),
+        }
+    }
+
     /// The stable word for it, as the log keeps it.
     #[must_use]
     pub fn word(&self) -> &'static str {
@@ -271,7 +301,7 @@ impl Refusal {
     }
 
     /// `Less` where this one is nearer to opening than `other`, by the order of [`decide`].
-    fn nearness(&self, other: &Self) -> Ordering {
+    pub(super) fn nearness(&self, other: &Self) -> Ordering {
         let rank = |refusal: &Self| match refusal {
             Self::OutsideSchedule {
                 opens_at: Some(opens_at),

@@ -23,6 +23,9 @@ use crate::domain::time::Timestamp;
 /// The longest body that is read, in bytes.
 pub(super) const LONGEST_BODY: usize = 16 * 1024;
 
+/// The most bytes of a body with a lock's messages: 64 events with room to spare.
+const LONGEST_CARRIED: usize = 96 * 1024;
+
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -102,7 +105,7 @@ enum Passage {
 /// Reads the body, checks the query, lets the caller in.
 async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut ServiceRequest) -> Result<Passage, Problem> {
     // Read even where no handler wants it: what is left unread would cost the connection.
-    let body = read_body(req).await?;
+    let body = read_body(req, longest_body(route)).await?;
     req.extensions_mut().insert(Body(body));
     let Some(operations) = route.and_then(|route| service.operations.at(route)) else {
         return Ok(Passage::Any);
@@ -118,18 +121,26 @@ async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut Service
     Ok(if operation.once { Passage::Once } else { Passage::Any })
 }
 
-async fn read_body(req: &mut ServiceRequest) -> Result<Bytes, Problem> {
+/// The most bytes of a body: what a phone carries in from a lock is longer than what anybody writes.
+fn longest_body(route: Option<&str>) -> usize {
+    match route {
+        Some("/v1/locks/{lock_id}/messages") => LONGEST_CARRIED,
+        _ => LONGEST_BODY,
+    }
+}
+
+async fn read_body(req: &mut ServiceRequest, longest: usize) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-large",
             "The body is too large",
-            format!("a body has at most {LONGEST_BODY} bytes"),
+            format!("a body has at most {longest} bytes here"),
         )
     };
     let length = req.headers().get(header::CONTENT_LENGTH);
     let length: Option<u64> = length.and_then(|length| length.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length| length > LONGEST_BODY as u64) {
+    if length.is_some_and(|length| length > longest as u64) {
         return Err(too_large());
     }
     let mut payload = req.take_payload();
@@ -144,7 +155,7 @@ async fn read_body(req: &mut ServiceRequest) -> Result<Bytes, Problem> {
                     "the connection or the framing broke within the body",
                 )
             })?;
-            if body.len() + chunk.len() > LONGEST_BODY {
+            if body.len() + chunk.len() > longest {
                 return Err(too_large());
             }
             body.extend_from_slice(&chunk);

@@ -15,10 +15,12 @@ use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
 use crate::app::grants::To;
+use crate::app::revocations::Revocation;
 use crate::domain::account::Email;
 use crate::domain::grant::{self, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{self, LockState};
+use crate::domain::pass::Role;
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
 
@@ -46,6 +48,9 @@ struct Give {
     /// The ways in, `app` among them; left out for `app` and `offline`.
     #[schema(value_type = Option<Vec<schema::Way>>)]
     ways: Option<Vec<Way>>,
+    /// As what its holder comes; a guest where it is left out. A vendor's offline passes live shorter.
+    #[schema(value_type = Option<schema::GrantRole>)]
+    role: Option<Role>,
     /// Whether its holder may pass it on; not yet.
     delegable: Option<bool>,
 }
@@ -113,6 +118,8 @@ struct Grant {
     uses_taken: Option<u32>,
     #[schema(value_type = Vec<schema::Way>)]
     ways: Vec<Way>,
+    #[schema(value_type = schema::GrantRole)]
+    role: Role,
     /// When it was taken back; `null` while it stands.
     #[schema(value_type = Option<schema::Time>, required = true)]
     revoked_at: Option<Timestamp>,
@@ -145,6 +152,7 @@ impl From<grant::Grant> for Grant {
             uses: terms.uses.map(|uses| uses.limit()),
             uses_taken: terms.uses.map(|uses| uses.taken()),
             ways: terms.ways,
+            role: terms.role,
             revoked_at,
             revoked_by,
         }
@@ -181,26 +189,43 @@ struct Provisioning {
     pin: Option<PinAtLock>,
     /// Computed codes that were given for it and are not over.
     codes: Vec<CodeAtLock>,
+    /// Until when a bolt may still move by an offline pass of the grant; `null` where by none. Of a grant that was taken back
+    /// `null` means that the lock has confirmed, or that every pass has ended.
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    may_open_until: Option<Timestamp>,
 }
 
-impl From<lock::Lock> for Provisioning {
-    fn from(lock: lock::Lock) -> Self {
+impl From<(lock::Lock, Option<Timestamp>)> for Provisioning {
+    fn from((lock, may_open_until): (lock::Lock, Option<Timestamp>)) -> Self {
         let is_ready = lock.state == LockState::Enrolled && !lock.quarantined;
         Self {
             lock_id: lock.id,
             status: if is_ready { "ready" } else { "not-in-service" },
             pin: None,
             codes: Vec::new(),
+            may_open_until,
         }
     }
 }
 
-/// A grant that was taken back.
+/// Access that was taken back.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Revoked {
     /// No bolt moves by it after this time.
     #[schema(value_type = schema::Time)]
-    pub(super) effective_no_later_than: Timestamp,
+    effective_no_later_than: Timestamp,
+    /// The locks that have not confirmed that they know, where an offline pass has not ended.
+    #[schema(value_type = Vec<schema::LockId>)]
+    waiting_for: Vec<LockId>,
+}
+
+impl From<Revocation> for Revoked {
+    fn from(revocation: Revocation) -> Self {
+        Self {
+            effective_no_later_than: revocation.effective_no_later_than,
+            waiting_for: revocation.waiting_for,
+        }
+    }
 }
 
 /// Which grants.
@@ -260,6 +285,7 @@ pub(super) async fn give(
         schedule: give.schedule,
         uses: give.uses,
         ways: give.ways,
+        role: give.role,
         delegable: give.delegable,
     };
     let given = service.app.give(&who, new, to).await?;
@@ -282,17 +308,17 @@ pub(super) async fn show_grant(
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
     let (slots, codes) = service.app.pins_of_grant(&who, id.clone()).await?;
-    let (grant, locks) = service.app.grant(&who, id).await?;
-    let provisioned = locks.into_iter().map(|lock| Provisioning {
+    let shown = service.app.grant(&who, id).await?;
+    let provisioned = shown.locks.into_iter().map(|(lock, may_open_until)| Provisioning {
         pin: slots.iter().find(|view| view.slot.lock == lock.id).map(PinAtLock::from),
         codes: (codes.iter())
             .filter(|view| view.code.lock == lock.id)
             .map(CodeAtLock::from)
             .collect(),
-        ..Provisioning::from(lock)
+        ..Provisioning::from((lock, may_open_until))
     });
     Ok(HttpResponse::Ok().json(ProvisionedGrant {
-        grant: grant.into(),
+        grant: shown.grant.into(),
         locks: provisioned.collect(),
     }))
 }
@@ -309,8 +335,6 @@ pub(super) async fn revoke(
     Manager(who): Manager,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
-    let revocation = service.app.revoke(&who, id).await?;
-    Ok(HttpResponse::Ok().json(Revoked {
-        effective_no_later_than: revocation.effective_no_later_than,
-    }))
+    let revoked: Revoked = service.app.revoke(&who, id).await?.into();
+    Ok(HttpResponse::Ok().json(revoked))
 }

@@ -87,14 +87,24 @@ struct MyLock {
     opens_at: Option<Timestamp>,
     /// Whether the lock can be reached now.
     online: bool,
-    /// By which ways.
+    /// By which ways; `offline` where a pass is to be had now.
     #[schema(value_type = Vec<schema::Way>)]
     ways: Vec<Way>,
+    /// From when on an offline pass that is taken now would count no more; `null` where there is none to have.
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    pass_until: Option<Timestamp>,
 }
 
 impl MyLock {
     /// `openable` as it is told at `now`.
-    fn of(Openable { lock, is_open, refusal }: Openable, now: Timestamp) -> Self {
+    fn of(openable: Openable, now: Timestamp) -> Self {
+        let Openable {
+            lock,
+            is_open,
+            refusal,
+            ways,
+            pass_until,
+        } = openable;
         Self {
             online: lock.is_online(now),
             id: lock.id,
@@ -104,7 +114,8 @@ impl MyLock {
             opens_now: is_open,
             reason: refusal.map(|told| told.reason),
             opens_at: refusal.and_then(|told| told.opens_at),
-            ways: vec![Way::App],
+            ways,
+            pass_until,
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::Manager;
+use super::grants::Revoked;
 use super::page::{List, Paging};
 use super::path::Id;
 use super::problem::Problem;
@@ -54,7 +55,7 @@ pub(super) async fn list_members(
 #[utoipa::path(
     tag = "members",
     params(("organization_id" = schema::OrganizationId, Path), ("person_id" = schema::PersonId, Path)),
-    responses((status = 204, description = "Put out"), (status = 403), (status = 409))
+    responses((status = 200, description = "Put out", body = Revoked), (status = 403), (status = 409))
 )]
 #[delete("/v1/organizations/{organization_id}/members/{person_id}")]
 pub(super) async fn remove_member(
@@ -63,6 +64,6 @@ pub(super) async fn remove_member(
     Id(organization): Id<OrganizationId>,
     Id(person): Id<PersonId>,
 ) -> Result<HttpResponse, Problem> {
-    service.app.remove_member(&who, organization, person).await?;
-    Ok(HttpResponse::NoContent().finish())
+    let revoked: Revoked = service.app.remove_member(&who, organization, person).await?.into();
+    Ok(HttpResponse::Ok().json(revoked))
 }

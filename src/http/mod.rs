@@ -25,7 +25,9 @@ mod members;
 mod openapi;
 mod page;
 mod pages;
+mod passes;
 mod path;
+mod phones;
 mod pins;
 mod places;
 mod problem;
@@ -93,6 +95,11 @@ fn routes(to: &mut ServiceConfig) {
         .service(sessions::change_password)
         .service(me::show_me)
         .service(me::list_openable)
+        .service(phones::list_phones)
+        .service(phones::register_phone)
+        .service(phones::remove_phone)
+        .service(passes::issue_passes)
+        .service(passes::carry)
         .service(invitations::invite)
         .service(invitations::accept_invitation)
         .service(members::list_members)

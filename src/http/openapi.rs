@@ -36,9 +36,9 @@ struct Problem {
     parameter: Option<String>,
     /// `not-found`: the kind of thing.
     what: Option<String>,
-    /// `access-refused`: why, as far as you may know.
+    /// `access-refused`, `pass-refused`: why, as far as you may know.
     reason: Option<String>,
-    /// `access-refused`: when it opens by itself.
+    /// `access-refused`, `pass-refused`: when it opens by itself.
     opens_at: Option<String>,
     /// `access-refused`, `lock-offline`: the attempt that stands in the log.
     attempt_id: Option<String>,
@@ -69,6 +69,7 @@ struct Problem {
         (name = "places", description = "Properties and units"),
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),
+        (name = "offline", description = "Phones and the passes by which they open doors without the backend"),
         (name = "grants", description = "Giving access and taking it back"),
         (name = "PINs", description = "Codes at the keypad"),
         (name = "access log", description = "What happened, and who did it"),

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::problem::Problem;
 use crate::app::What;
-use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PropertyId};
+use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PhoneId, PropertyId};
 
 /// A thing that addresses name.
 pub trait Named: FromStr + 'static {
@@ -34,6 +34,7 @@ named! {
     LockId = "lock_id", Lock;
     GrantId = "grant_id", Grant;
     AttemptId = "attempt_id", Attempt;
+    PhoneId = "phone_id", Phone;
 }
 
 /// The id in the address.

@@ -285,10 +285,8 @@ pub(super) async fn take_pin_back(
     Manager(who): Manager,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
-    let taken = service.app.take_pin_back(&who, id).await?;
-    Ok(HttpResponse::Ok().json(Revoked {
-        effective_no_later_than: taken.effective_no_later_than,
-    }))
+    let taken: Revoked = service.app.take_pin_back(&who, id).await?.into();
+    Ok(HttpResponse::Ok().json(taken))
 }
 
 /// What a lock should know of PINs, and what it knows; never the digits

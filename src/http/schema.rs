@@ -113,6 +113,7 @@ texts! {
     LockId = id("lock"), "A lock.";
     GrantId = id("grant"), "A grant.";
     AttemptId = id("attempt"), "An attempt.";
+    PhoneId = id("phone"), "A phone.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";
     TimeZone = text().examples(["Europe/Vienna"]), "The name of an IANA time zone.";
@@ -134,10 +135,12 @@ texts! {
     PinKind = text().enum_values(Some(["synced", "computed"])), "How a PIN comes to a lock.";
     PinStatus = text().enum_values(Some(["pending", "applied", "failed", "suspended"])), "What became of a PIN at a lock: not confirmed yet; held by it; sent for nothing, with a reason; the lock is not in service.";
     Way = text().enum_values(Some(["app", "offline", "pin"])), "A way in: asking here, a pass on the phone, a code at the lock.";
+    GrantRole = text().enum_values(Some(["guest", "vendor"])), "As what somebody comes to a door.";
     Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
     EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
     Receiver = receiver(), "Who gets access: a member, or whoever has an e-mail address.";
+    PhoneName = line(64, "Tom's phone"), "What a phone is called, on one line.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
     Role = text().enum_values(Some(["owner", "manager", "tenant", "guest", "service"])),
         "What a person is in an organization.";

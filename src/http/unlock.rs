@@ -16,6 +16,7 @@ use super::{Service, schema};
 use crate::app::Actor;
 use crate::app::unlock::{Asked, LONGEST_WAIT_MS};
 use crate::domain::attempt::{self, Action, AttemptStatus};
+use crate::domain::grant::Way;
 use crate::domain::ids::{AttemptId, LockId, PersonId};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::ToldRefusal;
@@ -186,19 +187,24 @@ async fn ask(
                 None => problem,
             })
         }
-        Asked::Offline(attempt) => Err(Problem::new(
+        Asked::Offline(attempt, ways) => Err(Problem::new(
             StatusCode::CONFLICT,
             "lock-offline",
             "The lock is away",
             "the lock is not connected; nothing was sent, and nothing will be later",
         )
-        .with("ways_in", vec!["mechanical-key"])
+        .with("ways_in", ways_in(&ways))
         .with("attempt_id", attempt.id.as_str())),
     }
 }
 
+/// The ways into the house that do not need us.
+fn ways_in(ways: &[Way]) -> Vec<&'static str> {
+    ways.iter().map(|way| way.as_str()).chain(["mechanical-key"]).collect()
+}
+
 /// A refusal for somebody who stands at the door.
-fn in_words(reason: &str) -> &'static str {
+pub(super) fn in_words(reason: &str) -> &'static str {
     match reason {
         "not-yet" => "your access to this door has not begun",
         "outside-schedule" => "your access to this door does not reach to this hour",

@@ -6,7 +6,6 @@ use crate::store::{Conn, Db, StoreError, installation};
 
 const ISSUER: &str = "issuer";
 const GENERATION: &str = "generation";
-const REVISION: &str = "revision";
 
 /// Counters carry the generation above their 48 lower bits and stay below 2^53, so that every JSON reader has them whole.
 const MOST_GENERATIONS: u16 = 31;
@@ -15,14 +14,8 @@ const MOST_GENERATIONS: u16 = 31;
 /// it.
 pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartError> {
     let first = configured.clone();
-    let [name, generation, revision] = db
-        .write(move |conn| {
-            Ok::<_, StoreError>([
-                fact(conn, ISSUER, &first)?,
-                fact(conn, GENERATION, "1")?,
-                fact(conn, REVISION, "0")?,
-            ])
-        })
+    let [name, generation] = db
+        .write(move |conn| Ok::<_, StoreError>([fact(conn, ISSUER, &first)?, fact(conn, GENERATION, "1")?]))
         .await?;
     if name != configured {
         return Err(StartError::OtherIssuer {
@@ -30,7 +23,6 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
             configured,
         });
     }
-    let number = |text: String, name| text.parse().map_err(|_| StartError::DamagedInstallation(name));
     Ok(Issuer {
         name,
         generation: generation
@@ -38,7 +30,6 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
             .ok()
             .filter(|generation| (1..=MOST_GENERATIONS).contains(generation))
             .ok_or(StartError::DamagedInstallation(GENERATION))?,
-        revision: number(revision, REVISION)?,
     })
 }
 

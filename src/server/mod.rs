@@ -14,6 +14,7 @@ use crate::app::{App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use crate::config::{Config, MqttMode};
 use crate::crypto::password::Passwords;
 use crate::crypto::random::Random;
+use crate::domain::pass::Lives;
 use crate::domain::relay::Relay;
 use crate::domain::time::Clock;
 use crate::inbox::LockInbox;
@@ -254,6 +255,11 @@ fn settings(config: &Config, issuer: Issuer, broker: BrokerAddress) -> Settings 
         node: config.mqtt.node.clone(),
         token_seconds: config.unlock.token_seconds,
         usual_wait: Duration::from_millis(config.unlock.wait_ms_default),
+        pass_lives: Lives {
+            tenant: Duration::from_secs(config.passes.tenant_hours * 3600),
+            guest: Duration::from_secs(config.passes.guest_hours * 3600),
+            vendor: Duration::from_secs(config.passes.vendor_hours * 3600),
+        },
         access_life: Duration::from_secs(config.sessions.access_minutes * 60),
         refresh_life: Duration::from_secs(config.sessions.refresh_days * 24 * 3600),
         broker,

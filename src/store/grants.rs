@@ -30,6 +30,7 @@ struct Row {
     revoked_at_ms: Option<i64>,
     revoked_by: Option<String>,
     ways: String,
+    role: String,
 }
 
 impl Row {
@@ -73,6 +74,7 @@ impl Row {
                 ways: (self.ways.split(','))
                     .map(|way| word(way.to_owned()))
                     .collect::<Result<_, _>>()?,
+                role: word(self.role)?,
             },
             state,
         })
@@ -107,6 +109,7 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
             grants::uses_limit.eq(grant.terms.uses.map(|uses| i64::from(uses.limit()))),
             grants::uses_taken.eq(0),
             grants::ways.eq(ways.join(",")),
+            grants::role.eq(grant.terms.role.as_str()),
         ))
         .execute(conn)?;
     for lock in &grant.terms.locks {
@@ -222,6 +225,45 @@ pub fn revoke_all_of(
     standing.iter().map(|id| parsed(id)).collect()
 }
 
+/// The grant's counted uses as they are now; `None` where they are not counted.
+pub fn uses(conn: &mut Conn, id: &GrantId) -> Result<Option<Uses>, StoreError> {
+    let row: Option<(Option<i64>, i64)> = grants::table
+        .find(id.as_str())
+        .select((grants::uses_limit, grants::uses_taken))
+        .get_result(conn)
+        .optional()?;
+    let Some((Some(limit), taken)) = row else {
+        return Ok(None);
+    };
+    let count = |n: i64| u32::try_from(n).map_err(StoreError::corrupt);
+    Uses::with_taken(count(limit)?, count(taken)?)
+        .map(Some)
+        .map_err(StoreError::corrupt)
+}
+
+/// Who holds the right, if it is one of the organization's; ended and revoked ones too.
+pub fn holder(
+    conn: &mut Conn,
+    right: &RightSource,
+    organization: &OrganizationId,
+) -> Result<Option<PersonId>, StoreError> {
+    let person: Option<Option<String>> = match right {
+        RightSource::Grant(id) => grants::table
+            .find(id.as_str())
+            .filter(grants::organization_id.eq(organization.as_str()))
+            .select(grants::person_id)
+            .get_result(conn)
+            .optional()?,
+        RightSource::Tenancy(id) => tenancies::table
+            .find(id.as_str())
+            .filter(tenancies::organization_id.eq(organization.as_str()))
+            .select(tenancies::person_id.nullable())
+            .get_result(conn)
+            .optional()?,
+    };
+    super::columns::parsed_option(person.flatten().as_deref())
+}
+
 /// Takes one of the grant's counted uses. Says whether one was left, so that of two last uses at once one succeeds.
 pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
     let taken = diesel::update(
@@ -296,7 +338,12 @@ pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Rig
         .load(conn)?;
     let mut rights = Vec::with_capacity(rows.len() + 1);
     for row in rows {
-        rights.extend(Right::of_grant(&row.into_domain(vec![lock.id.clone()])?, &lock.id));
+        // Only where uses are counted does it matter how many locks there are.
+        let locks = match row.uses_limit {
+            Some(_) => locks_of(conn, &row.id)?,
+            None => vec![lock.id.clone()],
+        };
+        rights.extend(Right::of_grant(&row.into_domain(locks)?, &lock.id));
     }
     let of_person = tenancies::table
         .filter(tenancies::person_id.eq(person.as_str()))

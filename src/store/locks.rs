@@ -194,18 +194,19 @@ pub fn hold(conn: &mut Conn, lock: &Lock) -> Result<bool, StoreError> {
     }))
 }
 
-/// The number of the next command for the lock, issued at `now`.
-pub fn next_counter(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<u64, StoreError> {
-    let counter: i64 = Kept(
+/// The number of the next command for the lock, issued at `now`, and the least `rev` that the lock believes.
+pub fn next_counter(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(u64, u64), StoreError> {
+    let (counter, min_rev): (i64, i64) = Kept(
         diesel::update(locks::table.find(id.as_str()))
             .set((
                 locks::counter.eq(locks::counter + 1),
                 locks::last_issued_at_ms.eq(now.as_millis()),
             ))
-            .returning(locks::counter),
+            .returning((locks::counter, locks::min_rev)),
     )
     .get_result(conn)?;
-    u64::try_from(counter).map_err(StoreError::corrupt)
+    let whole = |number: i64| u64::try_from(number).map_err(StoreError::corrupt);
+    Ok((whole(counter)?, whole(min_rev)?))
 }
 
 /// How many enrolled locks are connected by what they said last, heard of after `since`, over all organizations.

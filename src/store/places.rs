@@ -7,7 +7,7 @@ use super::kept::Kept;
 use super::schema::{locks, properties, tenancies, units};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
-use crate::domain::ids::{OrganizationId, PersonId, PropertyId, UnitId};
+use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
 use crate::domain::place::{Property, Tenancy, Unit};
 use crate::domain::time::Timestamp;
 
@@ -201,14 +201,14 @@ pub fn add_tenancy(
     Ok(())
 }
 
-/// Ends those of the person's tenancies in the organization that would still last at `at`; one that has not begun
-/// ends where it would have begun.
+/// Ends those of the person's tenancies in the organization that would still last at `at`, and says which they were; one
+/// that has not begun ends where it would have begun.
 pub fn end_tenancies_of(
     conn: &mut Conn,
     organization: &OrganizationId,
     person: &PersonId,
     at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<TenancyId>, StoreError> {
     let of_person = tenancies::table
         .filter(tenancies::organization_id.eq(organization.as_str()))
         .filter(tenancies::person_id.eq(person.as_str()))
@@ -217,11 +217,12 @@ pub fn end_tenancies_of(
                 .is_null()
                 .or(tenancies::ends_at_ms.gt(at.as_millis())),
         );
+    let lasting: Vec<String> = of_person.order(tenancies::id).select(tenancies::id).load(conn)?;
     diesel::update(of_person.filter(tenancies::starts_at_ms.gt(at.as_millis())))
         .set(tenancies::ends_at_ms.eq(tenancies::starts_at_ms.nullable()))
         .execute(conn)?;
     diesel::update(of_person.filter(tenancies::starts_at_ms.le(at.as_millis())))
         .set(tenancies::ends_at_ms.eq(at.as_millis()))
         .execute(conn)?;
-    Ok(())
+    lasting.iter().map(|id| parsed(id)).collect()
 }

@@ -144,6 +144,9 @@ diesel::table! {
         quarantined_at_ms -> Nullable<BigInt>,
         enrolments -> BigInt,
         leaving_at_ms -> Nullable<BigInt>,
+        revocations_epoch -> BigInt,
+        min_rev -> BigInt,
+        pass_rev -> BigInt,
         assurance -> Nullable<Text>,
     }
 }
@@ -181,6 +184,8 @@ diesel::table! {
         head_seq -> Nullable<BigInt>,
         jammed_at_ms -> Nullable<BigInt>,
         keyset -> Nullable<BigInt>,
+        revocations -> Nullable<BigInt>,
+        revocations_seq -> Nullable<BigInt>,
     }
 }
 
@@ -208,6 +213,7 @@ diesel::table! {
         revoked_at_ms -> Nullable<BigInt>,
         revoked_by -> Nullable<Text>,
         ways -> Text,
+        role -> Text,
     }
 }
 
@@ -215,6 +221,48 @@ diesel::table! {
     grant_locks (grant_id, lock_id) {
         grant_id -> Text,
         lock_id -> Text,
+    }
+}
+
+diesel::table! {
+    phones (id) {
+        id -> Text,
+        person_id -> Text,
+        name -> Text,
+        public_key -> Text,
+        thumbprint -> Text,
+        registered_at_ms -> BigInt,
+        removed_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    passes (lock_id, source, phone_id) {
+        lock_id -> Text,
+        source -> Text,
+        phone_id -> Text,
+        organization_id -> Text,
+        ends_at_ms -> BigInt,
+        counts_until_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    pass_uses (grant_id, lock_id) {
+        grant_id -> Text,
+        lock_id -> Text,
+        taken -> BigInt,
+    }
+}
+
+diesel::table! {
+    revocations (lock_id, name) {
+        lock_id -> Text,
+        name -> Text,
+        ends_at_ms -> BigInt,
+        leaves_at_ms -> BigInt,
+        epoch -> BigInt,
+        listed -> Bool,
     }
 }
 
@@ -377,6 +425,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     leases,
     grants,
     grant_locks,
+    phones,
+    passes,
+    pass_uses,
+    revocations,
     attempts,
     lock_events,
     access_log,

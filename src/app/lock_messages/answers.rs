@@ -7,6 +7,7 @@ use std::time::Duration;
 use doorward_lock::wire;
 
 use crate::app::{App, Error};
+use crate::crypto::keys::Signer;
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::time::Timestamp;
 use crate::store::lock_events::{self, ChainEnd};
@@ -111,17 +112,22 @@ impl App {
         };
         for (lock, ack) in acks {
             let signer = self.keys.signer(held.get(&lock).copied().unwrap_or(0), self.now());
-            let message = signer.sign_ack(&wire::Ack {
-                iss: &self.settings.issuer.name,
-                org: ack.organization.as_str(),
-                aud: lock.as_str(),
-                chain: &ack.chain,
-                seq: ack.seq,
-                head: &ack.head,
-            })?;
+            let message = self.sign_ack(&signer, &lock, &ack)?;
             self.answer(&lock, message).await;
         }
         Ok(count)
+    }
+
+    /// The acknowledgement, signed.
+    pub(super) fn sign_ack(&self, signer: &Signer, lock: &LockId, ack: &Ack) -> Result<String, Error> {
+        Ok(signer.sign_ack(&wire::Ack {
+            iss: &self.settings.issuer.name,
+            org: ack.organization.as_str(),
+            aud: lock.as_str(),
+            chain: &ack.chain,
+            seq: ack.seq,
+            head: &ack.head,
+        })?)
     }
 
     /// Asks the lock to send the events of a gap again, unless it has just been asked.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use doorward_lock::wire::{self, Cause};
 
 use super::answers::{Ack, Gap};
+use super::by_pass::{Bearer, bearer};
 use super::chain::{advance, alarm, fork, missing};
 use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
@@ -19,7 +20,7 @@ use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
-use crate::store::{Conn, access_log, attempts, enrolments, grants, locks};
+use crate::store::{Conn, access_log, attempts, enrolments, grants, locks, revocations};
 
 /// What follows from a message once it is committed.
 #[derive(Debug, Default)]
@@ -97,6 +98,7 @@ impl App {
         if followup.has_left {
             self.departures.tell(&lock);
         }
+        self.confirmations.notify_waiters();
         if let Some(ack) = followup.ack {
             self.acks.put(lock.clone(), ack);
         }
@@ -197,6 +199,9 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     if event.assurance != lock.assurance {
         lock_events::set_assurance(conn, &event.lock, event.assurance)?;
     }
+    if event.kind == wire::Kind::Revocations.as_str() {
+        count_revocations(conn, &event)?;
+    }
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
@@ -254,6 +259,17 @@ fn end_of_life(event: &Verified) -> Option<EnrolmentEnd> {
     .find_map(|(kind, end)| (event.kind == kind.as_str()).then_some(end))
 }
 
+/// Counts up the epoch of the revocations that the lock holds, after an event that says that it took newer ones. The event
+/// does not say which; so it counts as the next one, until a hello tells. An event from before the last hello is in what
+/// that said.
+fn count_revocations(conn: &mut Conn, event: &Verified) -> Result<(), Error> {
+    let told = revocations::told(conn, &event.lock)?;
+    if told.held < told.epoch && told.seq.is_some_and(|seq| event.seq > seq) {
+        revocations::report(conn, &event.lock, told.held + 1, event.seq)?;
+    }
+    Ok(())
+}
+
 /// When the event happened, as well as can be known: by the lock's own trusted clock, or by how long after its last
 /// hello; never in the future. `None` where neither tells.
 fn occurred_at(conn: &mut Conn, event: &Verified, now: Timestamp) -> Result<Option<Timestamp>, Error> {
@@ -296,7 +312,14 @@ fn write_down(
         }
         None => None,
     };
-    let entry = entry_of(event, attempt.as_ref(), is_late, occurred_at.unwrap_or(now));
+    let bearer = bearer(conn, lock, event)?;
+    let entry = entry_of(
+        event,
+        attempt.as_ref(),
+        bearer.as_ref(),
+        is_late,
+        occurred_at.unwrap_or(now),
+    );
     let entry = entry.map(|entry| match spoken {
         Some(Spoken { grant, person }) => NewEntry {
             grant: Some(grant),
@@ -358,7 +381,13 @@ pub(super) fn give_use_back(conn: &mut Conn, attempt: &Attempt) -> Result<(), Er
 }
 
 /// What the log says of the event; `None` of what the log has already or what is no event of the door.
-fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred_at: Timestamp) -> Option<NewEntry> {
+fn entry_of(
+    event: &Verified,
+    attempt: Option<&Attempt>,
+    bearer: Option<&Bearer>,
+    is_late: bool,
+    occurred_at: Timestamp,
+) -> Option<NewEntry> {
     let (kind, outcome) = match event.kind.as_str() {
         // The request stands in the log; levels and versions are kept as the lock's state.
         "attempt" | "battery" | "keyset" | "revocations" | "pins" => return None,
@@ -370,6 +399,7 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
         _ => (Kind::LockEvent, Outcome::Ok),
     };
     let reason = match kind {
+        Kind::Unlocked if bearer.is_some_and(|bearer| bearer.exceeds) => Some("uses-exceeded".to_owned()),
         Kind::Unlocked | Kind::Locked => is_late.then(|| "late-report".to_owned()),
         Kind::Alarm | Kind::LockEvent => Some(event.kind.clone()),
         _ => Some(event.result.clone()),
@@ -388,7 +418,7 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
     match &event.cause {
         EventCause::Pin(slot) => detail["pin_slot"] = (*slot).into(),
         EventCause::Code(code) => detail["code"] = code.clone().into(),
-        EventCause::Pass(grant) => detail["pass_grant"] = grant.clone().into(),
+        EventCause::Pass(right) => detail["pass_by"] = right.clone().into(),
         EventCause::Jti(_) | EventCause::Other(_) => {}
     }
     if let Some(lost) = event.lost {
@@ -400,13 +430,16 @@ fn entry_of(event: &Verified, attempt: Option<&Attempt>, is_late: bool, occurred
     if let Some(assurance) = event.assurance {
         detail["assurance"] = assurance.as_str().into();
     }
-    let by = attempt
-        .and_then(|attempt| attempt.command.as_ref())
-        .map(|command| &command.by);
+    let by_token = attempt.and_then(|attempt| attempt.command.as_ref());
+    let by = by_token.map(|command| &command.by).or(bearer
+        .filter(|bearer| bearer.person.is_some())
+        .map(|bearer| &bearer.right));
+    let person = attempt.map(|attempt| &attempt.person);
+    let person = person.or(bearer.and_then(|bearer| bearer.person.as_ref()));
     Some(NewEntry {
         outcome,
         reason,
-        person: attempt.map(|attempt| attempt.person.clone()),
+        person: person.cloned(),
         grant: grant_of(by),
         attempt: attempt.map(|attempt| attempt.id.clone()),
         detail: Some(detail),

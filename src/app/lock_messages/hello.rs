@@ -11,7 +11,8 @@ use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::LockClock;
 use crate::store::lock_events::{self, ChainEnd, Clocks, Observation};
-use crate::store::{Conn, attempts};
+use crate::store::revocations::{self, Standing};
+use crate::store::{Conn, StoreError, attempts};
 
 impl App {
     /// Notes what the lock says of itself and sends what it lacks.
@@ -40,6 +41,7 @@ impl App {
         let (id, owner) = (lock.clone(), organization.clone());
         let (firmware, counter, pins) = (hello.firmware.to_owned(), hello.ctr, hello.pins);
         let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
+        let held = hello.revocations;
         let heard = self
             .db
             .write(move |conn| {
@@ -68,15 +70,16 @@ impl App {
                         }
                     }
                 }
+                let epoch = note_revocations(conn, &id, held, head.as_ref())?;
                 let end = skip_lost(conn, &id, &owner, end, now)?;
                 let newest = head
                     .as_ref()
                     .map(|(chain, seq)| (chain.as_str(), i64::try_from(*seq).unwrap_or(i64::MAX)));
                 let pins = hear_hello(conn, &id, pins, clocks.boot, newest, now)?;
-                Ok(Some((Ack::of(&owner, &end), missing(&end, head), pins)))
+                Ok(Some((Ack::of(&owner, &end), missing(&end, head), pins, epoch)))
             })
             .await?;
-        let Some((ack, gap, pins)) = heard else {
+        let Some((ack, gap, pins, epoch)) = heard else {
             return Ok(());
         };
         self.changes.tell(&lock);
@@ -86,10 +89,44 @@ impl App {
         if let Some(gap) = gap {
             self.ask_again(&lock, &organization, &gap).await?;
         }
+        self.confirmations.notify_waiters();
+        if held < epoch {
+            self.send_revocations(&lock).await?;
+        }
         if pins {
             self.push_pins(&lock).await?;
         }
         self.bring_up_to_date(&lock, &organization, hello).await
+    }
+
+    /// Notes which revocations the lock held when it said this to somebody who stood before it. Of the present it proves
+    /// nothing: neither that the lock is connected nor where its clocks stand.
+    pub(super) async fn take_carried_hello(
+        &self,
+        lock: LockId,
+        Owner { enrolment, .. }: Owner,
+        hello: &wire::Hello<'_>,
+    ) -> Result<(), Error> {
+        let (boot, mono, held) = (hello.boot, hello.mono, hello.revocations);
+        let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
+        self.db
+            .write(move |conn| {
+                let Some(end) = lock_events::chain_end(conn, &lock, enrolment)? else {
+                    return Ok::<_, Error>(());
+                };
+                let last = lock_events::clocks(conn, &lock)?;
+                let is_old = last.is_some_and(|last| (boot, mono) < (last.boot, last.mono));
+                if is_old || is_of_a_life_before(conn, &lock, &end, head.as_ref())? {
+                    return Ok(());
+                }
+                if revocations::told(conn, &lock)?.held < held {
+                    note_revocations(conn, &lock, held, head.as_ref())?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.confirmations.notify_waiters();
+        Ok(())
     }
 
     /// Sends the documents that the lock lacks, and the time where it asks for it.
@@ -122,6 +159,32 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Notes which epoch of its revocations the lock holds; gives the one that it should hold.
+fn note_revocations(conn: &mut Conn, lock: &LockId, held: u64, head: Option<&(String, u64)>) -> Result<u64, Error> {
+    let told = revocations::told(conn, lock)?;
+    let seq = head.map_or(Ok(-1), |(_, seq)| i64::try_from(*seq));
+    let seq = seq.map_err(StoreError::corrupt)?;
+    if (told.held, told.seq) != (held, Some(seq)) {
+        revocations::report(conn, lock, held, seq)?;
+    }
+    if held <= told.epoch {
+        return Ok(told.epoch);
+    }
+    // This backend was restored from a copy that is older than what the lock holds: what is revoked from now on has to be
+    // news to the lock.
+    if let Some(standing) = revocations::hold(conn, lock)? {
+        revocations::set(
+            conn,
+            lock,
+            &Standing {
+                epoch: held,
+                ..standing
+            },
+        )?;
+    }
+    Ok(held)
 }
 
 /// Whether the hello was said before a factory reset: it names a chain that has begun and is not the present one. The

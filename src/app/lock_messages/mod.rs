@@ -15,11 +15,14 @@ use crate::store::lock_events::StoredEvent;
 use crate::store::{StoreError, enrolments};
 
 mod answers;
+mod by_pass;
+mod carried;
 mod chain;
 mod events;
 mod hello;
 
 pub(super) use answers::{Acks, Asked};
+pub use carried::MOST_CARRIED;
 pub(super) use chain::write_off;
 
 /// Whose word a message is: the organization, and the enrolment by whose key it was verified.
@@ -29,6 +32,15 @@ struct Owner {
     enrolment: u32,
 }
 
+/// Who brings a message of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// The broker: the lock is connected.
+    Broker,
+    /// A phone that was at the lock some time ago.
+    Phone,
+}
+
 impl App {
     /// Takes a message from a lock's `up` topic. `Ok` once all that follows from it is committed, or it is known to be
     /// worthless: not signed by that lock, or not a message.
@@ -36,6 +48,11 @@ impl App {
     /// # Errors
     /// Those of the database: the message should come again.
     pub async fn hear(&self, lock: LockId, payload: &[u8]) -> Result<(), Error> {
+        self.hear_from(lock, payload, Carrier::Broker).await
+    }
+
+    /// As [`Self::hear`], from whoever brings it.
+    async fn hear_from(&self, lock: LockId, payload: &[u8], carrier: Carrier) -> Result<(), Error> {
         let id = lock.clone();
         let controller = self
             .db
@@ -67,7 +84,10 @@ impl App {
                 let event = events::verified(lock, owner, &event, stored);
                 self.take_event(event).await
             }
-            Ok(Said::Hello(hello)) => self.take_hello(lock, owner, &hello).await,
+            Ok(Said::Hello(hello)) => match carrier {
+                Carrier::Broker => self.take_hello(lock, owner, &hello).await,
+                Carrier::Phone => self.take_carried_hello(lock, owner, &hello).await,
+            },
             Err(refusal) => {
                 self.disbelieve(&lock, refusal);
                 Ok(())

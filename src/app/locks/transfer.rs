@@ -1,8 +1,7 @@
 //! A lock goes to another door of the same organization.
 
-use std::time::Duration;
-
 use super::{RETIRED, unit_of, write_down};
+use crate::app::revocations::void_all;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
@@ -38,7 +37,8 @@ pub struct Transfer {
 
 impl App {
     /// Puts a lock on another door of its organization. It hangs on another door then: grants to it end in the same
-    /// transaction unless they are to be kept, and tenancies open it or not by where it is now. What stands in the log
+    /// transaction unless they are to be kept, and tenancies open it or not by where it is now. Every offline pass of
+    /// it is void: who may still open it renews. What stands in the log
     /// keeps the place where it happened.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl App {
     /// property is another organization's, or the lock is there already; [`Error::Conflict`] for a retired lock.
     pub async fn transfer_lock(&self, who: &Actor, id: LockId, to: Destination) -> Result<Transfer, Error> {
         let (now, who) = (self.now(), who.clone());
-        let transfer = self
+        let (transfer, names) = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
@@ -76,6 +76,7 @@ impl App {
                 };
                 // The lock's row before its grants: in the order in which an unlock takes them.
                 locks::update(conn, &moved)?;
+                let names = void_all(conn, &lock.id, now)?;
                 let standing = standing_grants(conn, &lock, now)?;
                 let (kept, ended) = if to.keep_grants {
                     (standing, Vec::new())
@@ -103,19 +104,19 @@ impl App {
                     write_down(conn, &who, place, entry, now)?;
                 }
                 let ids = |grants: Vec<Grant>| grants.into_iter().map(|grant| grant.id).collect();
-                Ok(Transfer {
+                let transfer = Transfer {
                     lock: moved,
                     grants_ended: ids(ended),
                     grants_kept: ids(kept),
                     effective_no_later_than: now,
-                })
+                };
+                Ok((transfer, names))
             })
             .await?;
         self.changes.tell(&transfer.lock.id);
-        // Counted from after the commit: until then a token could still be issued.
-        let token_life = Duration::from_secs(self.settings.token_seconds);
+        let revocation = self.make_effective(names).await?;
         Ok(Transfer {
-            effective_no_later_than: self.now() + token_life,
+            effective_no_later_than: revocation.effective_no_later_than,
             ..transfer
         })
     }

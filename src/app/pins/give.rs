@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_lock::wire;
 
 use super::{GivenAt, GivenPin, begin, clear_of_grant, is_in_service, outlives};
-use crate::app::grants::Revocation;
+use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::crypto::pin_codes::{SlotKey, next_length, seal_digits};
 use crate::crypto::pin_keys::PinKeys;
@@ -111,6 +111,8 @@ impl App {
         }
         Ok(Revocation {
             effective_no_later_than: last.unwrap_or(now).max(now),
+            // What is waited for stands in the slots.
+            waiting_for: Vec::new(),
         })
     }
 }

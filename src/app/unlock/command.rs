@@ -14,7 +14,12 @@ use crate::store::lock_events::Clocks;
 
 impl App {
     /// Signs the attempt's token and sends it; says when the broker had it.
-    pub(super) async fn send_command(&self, attempt: &Attempt, clocks: Option<Clocks>) -> Result<Timestamp, Error> {
+    pub(super) async fn send_command(
+        &self,
+        attempt: &Attempt,
+        clocks: Option<Clocks>,
+        min_rev: u64,
+    ) -> Result<Timestamp, Error> {
         let Some(command) = &attempt.command else {
             return Err(Error::Internal("sending", "an attempt without a command".into()));
         };
@@ -43,7 +48,8 @@ impl App {
             exp: command.deadline.as_seconds(),
             ctr: command.counter,
             lt: clocks.map(|clocks| lock_time(&clocks, command.deadline)),
-            rev: issuer.revision,
+            // Rounded up: what is revoked in the same second does not void what was decided after it.
+            rev: (attempt.requested_at.as_seconds() + 1).max(min_rev),
             node: &self.settings.node,
         })?;
         let left = command.deadline.since(self.now());
@@ -65,7 +71,7 @@ impl App {
 }
 
 /// The person as the lock knows them: the same in every token of one organization, and nothing that leads back to them.
-fn pseudonym(person: &PersonId, organization: &OrganizationId) -> String {
+pub(in crate::app) fn pseudonym(person: &PersonId, organization: &OrganizationId) -> String {
     let hash = digest(format!("{organization} {person}").as_bytes());
     URL_SAFE_NO_PAD.encode(&hash[..16])
 }

@@ -11,12 +11,14 @@ use crate::app::{Actor, App, Error, What, joined_by};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, AttemptState, Command, Reason};
+use crate::domain::grant::Way;
 use crate::domain::ids::{AttemptId, LockId};
 use crate::domain::lock::{Lock, LockState, SILENCE};
+use crate::domain::pass::{self, Lives, Pass};
 use crate::domain::time::{TimeZone, Timestamp};
 use crate::domain::unlock::{Ask, Decision, Refusal, Right, RightSource, ToldRefusal, decide};
 use crate::store::lock_events::Clocks;
-use crate::store::{Conn, access_log, attempts, grants, lock_events, locks, places};
+use crate::store::{Conn, access_log, attempts, grants, lock_events, locks, passes, places};
 
 /// What the transaction decided.
 pub(super) enum Decided {
@@ -24,11 +26,13 @@ pub(super) enum Decided {
     Issued {
         attempt: Attempt,
         clocks: Option<Clocks>,
+        /// The least `rev` that the lock believes.
+        min_rev: u64,
         superseded: Vec<Attempt>,
     },
     Refused(Attempt, ToldRefusal),
     Unreachable(Attempt, Error),
-    Offline(Attempt),
+    Offline(Attempt, Vec<Way>),
 }
 
 impl App {
@@ -48,6 +52,7 @@ impl App {
             deadline: self.deadline(now),
             generation: u64::from(self.settings.issuer.generation) << 48,
             relay_is_up: self.relay.is_up(),
+            pass_lives: self.settings.pass_lives,
             now,
         };
         self.db.write(move |conn| settle(conn, request)).await
@@ -72,6 +77,7 @@ struct Request {
     /// The upper bits of the command's counter.
     generation: u64,
     relay_is_up: bool,
+    pass_lives: Lives,
     now: Timestamp,
 }
 
@@ -103,7 +109,9 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
         return Ok(Decided::Unreachable(attempt, Error::RelayAway));
     }
     if !lock.is_online(now) {
-        return fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now).map(Decided::Offline);
+        let ways = ways_without_us(conn, &request, &lock, &rights, &zone)?;
+        let attempt = fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now)?;
+        return Ok(Decided::Offline(attempt, ways));
     }
     // What other nodes have changed since this transaction read it; the lock before the right, in the order in which its
     // events take them.
@@ -139,7 +147,8 @@ fn issue(
     takes_use: bool,
 ) -> Result<Decided, Error> {
     let now = request.now;
-    let counter = request.generation | locks::next_counter(conn, &lock.id, now)?;
+    let (counter, min_rev) = locks::next_counter(conn, &lock.id, now)?;
+    let counter = request.generation | counter;
     let entry = entry(&attempt, lock, Some(&by), now);
     let command = Command {
         by,
@@ -162,8 +171,27 @@ fn issue(
     Ok(Decided::Issued {
         attempt,
         clocks,
+        min_rev,
         superseded,
     })
+}
+
+/// The ways in that work while the lock is away: a pass that a phone of the person holds, or gets now.
+fn ways_without_us(
+    conn: &mut Conn,
+    request: &Request,
+    lock: &Lock,
+    rights: &[Right],
+    zone: &TimeZone,
+) -> Result<Vec<Way>, Error> {
+    let gets_one = pass::decide(lock, rights, zone, request.now, &request.pass_lives);
+    let is_open = |pass: &Pass| {
+        pass.starts_at <= request.now
+            && (pass.schedule.as_ref()).is_none_or(|schedule| schedule.is_open(zone, request.now))
+    };
+    let by_pass =
+        gets_one.as_ref().is_ok_and(is_open) || passes::has_any(conn, &lock.id, &request.who.person, request.now)?;
+    Ok(if by_pass { vec![Way::Offline] } else { Vec::new() })
 }
 
 /// The rights' decision, and then the lock's own state: who has no right learns nothing of the lock.
@@ -178,16 +206,14 @@ pub(super) fn judge(
         Decision::Open { by, takes_use } => (by, takes_use),
         Decision::Refuse { refusal, nearest } => return Err((refusal, nearest)),
     };
-    match lock.state {
-        LockState::Unclaimed => Err((Refusal::LockNotEnrolled, Some(by))),
-        LockState::Retired => Err((Refusal::LockRetired, Some(by))),
-        LockState::Enrolled if lock.quarantined => Err((Refusal::LockQuarantined, Some(by))),
-        LockState::Enrolled => Ok((by, takes_use)),
+    match Refusal::of_lock(lock) {
+        Some(refusal) => Err((refusal, Some(by))),
+        None => Ok((by, takes_use)),
     }
 }
 
 /// A clock that is behind what is on record issues nothing: its deadlines would be wrong.
-fn refuse_old_clock(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+pub(in crate::app) fn refuse_old_clock(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(), Error> {
     let last = access_log::last_recorded_at(conn, &lock.organization)?;
     match last.map(|last| last.since(now)) {
         Some(behind) if behind > CLOCK_TOLERANCE => Err(Error::ClockBehind {
@@ -198,7 +224,7 @@ fn refuse_old_clock(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(), 
     }
 }
 
-pub(super) fn zone_of(conn: &mut Conn, lock: &Lock) -> Result<TimeZone, Error> {
+pub(in crate::app) fn zone_of(conn: &mut Conn, lock: &Lock) -> Result<TimeZone, Error> {
     let scope = Scope::only(lock.organization.clone());
     let property = places::find_property(conn, &lock.property, &scope)?;
     Ok(property.ok_or(Error::NotFound(What::Property))?.time_zone)

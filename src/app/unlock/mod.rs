@@ -13,14 +13,19 @@ use self::decision::Decided;
 use super::{Actor, App, Error, joined_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::attempt::{Action, Attempt, Command};
-use crate::domain::ids::{LockId, OrganizationId};
+use crate::domain::grant::Way;
+use crate::domain::ids::{LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
+use crate::domain::pass;
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::{Ask, Refusal, ToldRefusal};
-use crate::store::{access_log, attempts, grants, locks};
+use crate::domain::unlock::{Ask, Refusal, Right, ToldRefusal};
+use crate::store::{Conn, access_log, attempts, grants, locks};
 
 mod command;
 mod decision;
+
+pub(super) use command::pseudonym;
+pub(super) use decision::{refuse_old_clock, zone_of};
 
 /// How far the clock may fall behind the last stored time before nothing is issued any more: clocks of two nodes, or
 /// of one that is being corrected, differ by less.
@@ -36,8 +41,8 @@ pub enum Asked {
     Sent(Attempt),
     /// The person may not, for the reason that they may know.
     Refused(Attempt, ToldRefusal),
-    /// The lock is away: nothing was sent.
-    Offline(Attempt),
+    /// The lock is away: nothing was sent. These ways in work all the same.
+    Offline(Attempt, Vec<Way>),
 }
 
 /// What one may open, now or when.
@@ -49,6 +54,10 @@ pub struct Openable {
     pub is_open: bool,
     /// What it would be refused with now.
     pub refusal: Option<ToldRefusal>,
+    /// The ways in that the person's rights give.
+    pub ways: Vec<Way>,
+    /// From when on an offline pass that is taken now would count no more; `None` where there is none to have.
+    pub pass_until: Option<Timestamp>,
 }
 
 impl App {
@@ -109,19 +118,20 @@ impl App {
             decided => decided?,
         };
         self.clock_alarm.store(false, Ordering::Relaxed);
-        let (attempt, clocks, superseded) = match decided {
+        let (attempt, clocks, min_rev, superseded) = match decided {
             Decided::Issued {
                 attempt,
                 clocks,
+                min_rev,
                 superseded,
-            } => (attempt, clocks, superseded),
+            } => (attempt, clocks, min_rev, superseded),
             Decided::Refused(attempt, told) => {
                 self.count(&attempt);
                 return Ok(Asked::Refused(attempt, told));
             }
-            Decided::Offline(attempt) => {
+            Decided::Offline(attempt, ways) => {
                 self.count(&attempt);
-                return Ok(Asked::Offline(attempt));
+                return Ok(Asked::Offline(attempt, ways));
             }
             Decided::Unreachable(attempt, error) => {
                 self.count(&attempt);
@@ -130,7 +140,7 @@ impl App {
         };
         superseded.iter().for_each(|older| self.ended(older));
         let mut waiter = self.waiters.wait_for(&attempt.id);
-        let relayed_at = self.send_command(&attempt, clocks).await?;
+        let relayed_at = self.send_command(&attempt, clocks, min_rev).await?;
         let ended = tokio::time::timeout(wait, waiter.ended()).await;
         let id = attempt.id.clone();
         let db = self.db.clone();
@@ -163,7 +173,7 @@ impl App {
     /// # Errors
     /// Only those of the database.
     pub async fn openable(&self, who: &Actor) -> Result<Vec<Openable>, Error> {
-        let (now, who) = (self.now(), who.clone());
+        let (now, who, lives) = (self.now(), who.clone(), self.settings.pass_lives);
         self.db
             .read(move |conn| {
                 let scope = joined_by(conn, &who)?;
@@ -183,15 +193,12 @@ impl App {
                         .err()
                         .map(|(refusal, _)| refusal);
                     // What has ended for good is not shown; what opens later is.
-                    let is_over = refusal.is_some_and(|refusal| {
-                        matches!(
-                            refusal,
-                            Refusal::GrantExpired | Refusal::GrantRevoked | Refusal::NoAccess
-                        )
-                    });
-                    if !is_over {
+                    if !refusal.is_some_and(is_over) {
                         let told = refusal.map(|refusal| refusal.for_person());
+                        let pass = pass::decide(&lock, &rights, &zone, now, &lives).ok();
                         openable.push(Openable {
+                            ways: ways_of(&rights, pass.is_some(), now),
+                            pass_until: pass.map(|pass| pass.ends_at + Duration::from_secs(1)),
                             lock,
                             is_open: told.is_none(),
                             refusal: told,
@@ -202,6 +209,31 @@ impl App {
             })
             .await
     }
+}
+
+/// Whether the refusal is for good: the person's rights at the lock are over, or there never were any.
+fn is_over(refusal: Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::GrantExpired | Refusal::GrantRevoked | Refusal::NoAccess
+    )
+}
+
+/// The ways in that the rights give which are not over; by a pass only where there is one to have.
+fn ways_of(rights: &[Right], has_pass: bool, now: Timestamp) -> Vec<Way> {
+    let given = |way: Way| {
+        rights
+            .iter()
+            .any(|right| !right.is_over(now) && right.ways.contains(&way))
+    };
+    let works = |way: &Way| given(*way) && (*way != Way::Offline || has_pass);
+    Way::ALL.into_iter().filter(works).collect()
+}
+
+/// Whether the person may open the lock, now or later.
+pub(super) fn may_still_open(conn: &mut Conn, lock: &Lock, person: &PersonId, now: Timestamp) -> Result<bool, Error> {
+    let rights = grants::rights(conn, lock, person)?;
+    Ok(rights.iter().any(|right| !right.is_over(now)))
 }
 
 fn with_relayed(attempt: Attempt, at: Timestamp) -> Attempt {

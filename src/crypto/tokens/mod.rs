@@ -86,6 +86,22 @@ impl Signer {
         self.sign(Use::Doc, Typ::Time, claims)
     }
 
+    /// Signs an offline pass.
+    ///
+    /// # Errors
+    /// As [`Self::sign_unlock`].
+    pub fn sign_pass(&self, claims: &wire::Pass<'_>) -> Result<String, SignError> {
+        self.sign(Use::Pass, Typ::Pass, claims)
+    }
+
+    /// Signs which passes are void at a lock.
+    ///
+    /// # Errors
+    /// As [`Self::sign_unlock`].
+    pub fn sign_revocations(&self, claims: &wire::Revocations<'_>) -> Result<String, SignError> {
+        self.sign(Use::Doc, Typ::Revocations, claims)
+    }
+
     /// Signs that a lock is to forget its organization.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ fn plain() -> NewGrant {
         schedule: None,
         uses: None,
         ways: None,
+        role: None,
         delegable: None,
     }
 }
@@ -25,6 +26,10 @@ fn plain() -> NewGrant {
 fn what_can_be_given() {
     let ways = |ways: &[Way]| NewGrant {
         ways: Some(ways.to_vec()),
+        ..plain()
+    };
+    let role = |role| NewGrant {
+        role: Some(role),
         ..plain()
     };
     let uses = |uses| NewGrant {
@@ -95,9 +100,17 @@ fn what_can_be_given() {
         ("a thousand and one uses", uses(1001), 0, Some(BadGrant::Uses)),
         ("by the app", ways(&[Way::App]), 0, None),
         ("by a pass too", ways(&[Way::App, Way::Offline]), 0, None),
-        ("by a PIN", ways(&[Way::Pin, Way::App]), 0, None),
+        (
+            "by all ways, in any order",
+            ways(&[Way::Pin, Way::Offline, Way::App]),
+            0,
+            None,
+        ),
+        ("by a PIN alone", ways(&[Way::Pin]), 0, Some(BadGrant::Ways)),
         ("in no way", ways(&[]), 0, Some(BadGrant::Ways)),
         ("by the app twice", ways(&[Way::App, Way::App]), 0, Some(BadGrant::Ways)),
+        ("to a vendor", role(Role::Vendor), 0, None),
+        ("to a tenant", role(Role::Tenant), 0, Some(BadGrant::Role)),
         (
             "not to be passed on",
             NewGrant {
@@ -137,6 +150,7 @@ fn the_terms_are_what_was_asked() {
         schedule: Some(schedule),
         uses: Some(Uses::new(3).unwrap()),
         ways: Way::USUAL.to_vec(),
+        role: Role::Guest,
     };
     assert_eq!(asked.check(at(0)), Ok(expected));
 }
@@ -159,4 +173,16 @@ fn ways_are_words() {
     let ways: Vec<Way> = serde_json::from_str(r#"["app","offline","pin"]"#).unwrap();
     assert_eq!(ways, [Way::App, Way::Offline, Way::Pin]);
     assert!(serde_json::from_str::<Way>(r#""nfc""#).is_err());
+}
+
+#[test]
+fn ways_are_kept_in_one_order() {
+    for (asked, kept) in [
+        (None, &[Way::App, Way::Offline][..]),
+        (Some(vec![Way::App]), &[Way::App]),
+        (Some(vec![Way::Pin, Way::App]), &[Way::App, Way::Pin]),
+    ] {
+        let new = NewGrant { ways: asked, ..plain() };
+        assert_eq!(new.check(at(0)).unwrap().ways, kept);
+    }
 }

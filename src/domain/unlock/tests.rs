@@ -34,6 +34,9 @@ fn grant(number: u128, starts: i64, ends: i64) -> Right {
         ends_at: Some(at(ends)),
         schedule: None,
         uses: None,
+        ways: vec![Way::App],
+        role: Role::Guest,
+        is_only_lock: true,
         revoked: false,
     }
 }
@@ -350,7 +353,8 @@ fn a_grant_and_a_tenancy_say_what_they_give() {
             ends_at: Some(at(20)),
             schedule: None,
             uses: None,
-            ways: Way::USUAL.to_vec(),
+            ways: vec![Way::App],
+            role: Role::Guest,
         },
         state,
     };

@@ -48,6 +48,7 @@ async fn a_grant_keeps_its_terms(database: TestDatabase) {
         ("uses", json!(5)),
         ("uses_taken", json!(0)),
         ("ways", json!(["app"])),
+        ("role", json!("guest")),
         ("revoked_at", Value::Null),
     ] {
         assert_eq!(given[member], value, "{member}");
@@ -55,7 +56,9 @@ async fn a_grant_keeps_its_terms(database: TestDatabase) {
     let shown = ana.get(&format!("/v1/grants/{}", id(&given))).await.expect(200);
     assert_eq!(
         shown["locks"],
-        json!([{ "lock_id": door.id, "status": "not-in-service", "pin": null, "codes": [] }])
+        json!([{
+            "lock_id": door.id, "status": "not-in-service", "may_open_until": null, "pin": null, "codes": [],
+        }])
     );
     assert_eq!(shown["schedule"], given["schedule"]);
     door.try_enrol().await.unwrap();
@@ -88,6 +91,8 @@ async fn terms_that_make_no_sense_are_refused(database: TestDatabase) {
         (json!({ "ways": [] }), "ways"),
         (json!({ "ways": ["app", "app"] }), "ways"),
         (json!({ "ways": ["magic"] }), "ways[0]"),
+        (json!({ "role": "tenant" }), "role"),
+        (json!({ "role": "owner" }), "role"),
         (json!({ "delegable": true }), "delegable"),
         (json!({ "schedule": { "weekly": [] } }), "schedule"),
         (json!({ "schedule": window("12:00") }), "schedule"),

@@ -9,6 +9,8 @@ mod invitations;
 mod limits;
 mod locks;
 mod members;
+mod passes;
+mod phones;
 mod pins;
 mod places;
 mod raw;

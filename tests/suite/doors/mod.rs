@@ -9,6 +9,7 @@ mod guest;
 mod keypad;
 mod keys;
 mod life;
+mod passes;
 mod pins;
 mod silence;
 mod story;

@@ -109,7 +109,7 @@ async fn a_lock_that_is_away_is_said_to_be_away_at_once(database: TestDatabase) 
     let began = Instant::now();
     let problem = gus.unlock(&door).await.expect_offline();
     assert!(began.elapsed() < Duration::from_secs(2), "nobody waited for it");
-    assert_eq!(problem["ways_in"], json!(["mechanical-key"]));
+    assert_eq!(problem["ways_in"], json!(["offline", "mechanical-key"]));
     let asked = &entries(&ana, "unlock-requested").await[0];
     assert_eq!(
         (&asked["outcome"], &asked["reason"]),

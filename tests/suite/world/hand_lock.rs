@@ -37,6 +37,8 @@ pub struct HandLock {
     pub keyset: u64,
     /// The version of its PINs that its hello names.
     pub pins: u64,
+    /// The epoch of the revocations that its hello names.
+    pub revocations: u64,
     clock: HandClock,
     started_ms: i64,
     /// Seconds that its counter is ahead of the clock, so that no two hellos are of one second.
@@ -101,6 +103,7 @@ impl HandLock {
             ctr: 0,
             keyset: 1,
             pins: 0,
+            revocations: 0,
             clock: door.clock.clone(),
             started_ms: door.clock.now().as_millis(),
             ahead: 0,
@@ -281,7 +284,7 @@ impl HandLock {
             mono: self.mono(),
             clock: ClockState::None,
             keyset: self.keyset,
-            revocations: 0,
+            revocations: self.revocations,
             pins: self.pins,
             ctr: self.ctr,
             head: self.chain.head(),

@@ -20,6 +20,7 @@ mod hand_lock;
 mod http;
 mod landlord;
 mod person;
+mod phone;
 mod server;
 
 pub use answer::Answer;
@@ -29,6 +30,7 @@ pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
 pub use landlord::{Landlord, Property, Unit};
 pub use person::{PASSWORD, Person};
+pub use phone::Phone;
 pub use server::TestServer;
 
 /// What a story says first: the server, and a landlord with a house.

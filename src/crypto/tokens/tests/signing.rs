@@ -161,3 +161,72 @@ fn what_no_lock_would_read_is_not_signed() {
         Err(SignError::TooLong { typ: Typ::Time, .. })
     ));
 }
+
+/// The longest names that stand in messages: an issuer of 128 characters, ids and thumbprints.
+fn long_issuer() -> String {
+    format!("https://{}.example", "d".repeat(112))
+}
+
+#[test]
+fn the_fullest_list_of_revocations_fits_into_a_message() {
+    let (_state, store) = backend();
+    let names: Vec<String> = (0..).map(|n| format!("{n:0>43}")).take(100).collect();
+    let most = (0..names.len())
+        .take_while(|most| crate::domain::revocation::fit(names.iter().take(*most).map(String::as_str)))
+        .last()
+        .unwrap();
+    let number = wire::NUMBER_LIMIT - 1;
+    let signed = store.signer(1, NOW).sign_revocations(&wire::Revocations {
+        iss: &long_issuer(),
+        org: &format!("org_{:032}", 1),
+        aud: &format!("lock_{:032}", 1),
+        epoch: number,
+        revoked: names.iter().take(most).map(String::as_str).collect(),
+        min_rev: number,
+    });
+    assert!(most > 50, "{most}");
+    assert!(signed.unwrap().len() <= MAX_MESSAGE);
+}
+
+#[test]
+fn the_fullest_pass_fits_into_a_message() {
+    let (_state, store) = backend();
+    let locks: Vec<String> = (0..wire::MAX_PASS_LOCKS).map(|n| format!("lock_{n:032}")).collect();
+    let window = wire::Window {
+        days: 127,
+        from: 1439,
+        to: 1440,
+    };
+    let number = 10_000_000_000;
+    let signed = store.signer(1, NOW).sign_pass(&wire::Pass {
+        ver: wire::VERSION,
+        iss: &long_issuer(),
+        org: &format!("org_{:032}", 1),
+        aud: locks.iter().map(String::as_str).collect(),
+        sub: CHAIN,
+        gid: &format!("tenancy_{:032}", 1),
+        act: wire::Action::Unlock,
+        jti: CHAIN,
+        iat: number,
+        nbf: number,
+        exp: number,
+        rev: number,
+        role: wire::Role::Vendor,
+        schedule: Some(wire::Schedule {
+            weekly: std::iter::repeat_n(window, wire::MAX_WINDOWS).collect(),
+            except: std::iter::repeat_n(20_000, wire::MAX_EXCEPTIONS).collect(),
+        }),
+        zone: Some(
+            (0..wire::MAX_ZONE_CHANGES as u64)
+                .map(|n| wire::ZoneChange {
+                    at: number + n,
+                    offset: -36_000,
+                })
+                .collect(),
+        ),
+        uses: None,
+        used: None,
+        cnf: wire::Confirmation { jkt: HASH },
+    });
+    assert!(signed.unwrap().len() <= MAX_MESSAGE);
+}

@@ -188,6 +188,7 @@ impl Site {
             schedule: None,
             uses: None,
             ways: None,
+            role: None,
             delegable: None,
         };
         let to = To::Person(self.ana.person.clone());
@@ -221,11 +222,15 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: 
         issuer: Issuer {
             name: ISSUER.to_owned(),
             generation: 1,
-            revision: 0,
         },
         node: "node-1".to_owned(),
         token_seconds: TOKEN_SECONDS,
         usual_wait: Duration::ZERO,
+        pass_lives: doorward::domain::pass::Lives {
+            tenant: Duration::from_secs(72 * 3600),
+            guest: Duration::from_secs(12 * 3600),
+            vendor: Duration::from_secs(2 * 3600),
+        },
         access_life: Duration::from_secs(600),
         refresh_life: Duration::from_secs(600),
         broker: BrokerAddress {

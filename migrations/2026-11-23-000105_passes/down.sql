@@ -1,0 +1,10 @@
+ALTER TABLE lock_reports DROP COLUMN revocations_seq;
+ALTER TABLE lock_reports DROP COLUMN revocations;
+ALTER TABLE locks DROP COLUMN pass_rev;
+ALTER TABLE locks DROP COLUMN min_rev;
+ALTER TABLE locks DROP COLUMN revocations_epoch;
+DROP TABLE revocations;
+DROP TABLE pass_uses;
+DROP TABLE passes;
+DROP TABLE phones;
+ALTER TABLE grants DROP COLUMN role;

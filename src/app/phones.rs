@@ -1,0 +1,105 @@
+//! Phones: a person registers the keys to which their passes are bound, and removes them.
+
+use super::revocations::{Revocation, revoke_phone};
+use super::{Actor, App, Error, What};
+use crate::crypto::public_key::PublicKey;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::ids::{OrganizationId, PhoneId};
+use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, StoreError, access_log, accounts, phones};
+
+const KEY_TAKEN: Error = Error::Conflict {
+    word: "key-taken",
+    why: "this key is registered for somebody else; a phone makes a key of its own",
+};
+
+impl App {
+    /// Registers a phone by its public key. The same key again is the same phone, as it is; says whether it is new.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] `key-taken`, `phone-removed` for a key that was removed before, `too-many-phones`.
+    pub async fn register_phone(&self, who: &Actor, key: PublicKey, name: PhoneName) -> Result<(Phone, bool), Error> {
+        let (now, who) = (self.now(), who.clone());
+        let phone = Phone {
+            id: PhoneId::from_bits(self.id_bits(now)),
+            person: who.person.clone(),
+            name,
+            thumbprint: key.thumbprint(),
+            registered_at: now,
+        };
+        self.db
+            .write(move |conn| {
+                match phones::find_by_key(conn, &phone.thumbprint)? {
+                    Some((known, _)) if known.person != who.person => return Err(KEY_TAKEN),
+                    Some((_, true)) => {
+                        return Err(Error::Conflict {
+                            word: "phone-removed",
+                            why: "this key was removed, and does not come back; the phone makes a new one",
+                        });
+                    }
+                    Some((known, false)) => return Ok((known, false)),
+                    None => {}
+                }
+                if phones::of_person(conn, &who.person)?.len() >= MOST_PHONES {
+                    return Err(Error::Conflict {
+                        word: "too-many-phones",
+                        why: "remove a phone first",
+                    });
+                }
+                match phones::add(conn, &phone, &key.to_json()) {
+                    Err(StoreError::Conflict { .. }) => Err(KEY_TAKEN),
+                    added => Ok(added?),
+                }?;
+                write_down(conn, &phone, Kind::PhoneRegistered, now)?;
+                Ok((phone, true))
+            })
+            .await
+    }
+
+    /// The caller's phones, the oldest first.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn phones(&self, who: &Actor) -> Result<Vec<Phone>, Error> {
+        let person = who.person.clone();
+        self.db.read(move |conn| Ok(phones::of_person(conn, &person)?)).await
+    }
+
+    /// Removes a phone: its passes are void, wherever locks can be told.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the caller has no such phone.
+    pub async fn remove_phone(&self, who: &Actor, id: PhoneId) -> Result<Revocation, Error> {
+        let (now, person) = (self.now(), who.person.clone());
+        let phone = self
+            .db
+            .write(move |conn| {
+                let phone = phones::hold(conn, &id, &person)?.ok_or(Error::NotFound(What::Phone))?;
+                phones::remove(conn, &id, now)?;
+                revoke_phone(conn, &phone, now)?;
+                write_down(conn, &phone, Kind::PhoneRemoved, now)?;
+                Ok::<_, Error>(phone)
+            })
+            .await?;
+        self.make_effective(vec![phone.thumbprint]).await
+    }
+}
+
+/// Writes it down wherever the person belongs: a phone may hold passes of every organization. What it is called is its
+/// owner's own.
+fn write_down(conn: &mut Conn, phone: &Phone, kind: Kind, now: Timestamp) -> Result<(), Error> {
+    let memberships = accounts::memberships(conn, &phone.person)?;
+    let mut organizations: Vec<OrganizationId> = memberships.into_iter().map(|joined| joined.organization).collect();
+    // The ends of several logs, always in this order.
+    organizations.sort_unstable();
+    for organization in organizations {
+        let entry = NewEntry {
+            person: Some(phone.person.clone()),
+            detail: Some(serde_json::json!({ "phone_id": phone.id })),
+            ..NewEntry::new(kind, now)
+        };
+        access_log::append(conn, &organization, &entry, now)?;
+    }
+    Ok(())
+}
