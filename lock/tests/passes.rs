@@ -595,3 +595,33 @@ fn a_phone_collects_what_the_backend_lacks() {
         "what is acknowledged need not be carried"
     );
 }
+
+#[test]
+fn the_fullest_state_fits_into_its_record() {
+    use doorward_lock::journal::{MAX_STATE, State};
+
+    let number = u64::MAX >> 11;
+    let command = json!({
+        "act": "unlock", "origin": { "pass": "g".repeat(64) }, "node": "n".repeat(32), "exp": number,
+        "lt": { "boot": u32::MAX, "dl": number },
+    });
+    let world = World::new();
+    let mut state = serde_json::to_value(world.lock().state()).unwrap();
+    for member in ["ctr", "floor", "min_rev", "epoch"] {
+        state[member] = json!(number);
+    }
+    state["boot"] = json!(u32::MAX);
+    state["chain"]["next"] = json!(number);
+    state["chain"]["unacked"] = json!(number);
+    state["underway"] = command.clone();
+    state["waiting"] = command;
+    state["pins"] = json!({ "version": number, "codes": u32::MAX, "slots": u16::MAX, "is_lost": false });
+    let most = u32::MAX;
+    state["lost"] = json!({
+        "from": number, "to": number, "unlocked": most, "locked": most, "denied": most, "other": most,
+    });
+    let text = state.to_string();
+    assert!(text.len() <= MAX_STATE, "{} bytes", text.len());
+    let (read, _): (State, usize) = serde_json_core::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), state);
+}
