@@ -9,6 +9,7 @@ mod guest;
 mod keypad;
 mod keys;
 mod life;
+mod local;
 mod passes;
 mod pins;
 mod silence;
