@@ -354,11 +354,16 @@ pub(super) fn speaking<T>(
     after: impl Fn(&T) -> &(Option<String>, i64),
     (chain, seq): (&str, i64),
 ) -> Option<T> {
-    let place = |is: &dyn Fn(&(Option<String>, i64)) -> bool| newest_first.iter().position(|one| is(after(one)));
-    let place = place(&|after| after.0.as_deref() == Some(chain) && seq > after.1)
-        .or_else(|| place(&|after| after.0.is_none()))
-        .or_else(|| place(&|after| after.0.as_deref() != Some(chain)));
-    place.and_then(|place| newest_first.into_iter().nth(place))
+    let rank = |one: &T| {
+        let (of, last) = after(one);
+        match of.as_deref() {
+            Some(of) if of == chain => (seq > *last).then_some(0),
+            None => Some(1),
+            Some(_) => Some(2),
+        }
+    };
+    let spoke = newest_first.into_iter().filter_map(|one| Some((rank(&one)?, one)));
+    spoke.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
 }
 
 /// The locks that may have something to be told and are there, heard of after `since`; at most `limit`.

@@ -128,7 +128,7 @@ async fn a_removed_phone_and_a_removed_member_are_void_too(database: TestDatabas
     assert_eq!(ana.delete(&path).await.expect(200), expected);
     lock.connect().await;
     let told = claims_of(&lock.next_of(Typ::Revocations).await);
-    let mut expected = vec![tenancy.as_str().unwrap().to_owned(), lost.thumbprint()];
+    let mut expected = [tenancy.as_str().unwrap().to_owned(), lost.thumbprint()];
     expected.sort();
     let names = told["revoked"].as_array().unwrap().iter();
     let mut names: Vec<&str> = names.map(|name| name.as_str().unwrap()).collect();
