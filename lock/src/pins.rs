@@ -22,7 +22,7 @@ pub const CODE_DAYS: [u8; 4] = [1, 2, 3, 7];
 /// How many computed codes there are for the same first day and number of days.
 pub const CODE_SERIALS: u8 = 8;
 
-/// How many computed codes there are with the same first day: as many as have bits in [`Code::bit`].
+/// How many computed codes there are with the same first day: as many as have a bit in a record of used codes.
 pub const CODES_A_DAY: usize = CODE_DAYS.len() * CODE_SERIALS as usize;
 
 /// How many computed codes at most may count on one day.
