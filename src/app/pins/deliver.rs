@@ -64,7 +64,7 @@ impl App {
     /// Sends PINs to the locks that are there and have not confirmed what they should hold; says to how many.
     ///
     /// # Errors
-    /// As [`Self::push_pins`].
+    /// Those of the database.
     pub async fn reconcile_pins(&self) -> Result<usize, Error> {
         let now = self.now();
         let due = self
