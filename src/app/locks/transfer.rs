@@ -1,6 +1,7 @@
 //! A lock goes to another door of the same organization.
 
 use super::{RETIRED, unit_of, write_down};
+use crate::app::pins::{clear_at, void_codes_at};
 use crate::app::revocations::void_all;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
@@ -83,6 +84,8 @@ impl App {
                 } else {
                     (Vec::new(), standing)
                 };
+                let ended_ids: Vec<GrantId> = ended.iter().map(|grant| grant.id.clone()).collect();
+                let by_slot = clear_at(conn, &moved, &ended_ids, now)?;
                 // All grants before the end of the log: an unlock at another lock of one of them takes them so too.
                 for grant in &ended {
                     end_for(conn, &who, grant, &lock, now)?;
@@ -90,6 +93,7 @@ impl App {
                 for grant in &ended {
                     write_down_end(conn, &who, grant, &lock, now)?;
                 }
+                let by_code = void_codes_at(conn, &moved, &ended_ids, &who, now)?;
                 for (place, reason) in [(&lock, "taken-away"), (&moved, "brought")] {
                     let entry = NewEntry {
                         reason: Some(reason.to_owned()),
@@ -108,15 +112,16 @@ impl App {
                     lock: moved,
                     grants_ended: ids(ended),
                     grants_kept: ids(kept),
-                    effective_no_later_than: now,
+                    effective_no_later_than: by_slot.max(by_code).unwrap_or(now),
                 };
                 Ok((transfer, names))
             })
             .await?;
         self.changes.tell(&transfer.lock.id);
+        self.push_pins(&transfer.lock.id).await?;
         let revocation = self.make_effective(names).await?;
         Ok(Transfer {
-            effective_no_later_than: revocation.effective_no_later_than,
+            effective_no_later_than: transfer.effective_no_later_than.max(revocation.effective_no_later_than),
             ..transfer
         })
     }

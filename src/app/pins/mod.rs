@@ -16,9 +16,11 @@ mod give;
 mod heard;
 mod review;
 mod show;
+mod transfer;
 
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
 pub use show::{CodeView, LockPinsView, SlotView};
+pub(super) use transfer::{clear_at, void_codes_at};
 
 /// How long before the changes of a zone that a lock was told run out it is told more of them.
 const ZONE_AHEAD: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 3_600);

@@ -28,6 +28,7 @@ on_each_database!(
     a_code_opens_a_lock_that_is_off_line,
     codes_are_void_once_the_lock_has_taken_the_next_generation,
     codes_end_with_the_tenancy_of_their_unit,
+    pins_and_codes_stay_behind_where_a_lock_goes_to_another_door,
     a_property_in_another_zone_tells_its_locks,
     the_digits_are_nowhere,
 );
@@ -474,6 +475,44 @@ async fn codes_are_void_once_the_lock_has_taken_the_next_generation(database: Te
         .map(|code| &code["counts"])
         .collect();
     assert_eq!(counts, [&json!(false), &json!(true)]);
+}
+
+async fn pins_and_codes_stay_behind_where_a_lock_goes_to_another_door(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let (annex, cellar) = (
+        ana.add_property("Europe/Vienna").await,
+        ana.add_lock(&house, "Cellar").await,
+    );
+    let door = ana.add_lock(&house, "Front door").await;
+    let (mut lock, mut below) = (HandLock::install(&door).await, HandLock::install(&cellar).await);
+    let gus = ana.guest("gus").await;
+    let (mut keypad, mut keypad_below) = (Keypad::default(), Keypad::default());
+    // It goes on for the cellar.
+    let terms = json!({ "ways": ["app", "pin"], "ends_at": "2026-03-09T08:00:00Z" });
+    let grant = ana.give(&[&door, &cellar], json!({ "person_id": gus.id }), terms);
+    let grant = grant.await.expect(201);
+    give(&ana, &grant, "synced").await;
+    keypad.take(&mut lock, version(&ana, &door).await).await;
+    keypad_below.take(&mut below, version(&ana, &cellar).await).await;
+    give(&ana, &grant, "computed").await;
+    assert_eq!(keypad.slots.len(), 1);
+
+    let to = json!({ "property_id": annex.id });
+    let moved = ana
+        .post(&format!("{}/transfer", door.path()))
+        .json(to)
+        .await
+        .expect(200);
+    assert_eq!(moved["grants_ended"], json!([grant["id"]]));
+    assert_eq!(
+        moved["effective_no_later_than"], "2026-03-09T08:00:00.000Z",
+        "until the lock has taken it"
+    );
+    keypad.take(&mut lock, version(&ana, &door).await).await;
+    assert_eq!((keypad.slots.len(), keypad.codes), (0, 1));
+    let shown = ana.get(&format!("/v1/grants/{}", id(&grant))).await.expect(200);
+    assert_eq!(shown["lock_ids"], json!([cellar.id]));
+    assert_eq!(shown["locks"][0]["pin"]["slot"], 1, "the cellar keeps its own");
 }
 
 async fn codes_end_with_the_tenancy_of_their_unit(database: TestDatabase) {
