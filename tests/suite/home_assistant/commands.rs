@@ -128,7 +128,7 @@ async fn a_command_opens_as_the_service_account_and_is_logged_so(database: TestD
         (&listed["role"], &listed["name"]),
         (&json!("service"), &json!("Home Assistant"))
     );
-    ana.delete(&format!("{members}/{account}")).await.expect(204);
+    ana.delete(&format!("{members}/{account}")).await.expect(200);
     let before = requests(&ana).await.len();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     home.publish(&command, "UNLOCK").await;

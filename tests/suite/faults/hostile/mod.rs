@@ -341,9 +341,10 @@ impl Day {
             assert!(made.contains(&row[3]), "round {round}: I4: stored what no lock said");
             assert!(stored.insert(&row[3]), "round {round}: I4: stored twice");
         }
-        let attempts = self
-            .outsider
-            .rows(&["jti", "id", "status"], "attempts WHERE jti IS NOT NULL");
+        let attempts = self.outsider.rows(
+            &["jti", "id", "status", "requested_at_ms"],
+            "attempts WHERE jti IS NOT NULL",
+        );
         let status: HashMap<&str, &[String]> = attempts.iter().map(|row| (row[0].as_str(), row.as_slice())).collect();
         let mut arrived = HashSet::new();
         for (door, checked) in self.doors.iter().zip(&mut self.checked) {
@@ -377,9 +378,10 @@ impl Day {
                     serde_json::to_value(movement.action).unwrap(),
                     "round {round}: I7"
                 );
-                let exp = token["exp"].as_u64().unwrap();
+                let asked_ms: i64 = attempt.unwrap()[3].parse().unwrap();
+                let bound_ms = asked_ms + 1_000 * super::installation::TOKEN_SECONDS as i64;
                 assert!(
-                    movement.at.as_seconds() <= exp,
+                    movement.at.as_millis() <= bound_ms,
                     "round {round}: I2: moved after its deadline"
                 );
                 let after = token["gid"].as_str().and_then(|gid| self.revoked.get(gid));
