@@ -125,7 +125,7 @@ fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> R
         }
     };
     let role = accounts::role(conn, &organization, &who.person)?.ok_or(Error::NotFound(What::Organization))?;
-    let only_of = (!role.manages()).then(|| who.person.clone());
+    let only_of = (!role.views()).then(|| who.person.clone());
     Ok(View { organization, only_of })
 }
 

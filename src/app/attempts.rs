@@ -92,7 +92,7 @@ impl App {
                 let scope = joined_by(conn, &who)?;
                 let attempt = attempts::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Attempt))?;
                 let role = accounts::role(conn, &attempt.organization, &who.person)?;
-                let may_see = attempt.person == who.person || role.is_some_and(Role::manages);
+                let may_see = attempt.person == who.person || role.is_some_and(Role::views);
                 if may_see {
                     Ok(attempt)
                 } else {

@@ -29,6 +29,8 @@ pub enum What {
     Attempt,
     /// A phone.
     Phone,
+    /// A notice.
+    Notice,
 }
 
 impl What {
@@ -45,6 +47,7 @@ impl What {
             Self::Grant => "grant",
             Self::Attempt => "attempt",
             Self::Phone => "phone",
+            Self::Notice => "notice",
         }
     }
 }

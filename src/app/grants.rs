@@ -1,16 +1,20 @@
 //! Giving access and taking it back.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::invitations::SecretLink;
+use super::notices::tell;
 use super::pins::{begin, clear_of_grant, outlives};
 use super::revocations::{Revocation, hold_locks, revoke_rights};
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, viewed_by};
+use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
+use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -58,6 +62,7 @@ impl App {
             To::Person(_) => None,
         };
         let link = draft.as_ref().map(|draft| self.link_of(draft));
+        let random = Arc::clone(&self.random);
         let grant = self
             .db
             .write(move |conn| {
@@ -89,6 +94,7 @@ impl App {
                 }
                 grants::add(conn, &grant)?;
                 write_down(conn, &who, &grant, Kind::GrantGiven, now)?;
+                tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessGiven, now)?;
                 Ok::<_, Error>(grant)
             })
             .await?;
@@ -96,7 +102,7 @@ impl App {
         Ok(Given { grant, invitation })
     }
 
-    /// The grants of the organizations that the caller manages, of one lock or one person if asked for.
+    /// The grants of the organizations that the caller manages or views, of one lock or one person if asked for.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -110,7 +116,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = viewed_by(conn, &who)?;
                 let limit = i64::from(page.limit) + 1;
                 let found = grants::list(conn, &scope, lock.as_ref(), person.as_ref(), page.after.as_ref(), limit)?;
                 Ok(Page::cut(found, page.limit, |grant| grant.id.clone()))
@@ -127,7 +133,7 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = viewed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
                 let right = RightSource::Grant(id);
                 let open: HashMap<LockId, Timestamp> = match grant.state {
@@ -158,6 +164,7 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         let right = RightSource::Grant(id.clone());
         let name = right.to_string();
+        let random = Arc::clone(&self.random);
         let (cleared, by_pin) = self
             .db
             .write(move |conn| {
@@ -169,6 +176,7 @@ impl App {
                 if grants::revoke(conn, &id, &who.person, now)? {
                     revoke_rights(conn, &[right], now)?;
                     write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
+                    tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessRevoked, now)?;
                 }
                 Ok::<_, Error>((cleared, outlives(conn, &id, now)?))
             })
@@ -211,6 +219,31 @@ fn organization_of(conn: &mut Conn, ids: &[LockId], scope: &Scope) -> Result<Org
         organization = Some(lock.organization.clone());
     }
     organization.ok_or(Error::invalid("lock_ids", "expected one lock or more"))
+}
+
+/// Tells whoever holds the grant what became of it.
+fn tell_holder(
+    conn: &mut Conn,
+    random: &dyn Random,
+    who: &Actor,
+    grant: &Grant,
+    kind: notice::Kind,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Holder::Person(holder) = &grant.holder else {
+        return Ok(());
+    };
+    let news = News {
+        actor: Some(who.person.clone()),
+        detail: Some(serde_json::json!({
+            "grant_id": grant.id,
+            "lock_ids": grant.terms.locks,
+            "starts_at": grant.terms.starts_at,
+            "ends_at": grant.terms.ends_at,
+        })),
+        ..News::new(kind, grant.organization.clone())
+    };
+    tell(conn, random, [holder.clone()], &news, now)
 }
 
 fn write_down(conn: &mut Conn, who: &Actor, grant: &Grant, kind: Kind, now: Timestamp) -> Result<(), Error> {

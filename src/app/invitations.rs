@@ -14,7 +14,7 @@ use crate::domain::password::Password;
 use crate::domain::place::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, StoreError, access_log, accounts, places};
+use crate::store::{Conn, StoreError, access_log, accounts, places, tenancies};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -260,7 +260,7 @@ fn join(
             starts_at: offered.starts_at,
             ends_at: offered.ends_at,
         };
-        places::add_tenancy(conn, &invitation.organization, &tenancy, now)?;
+        tenancies::add(conn, &invitation.organization, &tenancy, now)?;
         entry.unit = Some(tenancy.unit);
     }
     access_log::append(conn, &invitation.organization, &entry, now)?;

@@ -1,7 +1,7 @@
 //! Adding, seeing and changing locks; below, how they are claimed, how they end, and how they move house.
 
 use super::revocations::void_all;
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
@@ -79,7 +79,7 @@ impl App {
         Ok((lock, claim))
     }
 
-    /// The locks of the organizations that the caller manages, of one property if asked for.
+    /// The locks of the organizations that the caller works for, of one property if asked for.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -92,7 +92,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = staffed_by(conn, &who)?;
                 let limit = i64::from(page.limit) + 1;
                 let found = locks::list(conn, &scope, property.as_ref(), page.after.as_ref(), limit)?;
                 Ok(Page::cut(found, page.limit, |lock| lock.id.clone()))
@@ -108,7 +108,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = staffed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 let progress = lock_events::progress(conn, &id)?;
                 Ok((lock, progress))

@@ -2,14 +2,14 @@
 
 use super::pins::outlives;
 use super::revocations::{Revocation, hold_locks, revoke_rights};
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::unlock::RightSource;
 use crate::store::accounts::{self, Member};
-use crate::store::{access_log, grants, invitations, locks, places, sessions};
+use crate::store::{access_log, grants, invitations, locks, sessions, tenancies};
 
 /// The caller, as they are told of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                if !managed_by(conn, &who)?.contains(&organization) {
+                if !staffed_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
                 let found = accounts::members(conn, &organization, page.after.as_ref(), i64::from(page.limit) + 1)?;
@@ -106,7 +106,7 @@ impl App {
                 let doors = doors.into_iter().filter(|lock| lock.organization == organization);
                 hold_locks(conn, &doors.map(|lock| lock.id).collect::<Vec<_>>())?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
-                let left = places::end_tenancies_of(conn, &organization, &person, now)?;
+                let left = tenancies::end_all_of(conn, &organization, &person, now)?;
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
                     .chain(left.into_iter().map(RightSource::Tenancy))
                     .collect();

@@ -10,7 +10,7 @@ use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
-use crate::domain::account::{Membership, Scope};
+use crate::domain::account::{Membership, Role, Scope};
 use crate::domain::ids::{PersonId, SessionId};
 use crate::domain::pass::Lives;
 use crate::domain::relay::{Registrar, Relay};
@@ -34,6 +34,7 @@ pub mod lock_messages;
 pub mod locks;
 pub mod members;
 pub mod metrics;
+pub mod notices;
 pub mod passes;
 pub mod phones;
 pub mod pins;
@@ -220,7 +221,35 @@ impl App {
 /// # Errors
 /// [`Error::Forbidden`] where there is none.
 fn managed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
-    let scope = Scope::of(&accounts::memberships(conn, &who.person)?, |role| role.manages());
+    scope_of(conn, who, Role::manages)
+}
+
+/// The organizations whose rights and access log the person may look at.
+///
+/// # Errors
+/// [`Error::Forbidden`] where there is none.
+fn viewed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    scope_of(conn, who, Role::views)
+}
+
+/// The organizations at whose desk the person sits.
+///
+/// # Errors
+/// [`Error::Forbidden`] where there is none.
+fn served_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    scope_of(conn, who, Role::serves_desk)
+}
+
+/// The organizations that the person works for, and whose houses they therefore know.
+///
+/// # Errors
+/// [`Error::Forbidden`] where there is none.
+fn staffed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    scope_of(conn, who, Role::is_staff)
+}
+
+fn scope_of(conn: &mut Conn, who: &Actor, may: fn(Role) -> bool) -> Result<Scope, Error> {
+    let scope = Scope::of(&accounts::memberships(conn, &who.person)?, may);
     if scope.is_empty() {
         Err(Error::Forbidden)
     } else {

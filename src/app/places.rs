@@ -1,6 +1,6 @@
 //! Properties and units.
 
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::ids::{OrganizationId, PropertyId, UnitId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::{Address, PlaceName, Property, Unit};
@@ -52,7 +52,7 @@ impl App {
             .await
     }
 
-    /// The properties of the organizations that the caller manages.
+    /// The properties of the organizations that the caller works for.
     ///
     /// # Errors
     /// [`Error::Forbidden`].
@@ -64,7 +64,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = staffed_by(conn, &who)?;
                 let found = places::properties(conn, &scope, page.after.as_ref(), i64::from(page.limit) + 1)?;
                 Ok(Page::cut(found, page.limit, |property| property.id.clone()))
             })
@@ -79,7 +79,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = staffed_by(conn, &who)?;
                 places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))
             })
             .await
@@ -181,7 +181,7 @@ impl App {
         let who = who.clone();
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = staffed_by(conn, &who)?;
                 let property =
                     places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
                 let found = places::units(conn, &property.id, page.after.as_ref(), i64::from(page.limit) + 1)?;

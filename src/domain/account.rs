@@ -87,17 +87,32 @@ pub enum Role {
     Owner,
     /// Runs places, locks and grants, and reads the access log.
     Manager,
+    /// Sits at the leasing office's desk: sees who lives where, helps who is locked out, lets vendors in.
+    Desk,
+    /// Sees what a manager sees, and changes nothing.
+    Viewer,
     /// Lives in a unit.
     Tenant,
     /// Has been given access for a while.
     Guest,
+    /// Works in the house for an hour.
+    Vendor,
     /// A program, such as a Home Assistant: nobody signs in as it, and it opens what it was given grants for.
     Service,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [Self::Owner, Self::Manager, Self::Tenant, Self::Guest, Self::Service];
+    pub const ALL: [Self; 8] = [
+        Self::Owner,
+        Self::Manager,
+        Self::Desk,
+        Self::Viewer,
+        Self::Tenant,
+        Self::Guest,
+        Self::Vendor,
+        Self::Service,
+    ];
 
     /// The word for it in tables and answers.
     #[must_use]
@@ -105,8 +120,11 @@ impl Role {
         match self {
             Self::Owner => "owner",
             Self::Manager => "manager",
+            Self::Desk => "desk",
+            Self::Viewer => "viewer",
             Self::Tenant => "tenant",
             Self::Guest => "guest",
+            Self::Vendor => "vendor",
             Self::Service => "service",
         }
     }
@@ -115,10 +133,12 @@ impl Role {
     #[must_use]
     pub const fn rank(self) -> u8 {
         match self {
-            Self::Guest | Self::Service => 0,
+            Self::Guest | Self::Vendor | Self::Service => 0,
             Self::Tenant => 1,
-            Self::Manager => 2,
-            Self::Owner => 3,
+            Self::Viewer => 2,
+            Self::Desk => 3,
+            Self::Manager => 4,
+            Self::Owner => 5,
         }
     }
 
@@ -128,13 +148,31 @@ impl Role {
         matches!(self, Self::Owner | Self::Manager)
     }
 
+    /// Whether the role sees what managers see of the organization: who may open what, and the access log.
+    #[must_use]
+    pub const fn views(self) -> bool {
+        self.manages() || matches!(self, Self::Viewer)
+    }
+
+    /// Whether the role helps people at the desk: lock-outs and visits.
+    #[must_use]
+    pub const fn serves_desk(self) -> bool {
+        self.manages() || matches!(self, Self::Desk)
+    }
+
+    /// Whether the role works for the landlord, and so knows the houses: what there is, and who lives where.
+    #[must_use]
+    pub const fn is_staff(self) -> bool {
+        self.views() || self.serves_desk()
+    }
+
     /// Whether somebody of this role may bring `other` in or put them out: managers may not make managers.
     #[must_use]
     pub const fn may_appoint(self, other: Self) -> bool {
         match self {
             Self::Owner => true,
             Self::Manager => !other.manages(),
-            Self::Tenant | Self::Guest | Self::Service => false,
+            Self::Desk | Self::Viewer | Self::Tenant | Self::Guest | Self::Vendor | Self::Service => false,
         }
     }
 
@@ -147,7 +185,7 @@ impl Role {
 
 /// A text is not a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of owner, manager, tenant, guest, service")]
+#[error("expected one of owner, manager, desk, viewer, tenant, guest, vendor, service")]
 pub struct BadRole;
 
 impl FromStr for Role {
@@ -267,8 +305,32 @@ mod tests {
             (Role::Guest, Role::Guest, false),
             (Role::Manager, Role::Service, true),
             (Role::Service, Role::Guest, false),
+            (Role::Manager, Role::Desk, true),
+            (Role::Desk, Role::Viewer, false),
+            (Role::Desk, Role::Vendor, false),
+            (Role::Viewer, Role::Guest, false),
         ] {
             assert_eq!(appointer.may_appoint(appointed), may, "{appointer:?} {appointed:?}");
+        }
+    }
+
+    #[test]
+    fn each_role_reaches_as_far_as_its_work() {
+        for (role, manages, views, serves_desk) in [
+            (Role::Owner, true, true, true),
+            (Role::Manager, true, true, true),
+            (Role::Desk, false, false, true),
+            (Role::Viewer, false, true, false),
+            (Role::Tenant, false, false, false),
+            (Role::Guest, false, false, false),
+            (Role::Vendor, false, false, false),
+            (Role::Service, false, false, false),
+        ] {
+            assert_eq!(
+                (role.manages(), role.views(), role.serves_desk(), role.is_staff()),
+                (manages, views, serves_desk, views || serves_desk),
+                "{role:?}"
+            );
         }
     }
 

@@ -95,6 +95,8 @@ ids! {
     AttemptId = "attempt";
     /// A phone that a person has registered.
     PhoneId = "phone";
+    /// Something that a person is told.
+    NoticeId = "notice";
 }
 
 #[cfg(test)]

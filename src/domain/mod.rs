@@ -7,6 +7,7 @@ pub mod chain;
 pub mod grant;
 pub mod ids;
 pub mod lock;
+pub mod notice;
 pub mod page;
 pub mod pass;
 pub mod password;

@@ -13,6 +13,7 @@ use super::Service;
 use super::problem::Problem;
 use crate::app::Actor;
 use crate::crypto::secret::Secret;
+use crate::domain::account::Role;
 
 /// Anybody who is signed in.
 #[derive(Debug)]
@@ -21,6 +22,18 @@ pub struct Anyone(pub Actor);
 /// Somebody who manages at least one organization. Which things are theirs is for the use case to say.
 #[derive(Debug)]
 pub struct Manager(pub Actor);
+
+/// Somebody who may look at the rights and the access log of at least one organization.
+#[derive(Debug)]
+pub struct Viewer(pub Actor);
+
+/// Somebody who sits at the desk of at least one organization.
+#[derive(Debug)]
+pub struct Desk(pub Actor);
+
+/// Somebody who works for at least one organization.
+#[derive(Debug)]
+pub struct Staff(pub Actor);
 
 /// Where the request comes from.
 #[derive(Debug, Clone, Copy)]
@@ -38,21 +51,32 @@ impl FromRequest for Anyone {
     }
 }
 
-impl FromRequest for Manager {
-    type Error = Problem;
-    type Future = Extracted<Self>;
+macro_rules! roles {
+    ($($extractor:ident = $may:path;)+) => {$(
+        impl FromRequest for $extractor {
+            type Error = Problem;
+            type Future = Extracted<Self>;
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            let who = admit(&req).await?;
-            if who.memberships.iter().any(|membership| membership.role.manages()) {
-                Ok(Self(who))
-            } else {
-                Err(Problem::forbidden())
+            fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+                let req = req.clone();
+                Box::pin(async move {
+                    let who = admit(&req).await?;
+                    if who.memberships.iter().any(|membership| $may(membership.role)) {
+                        Ok(Self(who))
+                    } else {
+                        Err(Problem::forbidden())
+                    }
+                })
             }
-        })
-    }
+        }
+    )+};
+}
+
+roles! {
+    Manager = Role::manages;
+    Viewer = Role::views;
+    Desk = Role::serves_desk;
+    Staff = Role::is_staff;
 }
 
 impl FromRequest for ClientAddress {

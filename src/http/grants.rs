@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Manager;
+use super::auth::{Manager, Viewer};
 use super::invitations::Invited;
 use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};
@@ -249,7 +249,7 @@ pub(super) struct GrantFilter {
 #[get("/v1/grants")]
 pub(super) async fn list_grants(
     service: Data<Service>,
-    Manager(who): Manager,
+    Viewer(who): Viewer,
     Query(filter): Query<GrantFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
@@ -304,7 +304,7 @@ pub(super) async fn give(
 #[get("/v1/grants/{grant_id}")]
 pub(super) async fn show_grant(
     service: Data<Service>,
-    Manager(who): Manager,
+    Viewer(who): Viewer,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
     let (slots, codes) = service.app.pins_of_grant(&who, id.clone()).await?;

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, patch, post};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::Manager;
+use super::auth::{Manager, Staff};
 use super::json::Json;
 use super::page::{List, Paging};
 use super::path::Id;
@@ -199,7 +199,7 @@ pub(super) struct LockFilter {
 #[get("/v1/locks")]
 pub(super) async fn list_locks(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Query(filter): Query<LockFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
@@ -243,7 +243,7 @@ pub(super) async fn add_lock(
 #[get("/v1/locks/{lock_id}")]
 pub(super) async fn show_lock(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Id(id): Id<LockId>,
 ) -> Result<HttpResponse, Problem> {
     let (lock, progress) = service.app.lock(&who, id).await?;

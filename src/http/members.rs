@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, delete, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::Manager;
+use super::auth::{Manager, Staff};
 use super::grants::Revoked;
 use super::page::{List, Paging};
 use super::path::Id;
@@ -37,7 +37,7 @@ struct Member {
 #[get("/v1/organizations/{organization_id}/members")]
 pub(super) async fn list_members(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Id(organization): Id<OrganizationId>,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {

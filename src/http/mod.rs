@@ -22,6 +22,7 @@ pub mod limits;
 mod locks;
 mod me;
 mod members;
+mod notices;
 mod openapi;
 mod page;
 mod pages;
@@ -95,6 +96,8 @@ fn routes(to: &mut ServiceConfig) {
         .service(sessions::change_password)
         .service(me::show_me)
         .service(me::list_openable)
+        .service(notices::list_notices)
+        .service(notices::read_notice)
         .service(phones::list_phones)
         .service(phones::register_phone)
         .service(phones::remove_phone)

@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::problem::Problem;
 use crate::app::What;
-use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PhoneId, PropertyId};
+use crate::domain::ids::{AttemptId, GrantId, LockId, NoticeId, OrganizationId, PersonId, PhoneId, PropertyId};
 
 /// A thing that addresses name.
 pub trait Named: FromStr + 'static {
@@ -35,6 +35,7 @@ named! {
     GrantId = "grant_id", Grant;
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
+    NoticeId = "notice_id", Notice;
 }
 
 /// The id in the address.

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::Manager;
+use super::auth::{Manager, Viewer};
 use super::grants::Revoked;
 use super::json::{Json, JsonOrNothing};
 use super::path::Id;
@@ -298,7 +298,7 @@ pub(super) async fn take_pin_back(
 #[get("/v1/locks/{lock_id}/pins")]
 pub(super) async fn show_pins(
     service: Data<Service>,
-    Manager(who): Manager,
+    Viewer(who): Viewer,
     Id(id): Id<LockId>,
 ) -> Result<HttpResponse, Problem> {
     let pins = service.app.lock_pins(&who, id).await?;

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::Manager;
+use super::auth::{Manager, Staff};
 use super::json::Json;
 use super::page::{List, Paging};
 use super::path::Id;
@@ -116,7 +116,7 @@ struct AddUnit {
 #[get("/v1/properties")]
 pub(super) async fn list_properties(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
     let page = service.app.properties(&who, paging.request()?).await?;
@@ -159,7 +159,7 @@ pub(super) async fn add_property(
 #[get("/v1/properties/{property_id}")]
 pub(super) async fn show_property(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Id(id): Id<PropertyId>,
 ) -> Result<HttpResponse, Problem> {
     let property = service.app.property(&who, id).await?;
@@ -213,7 +213,7 @@ pub(super) async fn delete_property(
 #[get("/v1/properties/{property_id}/units")]
 pub(super) async fn list_units(
     service: Data<Service>,
-    Manager(who): Manager,
+    Staff(who): Staff,
     Id(property): Id<PropertyId>,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {

@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access_log::Kind;
+use crate::domain::notice;
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
@@ -114,6 +115,8 @@ texts! {
     GrantId = id("grant"), "A grant.";
     AttemptId = id("attempt"), "An attempt.";
     PhoneId = id("phone"), "A phone.";
+    NoticeId = id("notice"), "A notice.";
+    NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";
     TimeZone = text().examples(["Europe/Vienna"]), "The name of an IANA time zone.";
@@ -142,6 +145,6 @@ texts! {
     Receiver = receiver(), "Who gets access: a member, or whoever has an e-mail address.";
     PhoneName = line(64, "Tom's phone"), "What a phone is called, on one line.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
-    Role = text().enum_values(Some(["owner", "manager", "tenant", "guest", "service"])),
+    Role = text().enum_values(Some(crate::domain::account::Role::ALL.map(crate::domain::account::Role::as_str))),
         "What a person is in an organization.";
 }

@@ -33,6 +33,7 @@ pub mod leases;
 pub mod lock_events;
 pub mod locks;
 mod migrations;
+pub mod notices;
 pub mod passes;
 pub mod phones;
 mod piece;
@@ -44,6 +45,7 @@ mod schema;
 pub mod sessions;
 pub mod shown;
 mod statistics;
+pub mod tenancies;
 mod url;
 
 pub use connection::{Conn, MultiBackend};

@@ -1,14 +1,14 @@
-//! Properties, units and tenancies.
+//! Properties and units.
 
 use diesel::prelude::*;
 
 use super::columns::{parsed, text};
 use super::kept::Kept;
-use super::schema::{locks, properties, tenancies, units};
+use super::schema::{locks, properties, units};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
-use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
-use crate::domain::place::{Property, Tenancy, Unit};
+use crate::domain::ids::{PropertyId, UnitId};
+use crate::domain::place::{Property, Unit};
 use crate::domain::time::Timestamp;
 
 #[derive(Queryable, Selectable)]
@@ -178,51 +178,4 @@ pub fn units(
         .select(UnitRow::as_select())
         .load(conn)?;
     rows.into_iter().map(UnitRow::into_domain).collect()
-}
-
-/// Adds a tenancy.
-pub fn add_tenancy(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    tenancy: &Tenancy,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    diesel::insert_into(tenancies::table)
-        .values((
-            tenancies::id.eq(tenancy.id.as_str()),
-            tenancies::organization_id.eq(organization.as_str()),
-            tenancies::unit_id.eq(tenancy.unit.as_str()),
-            tenancies::person_id.eq(tenancy.person.as_str()),
-            tenancies::starts_at_ms.eq(tenancy.starts_at.as_millis()),
-            tenancies::ends_at_ms.eq(tenancy.ends_at.map(Timestamp::as_millis)),
-            tenancies::created_at_ms.eq(now.as_millis()),
-        ))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// Ends those of the person's tenancies in the organization that would still last at `at`, and says which they were; one
-/// that has not begun ends where it would have begun.
-pub fn end_tenancies_of(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    person: &PersonId,
-    at: Timestamp,
-) -> Result<Vec<TenancyId>, StoreError> {
-    let of_person = tenancies::table
-        .filter(tenancies::organization_id.eq(organization.as_str()))
-        .filter(tenancies::person_id.eq(person.as_str()))
-        .filter(
-            tenancies::ends_at_ms
-                .is_null()
-                .or(tenancies::ends_at_ms.gt(at.as_millis())),
-        );
-    let lasting: Vec<String> = of_person.order(tenancies::id).select(tenancies::id).load(conn)?;
-    diesel::update(of_person.filter(tenancies::starts_at_ms.gt(at.as_millis())))
-        .set(tenancies::ends_at_ms.eq(tenancies::starts_at_ms.nullable()))
-        .execute(conn)?;
-    diesel::update(of_person.filter(tenancies::starts_at_ms.le(at.as_millis())))
-        .set(tenancies::ends_at_ms.eq(at.as_millis()))
-        .execute(conn)?;
-    lasting.iter().map(|id| parsed(id)).collect()
 }

@@ -402,6 +402,21 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    notices (id) {
+        id -> Text,
+        organization_id -> Text,
+        person_id -> Text,
+        kind -> Text,
+        lock_id -> Nullable<Text>,
+        unit_id -> Nullable<Text>,
+        actor_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        told_at_ms -> BigInt,
+        read_at_ms -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(grant_locks -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
@@ -437,4 +452,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     computed_codes,
     idempotent_requests,
     installation,
+    notices,
 );

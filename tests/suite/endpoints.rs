@@ -13,16 +13,20 @@ enum Role {
     Anonymous,
     Guest,
     Tenant,
+    Viewer,
+    Desk,
     Manager,
     Owner,
     /// The owner of another organization.
     Stranger,
 }
 
-const ROLES: [Role; 6] = [
+const ROLES: [Role; 8] = [
     Role::Anonymous,
     Role::Guest,
     Role::Tenant,
+    Role::Viewer,
+    Role::Desk,
     Role::Manager,
     Role::Owner,
     Role::Stranger,
@@ -30,60 +34,63 @@ const ROLES: [Role; 6] = [
 
 /// What everybody is answered who asks about things of the landlord's organization.
 #[rustfmt::skip]
-const TABLE: [(&str, [u16; 6]); 50] = [
-    // operation                                                        anonymous guest tenant manager owner stranger
-    ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200]),
-    ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200]),
-    ("GET /openapi.json",                                                 [200, 200, 200, 200, 200, 200]),
-    ("GET /readyz",                                                       [200, 200, 200, 200, 200, 200]),
-    ("POST /v1/auth/sign-in",                                             [200, 200, 200, 200, 200, 200]),
-    ("POST /v1/auth/refresh",                                             [200, 200, 200, 200, 200, 200]),
-    ("POST /v1/invitations/accept",                                       [200, 200, 200, 200, 200, 200]),
-    ("POST /v1/enrolments",                                               [409, 409, 409, 409, 409, 409]),
-    ("GET /v1/me",                                                        [401, 200, 200, 200, 200, 200]),
-    ("GET /v1/me/locks",                                                  [401, 200, 200, 200, 200, 200]),
-    ("GET /v1/me/phones",                                                 [401, 200, 200, 200, 200, 200]),
-    ("POST /v1/me/phones",                                                [401, 201, 201, 201, 201, 201]),
+const TABLE: [(&str, [u16; 8]); 52] = [
+    // operation                                                        anonymous guest tenant viewer desk manager owner stranger
+    ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /openapi.json",                                                 [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /readyz",                                                       [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/sign-in",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/refresh",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/invitations/accept",                                       [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/enrolments",                                               [409, 409, 409, 409, 409, 409, 409, 409]),
+    ("GET /v1/me",                                                        [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/locks",                                                  [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/phones",                                                 [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/me/phones",                                                [401, 201, 201, 201, 201, 201, 201, 201]),
     // Everybody but the anonymous has a phone of their own to remove, except the stranger, who names the guest's.
-    ("DELETE /v1/me/phones/{phone_id}",                                   [401, 200, 200, 200, 200, 404]),
-    ("POST /v1/passes",                                                   [401, 403, 200, 403, 403, 404]),
-    ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 200, 200, 404]),
-    ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 404]),
-    ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 404]),
-    ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 404]),
-    ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 404]),
-    ("GET /v1/grants",                                                    [401, 403, 403, 200, 200, 200]),
-    ("POST /v1/grants",                                                   [401, 403, 403, 201, 201, 404]),
-    ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 403, 409, 409, 404]),
-    ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 403, 200, 200, 404]),
-    ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 200, 404]),
-    ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/invitations",                                              [401, 403, 403, 201, 201, 404]),
-    ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200]),
-    ("POST /v1/locks",                                                    [401, 403, 403, 201, 201, 404]),
-    ("GET /v1/locks/{lock_id}",                                           [401, 403, 403, 200, 200, 404]),
-    ("PATCH /v1/locks/{lock_id}",                                         [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/claim",                                    [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/release",                                  [401, 403, 403, 409, 409, 404]),
-    ("POST /v1/locks/{lock_id}/replace",                                  [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/retire",                                   [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/locks/{lock_id}/transfer",                                 [401, 403, 403, 200, 200, 404]),
-    ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 404]),
-    ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 200, 200, 404]),
-    ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200]),
-    ("POST /v1/properties",                                               [401, 403, 403, 201, 201, 404]),
-    ("GET /v1/properties/{property_id}",                                  [401, 403, 403, 200, 200, 404]),
-    ("PATCH /v1/properties/{property_id}",                                [401, 403, 403, 200, 200, 404]),
-    ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 204, 204, 404]),
-    ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 404]),
-    ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 201, 201, 404]),
+    ("DELETE /v1/me/phones/{phone_id}",                                   [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/me/notices",                                                [401, 200, 200, 200, 200, 200, 200, 200]),
+    // Everybody names the guest's.
+    ("POST /v1/me/notices/{notice_id}/read",                              [401, 204, 404, 404, 404, 404, 404, 404]),
+    ("POST /v1/passes",                                                   [401, 403, 200, 403, 403, 403, 403, 404]),
+    ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 403, 403, 200, 200, 404]),
+    ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 200, 404, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 403, 403, 404]),
+    ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 403, 403, 404]),
+    ("GET /v1/grants",                                                    [401, 403, 403, 200, 403, 200, 200, 200]),
+    ("POST /v1/grants",                                                   [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 403, 403, 403, 409, 409, 404]),
+    ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 403, 200, 200, 404]),
+    ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/invitations",                                              [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST /v1/locks",                                                    [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/locks/{lock_id}",                                           [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("PATCH /v1/locks/{lock_id}",                                         [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/claim",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/release",                                  [401, 403, 403, 403, 403, 409, 409, 404]),
+    ("POST /v1/locks/{lock_id}/replace",                                  [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/retire",                                   [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/locks/{lock_id}/transfer",                                 [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST /v1/properties",                                               [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/properties/{property_id}",                                  [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("PATCH /v1/properties/{property_id}",                                [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 403, 403, 204, 204, 404]),
+    ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 403, 403, 201, 201, 404]),
     // These end the caller's sessions.
-    ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200]),
-    ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204]),
+    ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204, 204, 204]),
 ];
 
 on_each_database!(
@@ -142,6 +149,8 @@ struct Place {
     http: crate::world::Http,
     owner: Landlord,
     manager: Landlord,
+    viewer: Person,
+    desk: Person,
     tenant: Person,
     guest: Person,
     stranger: Landlord,
@@ -151,6 +160,7 @@ struct Place {
     grant: String,
     attempt: String,
     guest_phone: Phone,
+    guest_notice: String,
 }
 
 impl Place {
@@ -167,8 +177,11 @@ impl Place {
         Self {
             http: t.http.clone(),
             manager: owner.manager("max").await,
+            viewer: owner.staff("vic", "viewer").await,
+            desk: owner.staff("dee", "desk").await,
             stranger: t.landlord("eve").await,
             guest_phone: guest.phone().await,
+            guest_notice: guest.list("/v1/me/notices").await[0]["id"].as_str().unwrap().to_owned(),
             owner,
             tenant,
             guest,
@@ -185,6 +198,8 @@ impl Place {
             Role::Anonymous => None,
             Role::Guest => Some(&self.guest),
             Role::Tenant => Some(&self.tenant),
+            Role::Viewer => Some(&self.viewer),
+            Role::Desk => Some(&self.desk),
             Role::Manager => Some(&self.manager),
             Role::Owner => Some(&self.owner),
             Role::Stranger => Some(&self.stranger),
@@ -248,6 +263,7 @@ impl Place {
             .replace("{grant_id}", &self.grant)
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
+            .replace("{notice_id}", &self.guest_notice)
             + &query
     }
 

@@ -1,7 +1,7 @@
 //! What landlords see of the PINs of a lock and of a grant, and what they may change of them. Nowhere the digits.
 
 use super::{hold, is_in_service, review, unknown};
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error, What, managed_by, viewed_by};
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId};
 use crate::domain::lock::{Lock, LockState};
@@ -53,7 +53,7 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = viewed_by(conn, &who)?;
                 let lock = find(conn, &scope, &lock)?;
                 let held = match pins::find(conn, &lock.id)? {
                     Some(held) => held,
@@ -133,7 +133,7 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         self.db
             .read(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = viewed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
                 let slots = pins::slots_of_grant(conn, &id)?;
                 let codes = computed_codes::of_grant(conn, &id)?;

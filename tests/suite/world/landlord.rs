@@ -119,6 +119,11 @@ impl Landlord {
         self.bring_in(name, json!({ "role": "guest" })).await
     }
 
+    /// Somebody who works for the organization in this role: `desk` or `viewer`.
+    pub async fn staff(&self, name: &str, role: &str) -> Person {
+        self.bring_in(name, json!({ "role": role })).await
+    }
+
     /// A manager of the same organization.
     pub async fn manager(&self, name: &str) -> Landlord {
         let person = self.bring_in(name, json!({ "role": "manager" })).await;

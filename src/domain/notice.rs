@@ -1,0 +1,103 @@
+//! Notices: what a person is told of what concerns them, wherever they look next.
+
+use serde::Serialize;
+
+use super::ids::{LockId, NoticeId, OrganizationId, PersonId, UnitId};
+use super::time::Timestamp;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
+        /// What a notice tells of.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        pub enum Kind {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)+
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The word for it in tables and answers.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Access of theirs was given or changed.
+    AccessGiven = "access-given",
+    /// Access of theirs was taken back.
+    AccessRevoked = "access-revoked",
+}
+
+/// A text is not the kind of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected the kind of a notice, such as access-given")]
+pub struct BadKind;
+
+impl std::str::FromStr for Kind {
+    type Err = BadKind;
+
+    fn from_str(word: &str) -> Result<Self, BadKind> {
+        let known = Self::ALL.iter().copied();
+        known.into_iter().find(|kind| kind.as_str() == word).ok_or(BadKind)
+    }
+}
+
+/// What is to be told, whoever it is told to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// What it tells of.
+    pub kind: Kind,
+    /// The organization in which it happened.
+    pub organization: OrganizationId,
+    /// The lock concerned.
+    pub lock: Option<LockId>,
+    /// The unit concerned.
+    pub unit: Option<UnitId>,
+    /// Who caused it.
+    pub actor: Option<PersonId>,
+    /// More, as a JSON object; never a secret.
+    pub detail: Option<serde_json::Value>,
+}
+
+impl News {
+    /// News of this kind from this organization; the rest is filled in with `..`.
+    #[must_use]
+    pub fn new(kind: Kind, organization: OrganizationId) -> Self {
+        Self {
+            kind,
+            organization,
+            lock: None,
+            unit: None,
+            actor: None,
+            detail: None,
+        }
+    }
+
+    /// The same news about `lock` and its unit.
+    #[must_use]
+    pub fn about(mut self, lock: &super::lock::Lock) -> Self {
+        self.unit.clone_from(&lock.unit);
+        self.lock = Some(lock.id.clone());
+        self
+    }
+}
+
+/// News as one person was told them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Which.
+    pub id: NoticeId,
+    /// Who is told.
+    pub person: PersonId,
+    /// What.
+    pub news: News,
+    /// Since when it stands there.
+    pub told_at: Timestamp,
+    /// When the person said that they had read it.
+    pub read_at: Option<Timestamp>,
+}

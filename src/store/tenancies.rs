@@ -1,0 +1,74 @@
+//! Tenancies: who lives in which unit, from when to when.
+
+use diesel::prelude::*;
+
+use super::columns::parsed;
+use super::schema::tenancies;
+use super::{Conn, StoreError};
+use crate::domain::ids::{OrganizationId, PersonId, TenancyId, UnitId};
+use crate::domain::place::Tenancy;
+use crate::domain::time::Timestamp;
+
+/// Adds a tenancy.
+pub fn add(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    tenancy: &Tenancy,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    diesel::insert_into(tenancies::table)
+        .values((
+            tenancies::id.eq(tenancy.id.as_str()),
+            tenancies::organization_id.eq(organization.as_str()),
+            tenancies::unit_id.eq(tenancy.unit.as_str()),
+            tenancies::person_id.eq(tenancy.person.as_str()),
+            tenancies::starts_at_ms.eq(tenancy.starts_at.as_millis()),
+            tenancies::ends_at_ms.eq(tenancy.ends_at.map(Timestamp::as_millis)),
+            tenancies::created_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Ends those of the person's tenancies in the organization that would still last at `at`, and says which they were; one
+/// that has not begun ends where it would have begun.
+pub fn end_all_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+    at: Timestamp,
+) -> Result<Vec<TenancyId>, StoreError> {
+    let of_person = tenancies::table
+        .filter(tenancies::organization_id.eq(organization.as_str()))
+        .filter(tenancies::person_id.eq(person.as_str()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(at.as_millis())),
+        );
+    let lasting: Vec<String> = of_person.order(tenancies::id).select(tenancies::id).load(conn)?;
+    diesel::update(of_person.filter(tenancies::starts_at_ms.gt(at.as_millis())))
+        .set(tenancies::ends_at_ms.eq(tenancies::starts_at_ms.nullable()))
+        .execute(conn)?;
+    diesel::update(of_person.filter(tenancies::starts_at_ms.le(at.as_millis())))
+        .set(tenancies::ends_at_ms.eq(at.as_millis()))
+        .execute(conn)?;
+    lasting.iter().map(|id| parsed(id)).collect()
+}
+
+/// Who lives in the unit at `at`, each once.
+pub fn residents(conn: &mut Conn, unit: &UnitId, at: Timestamp) -> Result<Vec<PersonId>, StoreError> {
+    let mut persons: Vec<String> = tenancies::table
+        .filter(tenancies::unit_id.eq(unit.as_str()))
+        .filter(tenancies::starts_at_ms.le(at.as_millis()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(at.as_millis())),
+        )
+        .order(tenancies::person_id)
+        .select(tenancies::person_id)
+        .load(conn)?;
+    persons.dedup();
+    persons.iter().map(|id| parsed(id)).collect()
+}
