@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 11] = [
+pub const ALL: [Job; 13] = [
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),
@@ -69,6 +69,16 @@ pub const ALL: [Job; 11] = [
         name: "revoke",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.repeat_revocations().await }),
+    },
+    Job {
+        name: "write-letters",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.write_letters().await }),
+    },
+    Job {
+        name: "deliver-letters",
+        every: Duration::from_millis(500),
+        round: |app| Box::pin(async move { app.deliver_letters().await }),
     },
     Job {
         name: "gauge",

@@ -5,13 +5,16 @@ use std::time::Duration;
 use super::metrics::CommitLabels;
 use super::{App, Error};
 use crate::domain::lock::SILENCE;
-use crate::store::{COMMIT_SIZES, idempotency, locks, passes, sessions};
+use crate::store::{COMMIT_SIZES, idempotency, letters, locks, passes, sessions};
 
 /// How long an answer is kept for a request that may come twice.
 pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// How long an address at which an account signed in is known as its own, and failures stay on record at least.
 pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long it is known that a letter was sent or not, without what it said.
+const LETTERS_KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How many sessions are forgotten in one transaction.
 const SESSIONS_A_ROUND: i64 = 500;
@@ -29,7 +32,8 @@ impl App {
                 let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
                 let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
                 let passes = passes::forget(conn, now)?;
-                Ok::<_, Error>(sessions + failures + answers + passes)
+                let letters = letters::forget(conn, now - LETTERS_KNOWN_FOR)?;
+                Ok::<_, Error>(sessions + failures + answers + passes + letters)
             })
             .await
     }
@@ -40,13 +44,14 @@ impl App {
     /// Only those of the database.
     pub async fn read_gauges(&self) -> Result<(), Error> {
         let since = self.now() - SILENCE;
-        let online = self
+        let (online, letters) = self
             .db
-            .read(move |conn| Ok::<_, Error>(locks::count_online(conn, since)?))
+            .read(move |conn| Ok::<_, Error>((locks::count_online(conn, since)?, letters::count_waiting(conn)?)))
             .await?;
         self.read_key_gauges().await?;
         let metrics = &self.metrics;
         metrics.locks_online.set(online);
+        metrics.letters_waiting.set(letters);
         metrics.waiting.set(gauge(self.waiters.len()));
         metrics.passwords_waiting.set(gauge(self.passwords.waiting()));
         metrics.relay_up.set(i64::from(self.relay.is_up()));

@@ -30,6 +30,13 @@ pub struct CommandLabels {
     pub result: &'static str,
 }
 
+/// How a try to send a letter came out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LetterLabels {
+    /// `sent`, `refused` (for good), `given-up` (too old), or `waiting` where it is tried again.
+    pub result: &'static str,
+}
+
 /// Commits of up to so many pieces of work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CommitLabels {
@@ -66,6 +73,10 @@ pub struct Metrics {
     pub refused_messages: Family<RefusalLabels, Counter>,
     /// Commands of a Home Assistant.
     pub home_assistant_commands: Family<CommandLabels, Counter>,
+    /// Tries to send letters.
+    pub letters: Family<LetterLabels, Counter>,
+    /// Letters that wait for a mail server.
+    pub letters_waiting: Gauge,
     /// Locks connected.
     pub locks_online: Gauge,
     /// Requests that wait for a lock's word.
@@ -116,6 +127,8 @@ impl Default for Metrics {
             lock_events: Counter::default(),
             refused_messages: Family::default(),
             home_assistant_commands: Family::default(),
+            letters: Family::default(),
+            letters_waiting: Gauge::default(),
             locks_online: Gauge::default(),
             waiting: Gauge::default(),
             passwords_waiting: Gauge::default(),
@@ -167,6 +180,11 @@ impl Metrics {
             self.home_assistant_commands.clone(),
         );
         registry.register(
+            "letters",
+            "Tries to send letters by how they came out",
+            self.letters.clone(),
+        );
+        registry.register(
             "task_restarts",
             "Tasks that panicked and were started again",
             self.task_restarts.clone(),
@@ -178,6 +196,11 @@ impl Metrics {
         );
         for (name, help, gauge) in [
             ("locks_online", "Locks connected", &self.locks_online),
+            (
+                "letters_waiting",
+                "Letters that wait for a mail server",
+                &self.letters_waiting,
+            ),
             (
                 "waiting_requests",
                 "Requests that wait for a lock's word",

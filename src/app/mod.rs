@@ -30,6 +30,7 @@ pub mod housekeeping;
 pub mod idempotency;
 pub mod invitations;
 pub mod keys;
+pub mod letters;
 pub mod lock_messages;
 pub mod locks;
 pub mod members;
@@ -114,6 +115,8 @@ pub struct Parts {
     pub relay: Arc<dyn Relay>,
     /// Which locks the broker lets in.
     pub registrar: Arc<dyn Registrar>,
+    /// What letters are sealed and carried by.
+    pub letters: letters::Letters,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -128,6 +131,7 @@ pub struct App {
     pin_keys: Arc<PinKeys>,
     relay: Arc<dyn Relay>,
     registrar: Arc<dyn Registrar>,
+    letters: Arc<letters::Letters>,
     metrics: Arc<Metrics>,
     settings: Settings,
     waiters: waiters::Waiters,
@@ -167,6 +171,7 @@ impl App {
             pin_keys,
             relay,
             registrar,
+            letters,
             metrics,
         } = parts;
         Self {
@@ -179,6 +184,7 @@ impl App {
             pin_keys: Arc::new(pin_keys),
             relay,
             registrar,
+            letters: Arc::new(letters),
             metrics,
             settings,
             waiters: waiters::Waiters::default(),

@@ -5,6 +5,7 @@ pub mod claim_code;
 pub mod claim_link;
 pub mod digest;
 pub mod keys;
+pub mod letter_key;
 pub mod password;
 pub mod pin_codes;
 pub mod pin_keys;

@@ -38,6 +38,13 @@ impl Email {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a letter to it can arrive anywhere: people and programs without a mailbox have an address below `.invalid`
+    /// (RFC 6761, 6.4).
+    #[must_use]
+    pub fn leads_somewhere(&self) -> bool {
+        !self.0.ends_with(".invalid") && !self.0.ends_with("@invalid")
+    }
 }
 
 impl FromStr for Email {
@@ -290,6 +297,18 @@ mod tests {
         ] {
             let email: Result<Email, _> = text.parse();
             assert_eq!(email.is_ok(), text.trim() == "ana@example.org", "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_below_invalid_leads_nowhere() {
+        for (address, leads) in [
+            ("ana@example.org", true),
+            ("ana@invalid.example", true),
+            ("person_1@guest.invalid", false),
+            ("Person_1@Service.INVALID", false),
+        ] {
+            assert_eq!(address.parse::<Email>().unwrap().leads_somewhere(), leads, "{address}");
         }
     }
 

@@ -97,6 +97,8 @@ ids! {
     PhoneId = "phone";
     /// Something that a person is told.
     NoticeId = "notice";
+    /// An e-mail on its way to a person.
+    LetterId = "letter";
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod chain;
 pub mod grant;
 pub mod ids;
+pub mod letter;
 pub mod lock;
 pub mod notice;
 pub mod page;

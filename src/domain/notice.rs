@@ -1,6 +1,6 @@
 //! Notices: what a person is told of what concerns them, wherever they look next.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ids::{LockId, NoticeId, OrganizationId, PersonId, UnitId};
 use super::time::Timestamp;
@@ -8,7 +8,7 @@ use super::time::Timestamp;
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
         /// What a notice tells of.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Kind {
             $($(#[$doc])* #[serde(rename = $word)] $name,)+
         }

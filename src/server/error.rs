@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::crypto::authority::AuthorityError;
 use crate::crypto::keys::KeyError;
+use crate::crypto::letter_key::LetterKeyError;
 use crate::crypto::pin_keys::PinKeyError;
 use crate::crypto::tls::IdentityError;
 use crate::crypto::vault::VaultError;
@@ -77,6 +78,9 @@ pub enum StartError {
     /// The PIN keys cannot be used.
     #[error("the PIN keys cannot be used")]
     PinKeys(#[from] PinKeyError),
+    /// The key of letters cannot be used.
+    #[error("the key of letters cannot be used")]
+    LetterKey(#[from] LetterKeyError),
     /// The certificate authority cannot be used.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] AuthorityError),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::StartError;
 use crate::config::Config;
 use crate::crypto::keys::{KeyStore, Lives};
+use crate::crypto::letter_key::LetterKey;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::crypto::vault::{KeyPlace, Vault, VaultError};
@@ -40,9 +41,10 @@ pub(super) fn open(
     issuer: &str,
     random: &dyn Random,
     now: Timestamp,
-) -> Result<(Arc<KeyStore>, PinKeys), StartError> {
+) -> Result<(Arc<KeyStore>, PinKeys, LetterKey), StartError> {
     let vault = open_vault(config)?;
     let pin_keys = PinKeys::open(&vault, random)?;
+    let letter_key = LetterKey::open(&vault, random)?;
     let keys = KeyStore::open(vault, issuer, key_lives(config), now)?;
-    Ok((Arc::new(keys), pin_keys))
+    Ok((Arc::new(keys), pin_keys, letter_key))
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::credentials::BrokerGate;
+use crate::app::letters::Letters;
 use crate::app::{App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use crate::config::{Config, MqttMode};
 use crate::crypto::password::Passwords;
@@ -88,7 +89,7 @@ impl Server {
         make_state_folder(config)?;
         let db = open_database(config).await?;
         let issuer = installation::open(&db, config.issuer()).await?;
-        let (keys, pin_keys) = keys::open(config, &issuer.name, random.as_ref(), now)?;
+        let (keys, pin_keys, letter_key) = keys::open(config, &issuer.name, random.as_ref(), now)?;
         let passwords = Passwords::start(config.passwords.queue, Arc::clone(&random)).map_err(StartError::Threads)?;
         let topics = Topics::new(&config.mqtt.topic_root)?;
         let node: NodeName = config.mqtt.node.parse()?;
@@ -115,6 +116,7 @@ impl Server {
             shared_subscriptions: found.shared_subscriptions,
             keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
         };
+        let carrier = None;
         let shared_db = db.clone();
         let parts = {
             let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
@@ -127,6 +129,7 @@ impl Server {
                 pin_keys,
                 relay,
                 registrar: found.registrar,
+                letters: Letters::new(letter_key, carrier),
                 metrics: Arc::new(Metrics::default()),
             }
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Sources, StartError, installation, keys, make_state_folder, open_database, settings};
+use crate::app::letters::Letters;
 use crate::app::{App, BrokerAddress, Metrics, Parts};
 use crate::config::Config;
 use crate::crypto::password::Passwords;
@@ -51,7 +52,7 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
     make_state_folder(config)?;
     let db = open_database(config).await?;
     let issuer = installation::open(&db, config.issuer()).await?;
-    let (keys, pin_keys) = keys::open(config, &issuer.name, random.as_ref(), clock.now())?;
+    let (keys, pin_keys, letter_key) = keys::open(config, &issuer.name, random.as_ref(), clock.now())?;
     let parts = Parts {
         db: db.clone(),
         keys,
@@ -59,6 +60,7 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
         passwords: Passwords::start(1, Arc::clone(&random)).map_err(StartError::Threads)?,
         relay: Arc::new(NoRelay),
         registrar: Arc::new(NoRelay),
+        letters: Letters::new(letter_key, None),
         metrics: Arc::new(Metrics::default()),
         clock,
         random,

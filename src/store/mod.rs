@@ -30,6 +30,7 @@ pub mod invitations;
 mod kept;
 mod lane;
 pub mod leases;
+pub mod letters;
 pub mod lock_events;
 pub mod locks;
 mod migrations;

@@ -102,3 +102,26 @@ pub fn mark_read(conn: &mut Conn, id: &NoticeId, person: &PersonId, now: Timesta
     let found: Option<String> = theirs.select(notices::id).get_result(conn).optional()?;
     Ok(found.is_some())
 }
+
+/// Notices told after `since` of which nobody has decided yet whether they go out as letters, the oldest first.
+pub fn to_weigh(conn: &mut Conn, since: Timestamp, limit: i64) -> Result<Vec<Notice>, StoreError> {
+    let rows: Vec<Row> = notices::table
+        .filter(notices::weighed_at_ms.is_null())
+        .filter(notices::told_at_ms.gt(since.as_millis()))
+        .order((notices::told_at_ms, notices::id))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// It is decided whether the notice goes out as a letter; says whether it was not before.
+pub fn mark_weighed(conn: &mut Conn, id: &NoticeId, now: Timestamp) -> Result<bool, StoreError> {
+    let open = notices::table
+        .find(id.as_str())
+        .filter(notices::weighed_at_ms.is_null());
+    let marked = diesel::update(open)
+        .set(notices::weighed_at_ms.eq(now.as_millis()))
+        .execute(conn)?;
+    Ok(marked > 0)
+}

@@ -414,6 +414,28 @@ diesel::table! {
         detail -> Nullable<Text>,
         told_at_ms -> BigInt,
         read_at_ms -> Nullable<BigInt>,
+        weighed_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    letters (id) {
+        id -> Text,
+        kind -> Text,
+        sealed -> Nullable<Text>,
+        state -> Text,
+        tries -> BigInt,
+        queued_at_ms -> BigInt,
+        next_try_at_ms -> BigInt,
+        expires_at_ms -> BigInt,
+        ended_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    unwanted_letters (person_id, kind) {
+        person_id -> Text,
+        kind -> Text,
     }
 }
 
@@ -453,4 +475,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotent_requests,
     installation,
     notices,
+    letters,
+    unwanted_letters,
 );

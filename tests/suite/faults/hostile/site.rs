@@ -8,8 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use doorward::app::enrolment::Newcomer;
 use doorward::app::grants::To;
+use doorward::app::letters::Letters;
 use doorward::app::{Actor, App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use doorward::crypto::keys::{KeyStore, Lives};
+use doorward::crypto::letter_key::LetterKey;
 use doorward::crypto::password::Passwords;
 use doorward::crypto::pin_keys::PinKeys;
 use doorward::crypto::public_key::PublicKey;
@@ -214,6 +216,7 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: 
         pin_keys: PinKeys::open(vault, random.as_ref()).unwrap(),
         relay,
         registrar: post.clone(),
+        letters: Letters::new(LetterKey::open(vault, random.as_ref()).unwrap(), None),
         metrics: Arc::new(Metrics::default()),
         random,
     };
