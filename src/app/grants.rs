@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::invitations::SecretLink;
 use super::notices::tell;
-use super::pins::{begin, clear_of_grant, outlives};
-use super::revocations::{Revocation, hold_locks, revoke_rights};
+use super::pins::begin;
+use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error, What, managed_by, viewed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -19,6 +19,10 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, access_log, accounts, grants, locks, passes, revocations};
+
+mod ending;
+
+pub(super) use ending::{Ended, end_with};
 
 /// To whom access is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,29 +166,25 @@ impl App {
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn revoke(&self, who: &Actor, id: GrantId) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
-        let right = RightSource::Grant(id.clone());
-        let name = right.to_string();
         let random = Arc::clone(&self.random);
-        let (cleared, by_pin) = self
+        let ended = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
                 // The locks before the right: so does whoever issues a pass.
                 hold_locks(conn, &grant.terms.locks)?;
-                let cleared = clear_of_grant(conn, &id, &grant.terms.locks, now)?;
-                if grants::revoke(conn, &id, &who.person, now)? {
-                    revoke_rights(conn, &[right], now)?;
-                    write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
-                    tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessRevoked, now)?;
+                let right = vec![RightSource::Grant(id.clone())];
+                if !grants::revoke(conn, &id, &who.person, now)? {
+                    return Ok(Ended::before(right));
                 }
-                Ok::<_, Error>((cleared, outlives(conn, &id, now)?))
+                let ended = end_with(conn, right, now)?;
+                write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
+                tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessRevoked, now)?;
+                Ok::<_, Error>(ended)
             })
             .await?;
-        for lock in &cleared {
-            self.push_pins(lock).await?;
-        }
-        Ok(self.make_effective(vec![name]).await?.or_by_pin(by_pin))
+        self.make_end_effective(ended).await
     }
 }
 

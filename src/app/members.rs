@@ -1,7 +1,7 @@
 //! Who belongs to an organization, and putting them out.
 
-use super::pins::outlives;
-use super::revocations::{Revocation, hold_locks, revoke_rights};
+use super::grants::end_with;
+use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
@@ -78,7 +78,7 @@ impl App {
         person: PersonId,
     ) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
-        let (names, ended) = self
+        let ended = self
             .db
             .write(move |conn| {
                 if !managed_by(conn, &who)?.contains(&organization) {
@@ -110,7 +110,7 @@ impl App {
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
                     .chain(left.into_iter().map(RightSource::Tenancy))
                     .collect();
-                revoke_rights(conn, &rights, now)?;
+                let all_ended = end_with(conn, rights, now)?;
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }
@@ -121,8 +121,7 @@ impl App {
                     ..NewEntry::new(Kind::PersonRemoved, now)
                 };
                 access_log::append(conn, &organization, &entry, now)?;
-                let names: Vec<String> = rights.iter().map(ToString::to_string).collect();
-                Ok::<_, Error>((names, ended))
+                Ok::<_, Error>(all_ended)
             })
             .await?;
         // The job of this name does it too, a little later.
@@ -132,17 +131,6 @@ impl App {
                 "PINs of somebody who left are not cleared yet"
             );
         }
-        let revocation = self.make_effective(names).await?;
-        let by_pin = self
-            .db
-            .read(move |conn| {
-                let mut last = None;
-                for grant in &ended {
-                    last = last.max(outlives(conn, grant, now)?);
-                }
-                Ok::<_, Error>(last)
-            })
-            .await?;
-        Ok(revocation.or_by_pin(by_pin))
+        self.make_end_effective(ended).await
     }
 }
