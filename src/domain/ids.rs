@@ -99,6 +99,10 @@ ids! {
     NoticeId = "notice";
     /// An e-mail on its way to a person.
     LetterId = "letter";
+    /// Somebody stands before their own door and cannot open it.
+    LockoutId = "lockout";
+    /// A line of the ledger.
+    LedgerLineId = "line";
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ pub mod grant;
 pub mod ids;
 pub mod letter;
 pub mod lock;
+pub mod lockout;
+pub mod money;
 pub mod notice;
 pub mod page;
 pub mod pass;

@@ -58,9 +58,10 @@ const FENCES: [(&str, &[&str]); 19] = [
 ];
 
 /// What pure rules are made of: no clock, no randomness, no I/O.
-const DOMAIN_CRATES: [&str; 7] = [
+const DOMAIN_CRATES: [&str; 8] = [
     "async_trait",
     "email_address",
+    "iso_currency",
     "jiff",
     "serde",
     "serde_json",
