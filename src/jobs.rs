@@ -24,7 +24,7 @@ pub struct Job {
 }
 
 /// All timed work.
-pub const ALL: [Job; 13] = [
+pub const ALL: &[Job] = &[
     Job {
         name: "acknowledge",
         every: Duration::from_millis(20),

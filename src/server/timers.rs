@@ -17,7 +17,7 @@ use crate::jobs::{self, Job};
 pub(super) fn start(app: &Arc<App>, stop: &CancellationToken) -> JoinSet<()> {
     let mut loops = JoinSet::new();
     for job in jobs::ALL {
-        loops.spawn(repeat(job, Arc::clone(app), stop.clone()));
+        loops.spawn(repeat(*job, Arc::clone(app), stop.clone()));
     }
     loops
 }

@@ -34,7 +34,7 @@ const ROLES: [Role; 8] = [
 
 /// What everybody is answered who asks about things of the landlord's organization.
 #[rustfmt::skip]
-const TABLE: [(&str, [u16; 8]); 52] = [
+const TABLE: &[(&str, [u16; 8])] = &[
     // operation                                                        anonymous guest tenant viewer desk manager owner stranger
     ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200, 200, 200]),
@@ -104,7 +104,7 @@ async fn everybody_gets_what_their_role_allows(database: TestDatabase) {
     let _lock = place.door.install().await;
     let mut wrong = Vec::new();
     for (operation, expected) in TABLE {
-        for (role, expected) in ROLES.into_iter().zip(expected) {
+        for (role, expected) in ROLES.into_iter().zip(*expected) {
             let answer = place.ask(operation, role).await;
             if answer.status != expected {
                 wrong.push(format!(
@@ -123,7 +123,7 @@ async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
     let described: BTreeSet<String> = operations(&document).into_iter().collect();
     let listed: BTreeSet<String> = TABLE.iter().map(|(operation, _)| (*operation).to_owned()).collect();
     assert_eq!(described, listed);
-    for (operation, [anonymous, .., stranger]) in TABLE {
+    for (operation, [anonymous, .., stranger]) in TABLE.iter().copied() {
         let (_, path) = operation.split_once(' ').unwrap();
         if path.contains('{') {
             assert_eq!((anonymous, stranger), (401, 404), "{operation}");
