@@ -11,6 +11,7 @@ use doorward_lock::keys::{Keyset, PublicKey};
 use doorward_lock::pins::{Entry, PinKey};
 use doorward_lock::schedule::{WallClock, is_open};
 use doorward_lock::shell::{Record, Shell, Storage};
+use doorward_lock::verify::Payload as _;
 use doorward_lock::wire::{self, Action, Bolt, Door};
 use p256::ecdsa::SigningKey;
 
@@ -18,11 +19,12 @@ use p256::ecdsa::SigningKey;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 6] = [
+pub const ALL: [Target; 7] = [
     ("base64url", decode_base64url),
     ("message", read_message),
     ("claims", read_claims),
     ("keyset", read_keyset),
+    ("lockdown", read_lockdown),
     ("schedule", read_schedule),
     ("lock", run_lock),
 ];
@@ -51,6 +53,7 @@ pub fn read_message(data: &[u8]) {
     let _ = message.claims::<wire::Keyset<'_>>();
     let _ = message.claims::<wire::Revocations<'_>>();
     let _ = message.claims::<wire::Pins<'_>>();
+    let _ = message.claims::<wire::Lockdown<'_>>();
     let _ = message.claims::<wire::Pass<'_>>();
     let _ = message.claims::<wire::Challenge<'_>>();
     let _ = message.claims::<wire::Event<'_>>();
@@ -74,6 +77,26 @@ pub fn read_keyset(data: &[u8]) {
         &key,
         "https://doorward.example",
     );
+}
+
+/// Bytes as the claims of a lockdown, asked about names and times.
+pub fn read_lockdown(data: &[u8]) {
+    let Ok((lockdown, _)) = serde_json_core::from_slice::<wire::Lockdown<'_>>(data) else {
+        return;
+    };
+    let names: Vec<&str> = lockdown
+        .holds
+        .iter()
+        .flat_map(|hold| hold.except.iter().copied())
+        .collect();
+    for now in [0, lockdown.iat, lockdown.ends(), u64::MAX] {
+        let (everybody, nobody) = (lockdown.keeps_out(&names, now), lockdown.keeps_out(&[], now));
+        assert!(
+            nobody || !everybody,
+            "a name lets nobody in who would not be let in without one"
+        );
+    }
+    let _ = lockdown.is_whole();
 }
 
 /// Bytes as a schedule with a zone, read at a time.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{Chain, Happening, Sensors, Signer, Stamp};
 use crate::command::Command;
 use crate::jws::{Compact, Message, SignError};
+use crate::lockdown::HeldLockdown;
 use crate::shell::{Record, Storage};
 use crate::signature::PrivateKey;
 use crate::slots::HeldPins;
@@ -49,6 +50,9 @@ pub struct State {
     /// The PINs that are held.
     #[serde(default)]
     pub pins: HeldPins,
+    /// The lockdown that is held.
+    #[serde(default)]
+    pub lockdown: HeldLockdown,
 }
 
 /// Something could not be written down.

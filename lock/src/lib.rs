@@ -3,7 +3,7 @@
 //! the motor come from outside. `docs/PROTOCOL.md` says the same for other languages.
 //!
 //! Floors, from the ground: `refusal`, `wire` (words), `base64url`, `signature`, `jws`, `keys`, `pins` (proof), `clock`,
-//! `schedule`, `keypad`, `verify` (belief), `command`, `shell`, `slots`, `chain`, `journal` (memory), `controller` (deeds). A module imports
+//! `schedule`, `keypad`, `verify` (belief), `command`, `shell`, `slots`, `lockdown`, `chain`, `journal` (memory), `controller` (deeds). A module imports
 //! only from those before it.
 #![no_std]
 
@@ -19,6 +19,7 @@ pub mod journal;
 pub mod jws;
 pub mod keypad;
 pub mod keys;
+pub mod lockdown;
 pub mod pins;
 pub mod refusal;
 pub mod schedule;

@@ -65,13 +65,15 @@ pub enum Refusal {
     WrongPin,
     /// Too many wrong PINs: the keypad is closed for a while.
     KeypadClosed,
+    /// A lockdown holds, and whoever comes is not among its exceptions.
+    Lockdown,
     /// So many refusals within a minute that those after this one are not written down one by one.
     TooMany,
 }
 
 impl Refusal {
     /// All of them, for tables.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Malformed,
         Self::BadHeader,
         Self::BadAlg,
@@ -102,6 +104,7 @@ impl Refusal {
         Self::NoRoom,
         Self::WrongPin,
         Self::KeypadClosed,
+        Self::Lockdown,
         Self::TooMany,
     ];
 
@@ -139,6 +142,7 @@ impl Refusal {
             Self::NoRoom => "no-room",
             Self::WrongPin => "wrong-pin",
             Self::KeypadClosed => "keypad-closed",
+            Self::Lockdown => "lockdown",
             Self::TooMany => "too-many",
         }
     }

@@ -19,6 +19,8 @@ pub enum Record {
     /// A PIN with its count of openings, in one of [`crate::keypad::MAX_SLOTS`] places from 0: at most
     /// [`crate::slots::MAX_SLOT_RECORD`] bytes; none where it was cleared.
     Slot(u16),
+    /// The lockdown that is held, as it came.
+    Lockdown,
     /// The computed codes that were used on their first day: at most [`crate::slots::MAX_CODES_RECORD`] bytes.
     Codes,
     /// What was entered wrongly at the keypad: at most 128 bytes. Storage that has spoilt it must say so like for the state, for

@@ -615,6 +615,7 @@ fn the_fullest_state_fits_into_its_record() {
     state["chain"]["unacked"] = json!(number);
     state["underway"] = command.clone();
     state["waiting"] = command;
+    state["lockdown"] = json!({ "epoch": number, "until": number, "time": number });
     state["pins"] = json!({ "version": number, "codes": u32::MAX, "slots": u16::MAX, "is_lost": false });
     let most = u32::MAX;
     state["lost"] = json!({

@@ -9,7 +9,8 @@
 
 use doorward_lock::refusal::Refusal;
 use doorward_lock::wire::{
-    Ack, Challenge, Enrol, Event, Hello, Jwk, Keyset, Kind, Pass, Pins, Release, Resend, Revocations, Time, Typ, Unlock,
+    Ack, Challenge, Enrol, Event, Hello, Jwk, Keyset, Kind, Lockdown, Pass, Pins, Release, Resend, Revocations, Time,
+    Typ, Unlock,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -45,6 +46,7 @@ fn every_example_is_a_message_of_its_type() {
             Typ::Keyset => is_exactly::<Keyset<'_>>(example),
             Typ::Revocations => is_exactly::<Revocations<'_>>(example),
             Typ::Pins => is_exactly::<Pins<'_>>(example),
+            Typ::Lockdown => is_exactly::<Lockdown<'_>>(example),
             Typ::Pass => is_exactly::<Pass<'_>>(example),
             Typ::Challenge => is_exactly::<Challenge<'_>>(example),
             Typ::Event => is_exactly::<Event<'_>>(example),

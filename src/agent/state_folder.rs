@@ -189,6 +189,15 @@ fn is_record(name: &str) -> bool {
         .strip_prefix("event-")
         .or(name.strip_prefix("pin-"))
         .map(|slot| slot.bytes().all(|byte| byte.is_ascii_digit()));
-    let single = ["state", "keyset", "revocations", "uses", "pins", "codes", "keypad"];
+    let single = [
+        "state",
+        "keyset",
+        "revocations",
+        "uses",
+        "pins",
+        "codes",
+        "keypad",
+        "lockdown",
+    ];
     single.contains(&name) || numbered == Some(true)
 }

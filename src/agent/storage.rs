@@ -142,6 +142,7 @@ fn name(record: Record) -> String {
         Record::Slot(place) => format!("pin-{place:03}"),
         Record::Codes => "codes".to_owned(),
         Record::Keypad => "keypad".to_owned(),
+        Record::Lockdown => "lockdown".to_owned(),
         Record::Event(slot) => format!("event-{slot:04}"),
     }
 }
@@ -158,6 +159,7 @@ fn checksum(record: Record, bytes: &[u8]) -> [u8; CHECKSUM] {
         Record::Slot(place) => (6, u32::from(place)),
         Record::Codes => (7, 0),
         Record::Keypad => (8, 0),
+        Record::Lockdown => (9, 0),
     };
     Sha256::new()
         .chain_update([kind])

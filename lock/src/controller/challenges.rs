@@ -58,6 +58,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             boot: state.boot,
             nonce: &nonce,
             epoch: self.revocations.epoch,
+            lockdown: Some(self.lockdown.epoch),
             clock: self.clock.state(mono_ms),
             head: state.chain.head(),
         };

@@ -16,16 +16,23 @@ use crate::wire::{
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
     /// An unlock token: begins its movement, lets it wait for the one under way, or refuses it.
     pub(super) fn command(&mut self, message: &Message<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        self.finish_lockdown(shell)?;
         let accepted = self.known(shell).accept(message).and_then(|claims| {
             let command = Command::of(&claims).ok_or(Refusal::Malformed)?;
             if self.journal.state().leaving {
                 Err(Refusal::LeftOrganization)
             } else {
-                Ok((command, claims.ctr))
+                Ok((command, claims))
             }
         });
         match accepted {
-            Ok((command, ctr)) => self.take_up(command, ctr, shell),
+            // Whoever goes may always lock behind them.
+            Ok((command, claims))
+                if command.act == Action::Unlock && self.is_locked_down(&[claims.gid, claims.sub], shell)? =>
+            {
+                self.refuse_message(message, Refusal::Lockdown, shell)
+            }
+            Ok((command, claims)) => self.take_up(command, claims.ctr, shell),
             Err(refusal) => self.refuse_message(message, refusal, shell),
         }
     }

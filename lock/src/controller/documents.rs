@@ -32,6 +32,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             Typ::Revocations => self.take_revocations(text, &message, shell)?,
             Typ::Release => self.release(&message, shell)?,
             Typ::Pins => self.take_pins(text, &message, shell)?,
+            Typ::Lockdown => self.take_lockdown(text, &message, shell)?,
             Typ::Pass | Typ::Challenge | Typ::Event | Typ::Hello | Typ::Enrol => Err(Refusal::BadTyp),
         };
         match taken {

@@ -54,6 +54,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             return self.refuse(Refusal::LeftOrganization, Cause::Auto, ANY_NODE, shell);
         }
         self.finish_pins(shell)?;
+        self.finish_lockdown(shell)?;
         let before = self.wrong(shell);
         if before.closed_for() > 0 {
             return self.refuse_closed(shell);
@@ -66,7 +67,12 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         }
         self.keep_wrong(before.and_one_more(), shell)?;
         let found = match now {
-            Some(now) if entry.is_code() => self.find_code(&entry, now),
+            Some(now) if entry.is_code() => match self.find_code(&entry, now) {
+                Found::Opens(Origin::Code(name), ..) if self.is_locked_down(&[&name], shell)? => {
+                    Found::Refused(Origin::Code(name), Refusal::Lockdown)
+                }
+                found => found,
+            },
             _ => self.find_slot(&entry, now, shell)?,
         };
         match found {
@@ -128,6 +134,10 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
                 Err(Refusal::Revoked)
             } else {
                 slot.counts(&self.clock, &self.keypad.zone, shell.mono_ms())
+            };
+            let counts = match counts {
+                Ok(()) if self.is_locked_down(&[slot.gid()], shell)? => Err(Refusal::Lockdown),
+                counts => counts,
             };
             found = found.or(match counts {
                 Err(refusal) => Found::Refused(origin, refusal),

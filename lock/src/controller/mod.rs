@@ -15,6 +15,7 @@ use crate::command::Origin;
 use crate::journal::{Error, Journal, State};
 use crate::jws::{Compact, SignError};
 use crate::keys::{Keyset, PublicKey};
+use crate::lockdown::HeldLockdown;
 use crate::pins::{Entry, PinKey};
 use crate::refusal::Refusal;
 use crate::shell::{Record, Shell, Storage};
@@ -31,6 +32,7 @@ mod challenges;
 mod commands;
 mod documents;
 mod keypad;
+mod lockdown;
 mod passes;
 mod pins;
 mod reports;
@@ -266,6 +268,7 @@ pub struct Controller<S, K = SigningKey> {
     nonces: Nonces,
     uses: Uses,
     keypad: Keypad,
+    lockdown: lockdown::Standing,
 }
 
 impl<S: Storage, K: PrivateKey> Controller<S, K> {
@@ -296,6 +299,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             leaving: false,
             epoch: 0,
             pins: HeldPins::default(),
+            lockdown: HeldLockdown::default(),
         };
         let (journal, is_first) = Journal::open(storage, fresh)?;
         let clock = Clock::new(journal.state().floor);
@@ -318,6 +322,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             nonces: Nonces::default(),
             uses: Uses::default(),
             keypad: Keypad::default(),
+            lockdown: lockdown::Standing::default(),
         };
         if is_first {
             lock.claim(first, shell)?;
@@ -358,7 +363,10 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             happening(Kind::Boot, Cause::Auto, RESULT_OK),
             ANY_NODE,
             shell,
-            |state| state.boot = boot,
+            |state| {
+                state.boot = boot;
+                state.lockdown = state.lockdown.after_start();
+            },
         )?;
         if let Some(command) = self.journal.state().underway.clone() {
             let cut_short = happening(Kind::Jammed, command.origin.cause(), RESULT_INTERRUPTED);
@@ -369,6 +377,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             self.note(cut_short, ANY_NODE, shell, |state| state.waiting = None)?;
         }
         self.wake_keypad(shell)?;
+        self.wake_lockdown(shell)?;
         if self.journal.state().leaving {
             self.forget_at_ms = Some(shell.mono_ms().saturating_add(FORGET_MS));
         }
@@ -453,6 +462,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         let now_ms = shell.mono_ms();
         self.watch_movement(shell)?;
         self.watch_keypad(shell)?;
+        self.watch_lockdown(shell)?;
         if self.is_connected && now_ms >= self.hello_at_ms {
             self.hello(shell)?;
         }

@@ -25,6 +25,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         if !self.nonces.close(shown.nonce, shell.mono_ms()) {
             return self.refuse(Refusal::BadNonce, Cause::Auto, ANY_NODE, shell);
         }
+        self.finish_lockdown(shell)?;
         let admitted = match self.known(shell).pass(&message) {
             Ok(pass) => self.admit(&pass, shown, shell)?,
             Err(refusal) => Err(refusal),
@@ -65,6 +66,9 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
         };
         if self.journal.state().leaving {
             return Ok(Err(Refusal::LeftOrganization));
+        }
+        if shown.act == Action::Unlock && self.is_locked_down(&[pass.gid, pass.sub], shell)? {
+            return Ok(Err(Refusal::Lockdown));
         }
         let left = wall.map_or(AT_DOOR_SECONDS, |now| pass.exp.saturating_sub(now));
         let command = Command::at_door(shown.act, Origin::Pass(gid), &self.moment(shell), left);

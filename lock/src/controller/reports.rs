@@ -49,6 +49,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
             keyset: self.keyset.version,
             revocations: self.revocations.epoch,
             pins: state.pins.version,
+            lockdown: Some(self.lockdown.epoch),
             ctr: state.ctr,
             head: state.chain.head(),
             battery: self.sensors.battery,

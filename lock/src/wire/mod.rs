@@ -7,12 +7,14 @@
 use serde::{Deserialize, Deserializer};
 
 mod down;
+mod lockdown;
 mod pass;
 mod pins;
 mod schedule;
 mod up;
 
 pub use down::*;
+pub use lockdown::*;
 pub use pass::*;
 pub use pins::*;
 pub use schedule::*;
@@ -64,6 +66,8 @@ pub enum Typ {
     Revocations,
     /// Backend to lock: PINs to know and to forget.
     Pins,
+    /// Backend to lock: until when nobody is let in, and whom all the same.
+    Lockdown,
     /// Backend to a phone, which shows it to locks: may open while the backend is away.
     Pass,
     /// Lock to a phone at the door: prove that the pass is yours, now.
@@ -78,7 +82,7 @@ pub enum Typ {
 
 impl Typ {
     /// Every type, for tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Unlock,
         Self::Ack,
         Self::Resend,
@@ -87,6 +91,7 @@ impl Typ {
         Self::Keyset,
         Self::Revocations,
         Self::Pins,
+        Self::Lockdown,
         Self::Pass,
         Self::Challenge,
         Self::Event,
@@ -106,6 +111,7 @@ impl Typ {
             Self::Keyset => "keyset+jwt",
             Self::Revocations => "revocations+jwt",
             Self::Pins => "pins+jwt",
+            Self::Lockdown => "lockdown+jwt",
             Self::Pass => "pass+jwt",
             Self::Challenge => "challenge+jwt",
             Self::Event => "event+jwt",

@@ -96,6 +96,10 @@ pub struct Challenge<'a> {
     pub nonce: &'a str,
     /// The epoch of the revocations that the lock holds; 0 for none. A phone that holds newer ones hands them over.
     pub epoch: u64,
+    /// The epoch of the lockdown that the lock holds; 0 for none, absent where it knows nothing of lockdowns. A phone that
+    /// holds a newer one hands it over.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<u64>,
     /// How far the lock's clock can be believed.
     pub clock: ClockState,
     /// The newest event, for the phone to carry to the backend; `null` before the first.

@@ -98,6 +98,8 @@ pub enum Kind {
     Revocations,
     /// PINs were taken over.
     Pins,
+    /// A lockdown was taken over, or the end of one.
+    Lockdown,
     /// A device's keypad holds a PIN now, or holds it no longer, or will not.
     PinSlot,
     /// There was no room: events before this one may be lost.
@@ -110,7 +112,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, for tables.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Claimed,
         Self::Boot,
         Self::Attempt,
@@ -128,6 +130,7 @@ impl Kind {
         Self::Keyset,
         Self::Revocations,
         Self::Pins,
+        Self::Lockdown,
         Self::PinSlot,
         Self::Overflow,
         Self::Reset,
@@ -155,6 +158,7 @@ impl Kind {
             Self::Keyset => "keyset",
             Self::Revocations => "revocations",
             Self::Pins => "pins",
+            Self::Lockdown => "lockdown",
             Self::PinSlot => "pin_slot",
             Self::Overflow => "overflow",
             Self::Reset => "reset",
@@ -311,6 +315,9 @@ pub struct Hello<'a> {
     pub revocations: u64,
     /// Version of the PINs held; 0 for none.
     pub pins: u64,
+    /// Epoch of the lockdown held; 0 for none. Absent where the lock knows nothing of lockdowns.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub lockdown: Option<u64>,
     /// The counter of the last accepted token; 0 for none.
     pub ctr: u64,
     /// The newest event; `null` before the first.

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on stops"
 )]
 
+mod lockdowns;
 mod make;
 mod pins;
 #[path = "../world/mod.rs"]
@@ -22,7 +23,7 @@ use doorward_lock::refusal::Refusal;
 use doorward_lock::signature;
 use doorward_lock::verify::{Known, Moment, Presentation, pass_answer};
 use doorward_lock::wire::{
-    Ack, Action, Address, Challenge, Enrol, Event, Hello, Jwk, Release, Resend, Revocations, Time, Typ, Use,
+    Ack, Action, Address, Challenge, Enrol, Event, Hello, Jwk, Lockdown, Release, Resend, Revocations, Time, Typ, Use,
 };
 use serde_json::Value;
 use world::LOCK;
@@ -45,6 +46,7 @@ fn the_vectors_are_the_ones_that_are_made_here() {
         ("documents.json", make::documents()),
         ("passes.json", make::passes()),
         ("pins.json", pins::pin_vectors()),
+        ("lockdowns.json", lockdowns::lockdowns()),
     ] {
         if std::env::var_os("DOORWARD_WRITE_VECTORS").is_some() {
             std::fs::create_dir_all(file("")).unwrap();
@@ -196,6 +198,10 @@ fn the_documents_are_read() {
                     .unwrap();
                 written(serde_json::to_value(revocations))
             }
+            Typ::Lockdown => {
+                let lockdown = known.read::<Lockdown<'_>>(&message, Typ::Lockdown, Use::Doc).unwrap();
+                written(serde_json::to_value(lockdown))
+            }
             Typ::Hello => {
                 let opened = jws::open(compact, Typ::Hello, LOCK, &lock.key).unwrap();
                 written(serde_json::to_value(opened.claims::<Hello<'_>>().unwrap()))
@@ -273,6 +279,11 @@ fn the_passes_are_accepted_and_refused_as_they_say() {
 #[test]
 fn the_pins_are_reckoned_taken_and_refused_as_they_say() {
     pins::check(&stored("pins.json"));
+}
+
+#[test]
+fn the_lockdowns_are_taken_refused_and_kept_to_as_they_say() {
+    lockdowns::check(&stored("lockdowns.json"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::world::*;
 
 const CLAIM_CODE: &str = "2DZDZ-KWA8G-KY92X-583KV-VRAR83";
 
-fn private_jwk(seed: u8) -> Value {
+pub fn private_jwk(seed: u8) -> Value {
     let mut jwk = jwk(seed);
     jwk["d"] = json!(base64(&[seed; 32]));
     jwk["kid"] = json!(kid(seed));
@@ -303,7 +303,8 @@ pub fn documents() -> Value {
     let nonce = base64url::text16(&[0x77; 16]);
     let head = json!({ "chain": chain_id.as_str(), "seq": 2, "hash": event_hash });
     let hello = json!({
-        "lock": LOCK, "boot": 1, "mono": MONO, "clock": "none", "keyset": 1, "revocations": 0, "pins": 0, "ctr": 0,
+        "lock": LOCK, "boot": 1, "mono": MONO, "clock": "none", "keyset": 1, "revocations": 0, "pins": 0,
+        "lockdown": 0, "ctr": 0,
         "head": head, "battery": 80, "bolt": "locked", "door": "closed", "firmware": "1.0.0", "model": "bench",
         "nonce": nonce.as_str(),
     });
@@ -326,6 +327,11 @@ pub fn documents() -> Value {
             DOC,
             json!({ "epoch": 1, "revoked": ["grant_0190a000000070008000000000000003"], "min_rev": 0 }),
         ),
+        (
+            Typ::Lockdown,
+            DOC,
+            json!({ "epoch": 1, "iat": T, "holds": [{ "until": T + 7_200, "except": ["person_7"] }] }),
+        ),
     ]
     .into_iter()
     .map(|(typ, seed, claims)| {
@@ -337,7 +343,7 @@ pub fn documents() -> Value {
     ])
     .collect();
     json!({
-        "about": "One good message of every other type. Time, release and revocations by the `doc` key, acknowledgement \
+        "about": "One good message of every other type. Time, release, revocations and lockdown by the `doc` key, acknowledgement \
                   and resend by the `ack` key, hello by the lock.",
         "lock": address(),
         "root": jwk(ROOT),

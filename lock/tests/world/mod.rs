@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test uses its own part of the bench")]
 
 pub mod hands;
+pub mod lockdowns;
 pub mod passes;
 pub mod pins;
 pub mod tokens;
