@@ -390,7 +390,7 @@ fn entry_of(
 ) -> Option<NewEntry> {
     let (kind, outcome) = match event.kind.as_str() {
         // The request stands in the log; levels and versions are kept as the lock's state.
-        "attempt" | "battery" | "keyset" | "revocations" | "pins" => return None,
+        "attempt" | "battery" | "keyset" | "revocations" | "pins" | "lockdown" => return None,
         "unlocked" => (Kind::Unlocked, Outcome::Ok),
         "locked" => (Kind::Locked, Outcome::Ok),
         "denied" => (Kind::Denied, Outcome::Refused),

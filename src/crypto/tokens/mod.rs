@@ -118,6 +118,14 @@ impl Signer {
         self.sign(Use::Doc, Typ::Pins, claims)
     }
 
+    /// Signs until when a lock lets nobody in, and whom all the same.
+    ///
+    /// # Errors
+    /// As [`Self::sign_unlock`]; [`SignError::TooLong`] of more exceptions than fit into one message.
+    pub fn sign_lockdown(&self, claims: &wire::Lockdown<'_>) -> Result<String, SignError> {
+        self.sign(Use::Doc, Typ::Lockdown, claims)
+    }
+
     fn sign(&self, purpose: Use, typ: Typ, claims: &impl Serialize) -> Result<String, SignError> {
         let key = self.key(purpose)?;
         sign(key.kid(), key.private(), typ, claims)
@@ -327,7 +335,15 @@ fn is_whole_hello(hello: &wire::Hello<'_>) -> bool {
     let head = hello
         .head
         .is_none_or(|head| is_bits::<16>(head.chain) && is_bits::<32>(head.hash) && head.seq < NUMBER_LIMIT);
-    let numbers = [hello.mono, hello.keyset, hello.revocations, hello.pins, hello.ctr];
+    let lockdown = hello.lockdown.unwrap_or_default();
+    let numbers = [
+        hello.mono,
+        hello.keyset,
+        hello.revocations,
+        hello.pins,
+        lockdown,
+        hello.ctr,
+    ];
     head && numbers.iter().all(|number| *number < NUMBER_LIMIT)
         && is_word(hello.firmware)
         && is_word(hello.model)

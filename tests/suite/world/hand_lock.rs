@@ -39,6 +39,8 @@ pub struct HandLock {
     pub pins: u64,
     /// The epoch of the revocations that its hello names.
     pub revocations: u64,
+    /// The epoch of the lockdown that its hello names; `None` for a lock that knows of none.
+    pub lockdown: Option<u64>,
     clock: HandClock,
     started_ms: i64,
     /// Seconds that its counter is ahead of the clock, so that no two hellos are of one second.
@@ -104,6 +106,7 @@ impl HandLock {
             keyset: 1,
             pins: 0,
             revocations: 0,
+            lockdown: Some(0),
             clock: door.clock.clone(),
             started_ms: door.clock.now().as_millis(),
             ahead: 0,
@@ -285,6 +288,7 @@ impl HandLock {
             clock: ClockState::None,
             keyset: self.keyset,
             revocations: self.revocations,
+            lockdown: self.lockdown,
             pins: self.pins,
             ctr: self.ctr,
             head: self.chain.head(),
