@@ -87,7 +87,10 @@ impl App {
                     holder,
                     given_by: who.person.clone(),
                     created_at: now,
+                    under: None,
                     terms,
+                    round: 0,
+                    released_until: None,
                     state: GrantState::Active,
                 };
                 if grant.terms.ways.contains(&Way::Pin) {
@@ -139,10 +142,9 @@ impl App {
             .read(move |conn| {
                 let scope = viewed_by(conn, &who)?;
                 let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-                let right = RightSource::Grant(id);
                 let open: HashMap<LockId, Timestamp> = match grant.state {
-                    GrantState::Active => passes::open_until(conn, &right, now)?,
-                    GrantState::Revoked { .. } => revocations::open_until(conn, &[right.to_string()], now)?
+                    GrantState::Active => passes::open_until(conn, &grant.name(), now)?,
+                    GrantState::Revoked { .. } => revocations::open_until(conn, &[grant.name().to_string()], now)?
                         .into_iter()
                         .collect(),
                 };

@@ -70,6 +70,7 @@ impl App {
                     bolt: None,
                     door: None,
                     battery: None,
+                    shareable: true,
                 };
                 locks::add(conn, &lock, &digest, ends_at)?;
                 write_down(conn, &who, &lock, NewEntry::new(Kind::LockAdded, now), now)?;

@@ -127,7 +127,7 @@ impl App {
             org: organization.as_str(),
             aud: locks.iter().map(LockId::as_str).collect(),
             sub: &pseudonym(&who.person, organization),
-            gid: &pass.by.to_string(),
+            gid: &pass.name().to_string(),
             act: wire::Action::Unlock,
             jti: &URL_SAFE_NO_PAD.encode(self.random.bits().to_be_bytes()),
             iat: pass.issued_at.as_seconds(),
@@ -314,7 +314,7 @@ fn record(conn: &mut Conn, of: &[Candidate], phone: &PhoneId) -> Result<(), Erro
         revocations::set(conn, &candidate.lock.id, &standing)?;
         let held = Held {
             lock: candidate.lock.id.clone(),
-            source: pass.by.clone(),
+            name: pass.name(),
             phone: phone.clone(),
             ends_at: pass.may_open_until(),
             counts_until: pass.counts_until(),

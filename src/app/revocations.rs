@@ -10,15 +10,16 @@ use std::time::Duration;
 use doorward_lock::wire;
 
 use super::{App, Error};
+use crate::domain::grant::Grant;
 use crate::domain::ids::LockId;
 use crate::domain::lock::SILENCE;
 use crate::domain::phone::Phone;
 use crate::domain::revocation::{ended_before, fit, void_all_before};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::RightSource;
+use crate::domain::unlock::{RightName, RightSource};
 use crate::store::passes::Held;
 use crate::store::revocations::{self, Entry, Standing};
-use crate::store::{Conn, locks, passes};
+use crate::store::{Conn, grants, locks, passes};
 
 /// How long the answer to a revocation waits for connected locks to say that they know.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
@@ -52,10 +53,32 @@ impl Revocation {
 }
 
 /// Voids the passes by these rights at every lock where one still counts. The caller holds the rights' locks
-/// ([`hold_locks`]) and has ended the rights.
-pub(super) fn revoke_rights(conn: &mut Conn, rights: &[RightSource], now: Timestamp) -> Result<(), Error> {
-    let held = passes::of_sources(conn, rights, now)?;
-    put(conn, &held, |held| held.source.to_string(), now)
+/// ([`hold_locks`]) and has ended the rights. Gives all names under which passes of theirs ever were out, for
+/// [`App::make_effective`].
+pub(super) fn revoke_rights(conn: &mut Conn, rights: &[RightSource], now: Timestamp) -> Result<Vec<String>, Error> {
+    let names = grants::names(conn, rights)?;
+    let held = passes::of_names(conn, &names, now)?;
+    put(conn, &held, |held| held.name.to_string(), now)?;
+    Ok(with_earlier(&names))
+}
+
+/// Voids the passes by a grant that goes on: what is issued by it from now on has another name. The caller holds its locks,
+/// and tells them its PINs anew. Gives the names that are void, and whether the grant has another one now.
+pub(super) fn begin_round(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<(Vec<String>, bool), Error> {
+    let name = grant.name();
+    let held = passes::of_names(conn, std::slice::from_ref(&name), now)?;
+    let names = with_earlier(std::slice::from_ref(&name));
+    if held.is_empty() {
+        return Ok((names, false));
+    }
+    put(conn, &held, |held| held.name.to_string(), now)?;
+    grants::begin_round(conn, &grant.id)?;
+    Ok((names, true))
+}
+
+fn with_earlier(names: &[RightName]) -> Vec<String> {
+    let all = names.iter().flat_map(RightName::with_earlier);
+    all.map(|name| name.to_string()).collect()
 }
 
 /// Voids the passes of a phone at every lock where one still counts. The caller holds the phone.
@@ -84,12 +107,12 @@ pub(super) fn void_all(conn: &mut Conn, lock: &LockId, now: Timestamp) -> Result
     };
     revocations::forget_ended(conn, lock, now)?;
     let next = next(standing, now);
-    let entries = entries(&held, |held| held.source.to_string());
+    let entries = entries(&held, |held| held.name.to_string());
     for entry in entries.values().flat_map(BTreeMap::values) {
         revocations::put(conn, lock, entry, next.epoch)?;
     }
     begin_anew(conn, lock, next, now)?;
-    Ok(held.iter().map(|held| held.source.to_string()).collect())
+    Ok(held.iter().map(|held| held.name.to_string()).collect())
 }
 
 /// Writes the names into the revocations of their locks.

@@ -177,6 +177,7 @@ mod tests {
             bolt: None,
             door: None,
             battery: None,
+            shareable: true,
         };
         ShownLock { lock, jammed_at: None }
     }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use super::pass::Role;
 use super::schedule::Schedule;
+use super::spare::{Spare, SpareKey};
 use super::time::Timestamp;
+use super::unlock::{RightName, RightSource};
 
 /// Who holds a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +128,14 @@ pub struct Grant {
     pub given_by: PersonId,
     /// When it was given.
     pub created_at: Timestamp,
+    /// The right of its giver under which it hangs, and with which it ends; `None` for what the landlord gave.
+    pub under: Option<RightSource>,
     /// What it gives.
     pub terms: Terms,
+    /// How often what was out at locks by it was made void while it went on.
+    pub round: u32,
+    /// The end of the present release, where it is a spare key that was released; exclusive.
+    pub released_until: Option<Timestamp>,
     /// Whether it stands.
     pub state: GrantState,
 }
@@ -149,6 +157,46 @@ pub struct Terms {
     pub ways: Vec<Way>,
     /// As what its holder comes: a guest or a vendor.
     pub role: Role,
+    /// Whether its holder may give others access under it.
+    pub delegable: bool,
+    /// How it is released, where it is a spare key; `None` for access in its holder's hand.
+    pub spare: Option<Spare>,
+}
+
+impl Grant {
+    /// Whether it stands at `now`: not taken back, and not over. Whether it has begun is another matter.
+    #[must_use]
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.state == GrantState::Active && self.terms.ends_at.is_none_or(|end| end > now)
+    }
+
+    /// What it is called in passes and revocations.
+    #[must_use]
+    pub fn name(&self) -> RightName {
+        RightName {
+            source: RightSource::Grant(self.id.clone()),
+            round: self.round,
+        }
+    }
+
+    /// Where its key is.
+    #[must_use]
+    pub fn spare_key(&self) -> SpareKey {
+        match (self.terms.spare, self.released_until) {
+            (None, _) => SpareKey::None,
+            (Some(_), None) => SpareKey::Kept,
+            (Some(_), Some(until)) => SpareKey::Released { until },
+        }
+    }
+
+    /// The person who holds it; `None` while an invitation waits.
+    #[must_use]
+    pub fn person(&self) -> Option<&PersonId> {
+        match &self.holder {
+            Holder::Person(person) => Some(person),
+            Holder::Invited(_) => None,
+        }
+    }
 }
 
 /// What somebody asks a grant to give, not checked yet.
@@ -170,6 +218,8 @@ pub struct NewGrant {
     pub role: Option<Role>,
     /// Whether the holder may give grants of their own under this one; `None` for no.
     pub delegable: Option<bool>,
+    /// How it is released, where it is to be a spare key.
+    pub spare: Option<Spare>,
 }
 
 impl NewGrant {
@@ -214,8 +264,12 @@ impl NewGrant {
         if role == Role::Tenant {
             return Err(BadGrant::Role);
         }
-        if self.delegable == Some(true) {
-            return Err(BadGrant::DelegationNotAvailable);
+        let delegable = self.delegable.unwrap_or(false);
+        if self.spare.is_some() && delegable {
+            return Err(BadGrant::SpareDelegable);
+        }
+        if self.spare.is_some() && ways.contains(&Way::Pin) {
+            return Err(BadGrant::SparePin);
         }
         Ok(Terms {
             locks: self.locks,
@@ -225,6 +279,8 @@ impl NewGrant {
             uses,
             ways,
             role,
+            delegable,
+            spare: self.spare,
         })
     }
 }
@@ -253,9 +309,12 @@ pub enum BadGrant {
     /// A tenant holds a tenancy, not a grant.
     #[error("a grant is for a `guest` or a `vendor`")]
     Role,
-    /// Grants under grants are not in this release.
-    #[error("a grant that its holder may pass on cannot be given yet")]
-    DelegationNotAvailable,
+    /// A spare key that its holder may pass on.
+    #[error("a spare key cannot be passed on")]
+    SpareDelegable,
+    /// A spare key with a PIN, which would open before anybody released it.
+    #[error("a spare key has no `pin`: its lock could not tell whether it was released")]
+    SparePin,
 }
 
 impl BadGrant {
@@ -268,7 +327,8 @@ impl BadGrant {
             Self::Uses => "uses",
             Self::Ways => "ways",
             Self::Role => "role",
-            Self::DelegationNotAvailable => "delegable",
+            Self::SpareDelegable => "delegable",
+            Self::SparePin => "ways",
         }
     }
 }

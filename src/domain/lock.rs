@@ -165,6 +165,9 @@ pub struct Lock {
     pub door: Option<Observed<Door>>,
     /// What is left in its battery, in per cent.
     pub battery: Option<Observed<u8>>,
+    /// Whether those who may open it may give others access to it, as far as it is a shared door: a unit's own door is
+    /// for who lives there to share.
+    pub shareable: bool,
 }
 
 /// After how long without a word from a lock it counts as away: two and a half heartbeats of 60 s.
@@ -175,6 +178,12 @@ pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(150);
 pub const BATTERY_SILENCE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 impl Lock {
+    /// Whether the landlord has closed it to access under other people's rights.
+    #[must_use]
+    pub fn is_closed_to_sharing(&self) -> bool {
+        self.unit.is_none() && !self.shareable
+    }
+
     /// Whether the lock can be asked now: connected when last heard of, and heard of within [`SILENCE`].
     #[must_use]
     pub fn is_online(&self, now: Timestamp) -> bool {

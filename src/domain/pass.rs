@@ -12,7 +12,7 @@ use super::grant::{Uses, Way};
 use super::lock::Lock;
 use super::schedule::Schedule;
 use super::time::{TimeZone, Timestamp};
-use super::unlock::{Refusal, Right, RightSource, ToldRefusal};
+use super::unlock::{Refusal, Right, RightName, RightSource, ToldRefusal};
 
 /// The longest life of a pass (`docs/PROTOCOL.md`, "`pass+jwt`").
 pub const LONGEST_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -73,6 +73,8 @@ impl Lives {
 pub struct Pass {
     /// The right that it stands on.
     pub by: RightSource,
+    /// The round of that right.
+    pub round: u32,
     /// As what its holder comes.
     pub role: Role,
     /// When it is issued: the present second.
@@ -88,6 +90,15 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// What its right is called at locks.
+    #[must_use]
+    pub fn name(&self) -> RightName {
+        RightName {
+            source: self.by.clone(),
+            round: self.round,
+        }
+    }
+
     /// After this no bolt moves by the pass at a lock that has a clock.
     #[must_use]
     pub fn may_open_until(&self) -> Timestamp {
@@ -194,47 +205,53 @@ pub fn decide(lock: &Lock, rights: &[Right], zone: &TimeZone, now: Timestamp, li
 
 /// The pass that one right allows.
 fn of_right(right: &Right, zone: &TimeZone, now: Timestamp, lives: &Lives) -> Result<Pass, NoPass> {
-    if right.revoked {
+    if right.is_revoked() {
         return Err(NoPass::Refused(Refusal::GrantRevoked));
     }
     let issued_at = Timestamp::from_seconds(now.as_seconds());
     // The last second that lies wholly before the end, which is exclusive.
-    let last = right
-        .ends_at
-        .map(|end| Timestamp::from_seconds(end.as_seconds()) - Duration::from_secs(1));
+    let last_before = |end: Timestamp| Timestamp::from_seconds(end.as_seconds()) - Duration::from_secs(1);
+    let last = right.last_until().map(last_before);
     if last.is_some_and(|last| last <= issued_at) {
         return Err(NoPass::Refused(Refusal::GrantExpired));
     }
-    if right.uses.is_some_and(Uses::is_exhausted) {
+    if right.is_used_up() {
         return Err(NoPass::Refused(Refusal::UsesExhausted));
     }
-    if !right.ways.contains(&Way::Offline) {
+    if !right.gives(Way::Offline) {
         return Err(NoPass::WayNotGiven);
     }
     let life = lives.of(right.role);
     if life.is_zero() {
         return Err(NoPass::Off);
     }
-    if right.uses.is_some() && !right.is_only_lock {
+    // Uses of which another grant takes some cannot be counted by a lock either.
+    let shares_uses = right.and_above().skip(1).any(|giver| giver.uses.is_some());
+    if shares_uses || (right.uses.is_some() && !right.is_only_lock) {
         return Err(NoPass::SeveralLocks);
     }
-    let begins = now.max(right.starts_at);
-    let opens_at = match &right.schedule {
-        Some(schedule) => schedule.next_opening(zone, begins),
-        None => Some(begins),
-    };
-    let opens_at = opens_at.filter(|opens| right.ends_at.is_none_or(|end| *opens < end));
-    let ends_at = last.unwrap_or(Timestamp::MAX).min(issued_at + life);
+    let schedule = schedule_of(right)?;
+    let first = right.begins_at();
+    let opens_at = right.next_opening(zone, now.max(first));
+    let opens_at = opens_at.filter(|opens| right.last_until().is_none_or(|end| *opens < end));
+    // A released spare key goes back by itself: so does its pass.
+    let released = right.and_above().filter_map(|right| right.spare.until()).min();
+    let ends_at =
+        (last.into_iter().chain(released.map(last_before))).fold(issued_at + life, |soonest, end| soonest.min(end));
     let not_now = match opens_at {
-        Some(opens_at) if now < right.starts_at => Refusal::NotYet { opens_at },
+        Some(opens_at) if now < first => Refusal::NotYet { opens_at },
         opens_at => Refusal::OutsideSchedule { opens_at },
     };
-    let has_started = right.starts_at <= now;
+    let has_started = first <= now;
     let starts_at = if has_started {
         issued_at
     } else {
-        whole_second_after(right.starts_at)
+        whole_second_after(first)
     };
+    let in_hand = right.and_above().all(|right| right.spare.is_in_hand(now));
+    if !in_hand || released.is_some_and(|until| last_before(until) <= issued_at) {
+        return Err(NoPass::Refused(Refusal::SpareNotReleased));
+    }
     let opens_within = opens_at.is_some_and(|opens| opens <= ends_at) && starts_at <= ends_at;
     // A tenant's pass opens a lock without a clock, which could not tell that it has not begun.
     if !opens_within || (right.role == Role::Tenant && !has_started) {
@@ -242,13 +259,27 @@ fn of_right(right: &Right, zone: &TimeZone, now: Timestamp, lives: &Lives) -> Re
     }
     Ok(Pass {
         by: right.source.clone(),
+        round: right.round,
         role: right.role,
         issued_at,
         starts_at,
         ends_at,
-        schedule: right.schedule.clone(),
+        schedule,
         uses: right.uses,
     })
+}
+
+/// The schedule that a pass by the right carries: one, so that of several the innermost, which must lie within the others.
+fn schedule_of(right: &Right) -> Result<Option<Schedule>, NoPass> {
+    let mut carried: Option<&Schedule> = None;
+    for schedule in right.and_above().filter_map(|right| right.schedule.as_ref()) {
+        match carried {
+            None => carried = Some(schedule),
+            Some(inner) if inner.is_within(schedule) => {}
+            Some(_) => return Err(NoPass::WayNotGiven),
+        }
+    }
+    Ok(carried.cloned())
 }
 
 /// The first whole second that is not before `at`.

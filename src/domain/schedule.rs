@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::time::{TimeZone, Timestamp};
 
 mod window;
+mod within;
 
 use window::MINUTES_A_DAY;
 pub use window::{WallTime, Weekday, Window};

@@ -12,6 +12,7 @@ use super::ids::{BadId, GrantId, LockId, TenancyId};
 use super::lock::{Lock, LockState};
 use super::pass::Role;
 use super::schedule::Schedule;
+use super::spare::SpareKey;
 use super::time::{TimeZone, Timestamp};
 
 /// What a right comes from; as text the identifier, whose prefix tells which of the two it is.
@@ -42,6 +43,76 @@ impl FromStr for RightSource {
     }
 }
 
+/// What a right is called in passes and in revocations: its source, and the round of a grant that went on after all that
+/// was out by it had been made void. A lock that was told a name never forgets it soon, so what comes later has another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RightName {
+    /// The right.
+    pub source: RightSource,
+    /// The round; 0 where nothing was made void yet.
+    pub round: u32,
+}
+
+impl RightName {
+    /// The names of this round and of those before.
+    pub fn with_earlier(&self) -> impl Iterator<Item = Self> + '_ {
+        (0..=self.round).map(|round| Self {
+            source: self.source.clone(),
+            round,
+        })
+    }
+}
+
+impl From<RightSource> for RightName {
+    fn from(source: RightSource) -> Self {
+        Self { source, round: 0 }
+    }
+}
+
+impl fmt::Display for RightName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.round {
+            0 => self.source.fmt(f),
+            round => write!(f, "{}.{round}", self.source),
+        }
+    }
+}
+
+/// A text is not the name of a right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a grant or a tenancy, perhaps with a dot and its round")]
+pub struct BadName;
+
+impl FromStr for RightName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let (source, round) = match text.split_once('.') {
+            None => (text, 0),
+            Some((source, round)) => (source, round.parse().map_err(|_| BadName)?),
+        };
+        let name = Self {
+            source: source.parse().map_err(|_| BadName)?,
+            round,
+        };
+        // One name, one text.
+        if name.to_string() == text {
+            Ok(name)
+        } else {
+            Err(BadName)
+        }
+    }
+}
+
+/// What the giver of a right has at the same lock now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Giver {
+    /// Nothing any more.
+    Gone,
+    /// A right: what hangs under it opens only while it does.
+    Has(Box<Right>),
+}
+
 /// What a grant or a tenancy says about one lock and the person who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Right {
@@ -65,10 +136,19 @@ pub struct Right {
     pub is_only_lock: bool,
     /// Whether it was taken back.
     pub revoked: bool,
+    /// Whether its holder may give others access under it.
+    pub delegable: bool,
+    /// Whether it is a spare key, and where that is.
+    pub spare: SpareKey,
+    /// What its giver has at this lock, where it hangs under a right of theirs; `None` for what the landlord gave.
+    pub under: Option<Giver>,
+    /// The round of its name.
+    pub round: u32,
 }
 
 impl Right {
-    /// What `grant` says about `lock`; `None` where it does not name the lock.
+    /// What `grant` says about `lock`; `None` where it does not name the lock. Of one that hangs under another right it
+    /// opens nothing until [`Self::given_by`] says what its giver has.
     #[must_use]
     pub fn of_grant(grant: &Grant, lock: &LockId) -> Option<Self> {
         grant.terms.locks.contains(lock).then(|| Self {
@@ -82,7 +162,97 @@ impl Right {
             role: grant.terms.role,
             is_only_lock: grant.terms.locks.len() == 1,
             revoked: grant.state != GrantState::Active,
+            delegable: grant.terms.delegable,
+            spare: grant.spare_key(),
+            under: grant.under.as_ref().map(|_| Giver::Gone),
+            round: grant.round,
         })
+    }
+
+    /// The same right, under what its giver has at the lock now.
+    #[must_use]
+    pub fn given_by(self, giver: Option<Self>) -> Self {
+        let giver = giver.map_or(Giver::Gone, |giver| Giver::Has(Box::new(giver)));
+        Self {
+            under: Some(giver),
+            ..self
+        }
+    }
+
+    /// What it is called in passes and revocations.
+    #[must_use]
+    pub fn name(&self) -> RightName {
+        RightName {
+            source: self.source.clone(),
+            round: self.round,
+        }
+    }
+
+    /// It, and the right under which it hangs, and so on up.
+    pub fn and_above(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |right| match &right.under {
+            Some(Giver::Has(giver)) => Some(giver.as_ref()),
+            Some(Giver::Gone) | None => None,
+        })
+    }
+
+    /// Whether it, or what it hangs under, was taken back.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.and_above()
+            .any(|right| right.revoked || right.under == Some(Giver::Gone))
+    }
+
+    /// The first instant of it and of all that it hangs under.
+    #[must_use]
+    pub fn begins_at(&self) -> Timestamp {
+        self.and_above()
+            .fold(self.starts_at, |latest, right| latest.max(right.starts_at))
+    }
+
+    /// The end, exclusive, of it or of what it hangs under, whichever comes first.
+    #[must_use]
+    pub fn last_until(&self) -> Option<Timestamp> {
+        self.and_above().filter_map(|right| right.ends_at).min()
+    }
+
+    /// Whether it gives this way in, and all that it hangs under do.
+    #[must_use]
+    pub fn gives(&self, way: Way) -> bool {
+        let mut givers = self.and_above().skip(1);
+        self.ways.contains(&way) && givers.all(|giver| giver.lends(way))
+    }
+
+    /// Whether what is given under it may have this way in: its own, and a PIN under a tenancy, which has none itself
+    /// (where, [`super::delegation`] says).
+    #[must_use]
+    pub fn lends(&self, way: Way) -> bool {
+        self.ways.contains(&way) || (way == Way::Pin && matches!(self.source, RightSource::Tenancy(_)))
+    }
+
+    /// Whether its uses, or those of what it hangs under, are all taken.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.and_above().any(|right| right.uses.is_some_and(Uses::is_exhausted))
+    }
+
+    /// The first instant from `after` on at which its schedule is open, and those of all that it hangs under; `None` where
+    /// none is in sight.
+    #[must_use]
+    pub fn next_opening(&self, zone: &TimeZone, after: Timestamp) -> Option<Timestamp> {
+        let mut at = after;
+        // Each round goes to a later opening of one of them; two that never meet end the search.
+        for _ in 0..MOST_OPENINGS {
+            let mut latest = at;
+            for schedule in self.and_above().filter_map(|right| right.schedule.as_ref()) {
+                latest = latest.max(schedule.next_opening(zone, at)?);
+            }
+            if latest == at {
+                return Some(at);
+            }
+            at = latest;
+        }
+        None
     }
 
     /// What a tenancy says about a lock that belongs to it: always, from its start to its end.
@@ -100,28 +270,34 @@ impl Right {
             role: Role::Tenant,
             is_only_lock: false,
             revoked: false,
+            // Whoever lives somewhere may let others in.
+            delegable: true,
+            spare: SpareKey::None,
+            under: None,
+            round: 0,
         }
     }
 
     /// Why this right does not allow `action` at `now`; `None` where it does.
     fn refusal(&self, action: Action, zone: &TimeZone, now: Timestamp) -> Option<Refusal> {
-        if self.revoked {
+        if self.is_revoked() {
             return Some(Refusal::GrantRevoked);
         }
-        if self.ends_at.is_some_and(|end| end <= now) {
+        let end = self.last_until();
+        if end.is_some_and(|end| end <= now) {
             return Some(Refusal::GrantExpired);
         }
-        if action == Action::Unlock && self.uses.is_some_and(Uses::is_exhausted) {
+        if action == Action::Unlock && self.is_used_up() {
             return Some(Refusal::UsesExhausted);
         }
-        let begins = now.max(self.starts_at);
-        let opens_at = match &self.schedule {
-            Some(schedule) => schedule.next_opening(zone, begins),
-            None => Some(begins),
-        };
-        match opens_at.filter(|opens| self.ends_at.is_none_or(|end| *opens < end)) {
-            Some(opens) if opens == now => None,
-            Some(opens_at) if now < self.starts_at => Some(Refusal::NotYet { opens_at }),
+        let starts_at = self.begins_at();
+        let opens_at = self.next_opening(zone, now.max(starts_at));
+        match opens_at.filter(|opens| end.is_none_or(|end| *opens < end)) {
+            Some(opens) if opens == now => {
+                let in_hand = self.and_above().all(|right| right.spare.is_in_hand(now));
+                (!in_hand).then_some(Refusal::SpareNotReleased)
+            }
+            Some(opens_at) if now < starts_at => Some(Refusal::NotYet { opens_at }),
             opens_at => Some(Refusal::OutsideSchedule { opens_at }),
         }
     }
@@ -129,14 +305,17 @@ impl Right {
     /// Whether it is over for good: taken back, or past its end.
     #[must_use]
     pub fn is_over(&self, now: Timestamp) -> bool {
-        self.revoked || self.ends_at.is_some_and(|end| end <= now)
+        self.is_revoked() || self.last_until().is_some_and(|end| end <= now)
     }
 
     /// Whether an `action` by this right takes one of its uses: an unlock does, locking never.
     fn takes_use(&self, action: Action) -> bool {
-        self.uses.is_some() && action == Action::Unlock
+        action == Action::Unlock && self.and_above().any(|right| right.uses.is_some())
     }
 }
+
+/// How many openings of schedules are looked at to find one in which all of a chain of rights are open.
+const MOST_OPENINGS: usize = 64;
 
 /// What is asked of which lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,10 +352,11 @@ pub enum Decision {
 ///
 /// 1. what opens by itself, the soonest first ([`Refusal::NotYet`], [`Refusal::OutsideSchedule`] with a time; at the
 ///    same time the right that is running already),
-/// 2. what runs and does not open any more ([`Refusal::OutsideSchedule`] without a time),
-/// 3. what is used up ([`Refusal::UsesExhausted`]),
-/// 4. what has ended ([`Refusal::GrantExpired`]), 5. what was taken back ([`Refusal::GrantRevoked`]),
-/// 6. nothing at all ([`Refusal::NoAccess`]).
+/// 2. a spare key that would open if it were released ([`Refusal::SpareNotReleased`]),
+/// 3. what runs and does not open any more ([`Refusal::OutsideSchedule`] without a time),
+/// 4. what is used up ([`Refusal::UsesExhausted`]),
+/// 5. what has ended ([`Refusal::GrantExpired`]), 6. what was taken back ([`Refusal::GrantRevoked`]),
+/// 7. nothing at all ([`Refusal::NoAccess`]).
 ///
 /// Among equals the first right counts. A right for another lock is no right. Locking needs a right at that time like
 /// opening does, but no use: whoever let themselves in with their last one may lock the door behind them.
@@ -240,6 +420,8 @@ pub enum Refusal {
     GrantRevoked,
     /// All uses of the grant are taken.
     UsesExhausted,
+    /// It would open, and is a spare key that nobody has released.
+    SpareNotReleased,
     /// The lock was added and has not been claimed yet. Said by the caller, to who has a right.
     LockNotEnrolled,
     /// The lock was retired. Said by the caller, to who has a right.
@@ -269,6 +451,7 @@ impl Refusal {
             Self::GrantExpired => "grant-expired",
             Self::GrantRevoked => "grant-revoked",
             Self::UsesExhausted => "uses-exhausted",
+            Self::SpareNotReleased => "spare-not-released",
             Self::LockNotEnrolled => "lock-not-enrolled",
             Self::LockRetired => "lock-retired",
             Self::LockQuarantined => "lock-quarantined",
@@ -307,12 +490,13 @@ impl Refusal {
                 opens_at: Some(opens_at),
             } => (0, *opens_at, 0),
             Self::NotYet { opens_at } => (0, *opens_at, 1),
-            Self::OutsideSchedule { opens_at: None } => (1, Timestamp::MIN, 0),
-            Self::UsesExhausted => (2, Timestamp::MIN, 0),
-            Self::GrantExpired => (3, Timestamp::MIN, 0),
-            Self::GrantRevoked => (4, Timestamp::MIN, 0),
+            Self::SpareNotReleased => (1, Timestamp::MIN, 0),
+            Self::OutsideSchedule { opens_at: None } => (2, Timestamp::MIN, 0),
+            Self::UsesExhausted => (3, Timestamp::MIN, 0),
+            Self::GrantExpired => (4, Timestamp::MIN, 0),
+            Self::GrantRevoked => (5, Timestamp::MIN, 0),
             Self::NoAccess | Self::LockNotEnrolled | Self::LockRetired | Self::LockQuarantined => {
-                (5, Timestamp::MIN, 0)
+                (6, Timestamp::MIN, 0)
             }
         };
         rank(self).cmp(&rank(other))

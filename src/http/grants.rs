@@ -51,7 +51,7 @@ struct Give {
     /// As what its holder comes; a guest where it is left out. A vendor's offline passes live shorter.
     #[schema(value_type = Option<schema::GrantRole>)]
     role: Option<Role>,
-    /// Whether its holder may pass it on; not yet.
+    /// Whether its holder may give others access under it.
     delegable: Option<bool>,
 }
 
@@ -287,6 +287,7 @@ pub(super) async fn give(
         ways: give.ways,
         role: give.role,
         delegable: give.delegable,
+        spare: None,
     };
     let given = service.app.give(&who, new, to).await?;
     Ok(HttpResponse::Created().json(GivenGrant {

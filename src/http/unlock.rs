@@ -211,6 +211,9 @@ pub(super) fn in_words(reason: &str) -> &'static str {
         "grant-expired" => "your access to this door has ended",
         "grant-revoked" => "your access to this door was taken back",
         "uses-exhausted" => "your access to this door is used up",
+        "spare-not-released" => {
+            "your key to this door is a spare one; ask for it at /v1/grants/{grant_id}/ask, where the id is the one in /v1/grants?held=true"
+        }
         "lock-not-in-service" => "the lock of this door is not in service",
         _ => "you have no access to this door",
     }

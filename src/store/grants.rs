@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::columns::{instant, parsed, word};
+use super::columns::{instant, parsed, parsed_option, word};
 use super::schema::{grant_locks, grants, tenancies};
 use super::{Conn, StoreError, accounts};
 use crate::domain::account::Scope;
@@ -10,8 +10,9 @@ use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::Lock;
 use crate::domain::schedule::Schedule;
+use crate::domain::spare::{Minutes, Spare};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::{Right, RightSource};
+use crate::domain::unlock::{Right, RightName, RightSource};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = grants)]
@@ -31,6 +32,20 @@ struct Row {
     revoked_by: Option<String>,
     ways: String,
     role: String,
+    delegable: bool,
+    under: Option<String>,
+    round: i64,
+    spare_on_silence: Option<String>,
+    spare_answer_minutes: Option<i64>,
+    spare_release_minutes: Option<i64>,
+    spare_by_landlord: Option<bool>,
+    released_until_ms: Option<i64>,
+}
+
+/// So many minutes as the column says.
+fn minutes(column: i64) -> Result<Minutes, StoreError> {
+    let minutes = u16::try_from(column).map_err(StoreError::corrupt)?;
+    Minutes::try_from(minutes).map_err(StoreError::corrupt)
 }
 
 impl Row {
@@ -49,6 +64,21 @@ impl Row {
             _ => GrantState::Active,
         };
         let count = |n: i64| u32::try_from(n).map_err(StoreError::corrupt);
+        let spare = match (
+            self.spare_on_silence,
+            self.spare_answer_minutes,
+            self.spare_release_minutes,
+            self.spare_by_landlord,
+        ) {
+            (None, None, None, None) => None,
+            (Some(on_silence), Some(answer), Some(release), Some(by_landlord)) => Some(Spare {
+                on_silence: word(on_silence)?,
+                answer_within: minutes(answer)?,
+                release_for: minutes(release)?,
+                by_landlord,
+            }),
+            _ => return Err(StoreError::corrupt("a spare key has a part of its terms")),
+        };
         let uses = match self.uses_limit {
             Some(limit) => Some(Uses::with_taken(count(limit)?, count(self.uses_taken)?).map_err(StoreError::corrupt)?),
             None => None,
@@ -75,8 +105,52 @@ impl Row {
                     .map(|way| word(way.to_owned()))
                     .collect::<Result<_, _>>()?,
                 role: word(self.role)?,
+                delegable: self.delegable,
+                spare,
             },
+            under: parsed_option(self.under.as_deref())?,
+            round: count(self.round)?,
+            released_until: instant(self.released_until_ms),
             state,
+        })
+    }
+}
+
+/// What a grant gives, as the columns hold it.
+#[derive(Insertable, AsChangeset)]
+#[diesel(table_name = grants, treat_none_as_null = true)]
+struct TermsRow {
+    starts_at_ms: i64,
+    ends_at_ms: Option<i64>,
+    schedule: Option<String>,
+    uses_limit: Option<i64>,
+    ways: String,
+    role: String,
+    delegable: bool,
+    spare_on_silence: Option<String>,
+    spare_answer_minutes: Option<i64>,
+    spare_release_minutes: Option<i64>,
+    spare_by_landlord: Option<bool>,
+}
+
+impl TermsRow {
+    fn of(terms: &Terms) -> Result<Self, StoreError> {
+        let schedule = terms.schedule.as_ref().map(serde_json::to_string).transpose();
+        let ways: Vec<&str> = terms.ways.iter().map(|way| way.as_str()).collect();
+        let minutes = |minutes: Minutes| i64::from(u16::from(minutes));
+        let spare = terms.spare;
+        Ok(Self {
+            starts_at_ms: terms.starts_at.as_millis(),
+            ends_at_ms: terms.ends_at.map(Timestamp::as_millis),
+            schedule: schedule.map_err(StoreError::corrupt)?,
+            uses_limit: terms.uses.map(|uses| i64::from(uses.limit())),
+            ways: ways.join(","),
+            role: terms.role.as_str().to_owned(),
+            delegable: terms.delegable,
+            spare_on_silence: spare.map(|spare| spare.on_silence.as_str().to_owned()),
+            spare_answer_minutes: spare.map(|spare| minutes(spare.answer_within)),
+            spare_release_minutes: spare.map(|spare| minutes(spare.release_for)),
+            spare_by_landlord: spare.map(|spare| spare.by_landlord),
         })
     }
 }
@@ -87,14 +161,6 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
         Holder::Person(person) => (Some(person.as_str()), None),
         Holder::Invited(invitation) => (None, Some(invitation.as_str())),
     };
-    let schedule = grant
-        .terms
-        .schedule
-        .as_ref()
-        .map(serde_json::to_string)
-        .transpose()
-        .map_err(StoreError::corrupt)?;
-    let ways: Vec<&str> = grant.terms.ways.iter().map(|way| way.as_str()).collect();
     diesel::insert_into(grants::table)
         .values((
             grants::id.eq(grant.id.as_str()),
@@ -103,15 +169,15 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
             grants::invitation_id.eq(invitation),
             grants::given_by.eq(grant.given_by.as_str()),
             grants::created_at_ms.eq(grant.created_at.as_millis()),
-            grants::starts_at_ms.eq(grant.terms.starts_at.as_millis()),
-            grants::ends_at_ms.eq(grant.terms.ends_at.map(Timestamp::as_millis)),
-            grants::schedule.eq(schedule),
-            grants::uses_limit.eq(grant.terms.uses.map(|uses| i64::from(uses.limit()))),
             grants::uses_taken.eq(0),
-            grants::ways.eq(ways.join(",")),
-            grants::role.eq(grant.terms.role.as_str()),
+            grants::under.eq(grant.under.as_ref().map(ToString::to_string)),
+            TermsRow::of(&grant.terms)?,
         ))
         .execute(conn)?;
+    add_locks(conn, grant)
+}
+
+fn add_locks(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
     for lock in &grant.terms.locks {
         diesel::insert_into(grant_locks::table)
             .values((
@@ -121,6 +187,76 @@ pub fn add(conn: &mut Conn, grant: &Grant) -> Result<(), StoreError> {
             .execute(conn)?;
     }
     Ok(())
+}
+
+/// Writes the whole of what the grant gives, in the place of what it gave, where it was not taken back meanwhile; says
+/// whether it was not. What was taken of counted uses stays taken.
+pub fn change(conn: &mut Conn, grant: &Grant) -> Result<bool, StoreError> {
+    let row = grants::table.find(grant.id.as_str());
+    let changed = diesel::update(row.filter(grants::revoked_at_ms.is_null()))
+        .set((
+            TermsRow::of(&grant.terms)?,
+            grants::released_until_ms.eq(grant.released_until.map(Timestamp::as_millis)),
+        ))
+        .execute(conn)?;
+    if changed == 0 {
+        return Ok(false);
+    }
+    diesel::delete(grant_locks::table.filter(grant_locks::grant_id.eq(grant.id.as_str()))).execute(conn)?;
+    add_locks(conn, grant)?;
+    Ok(true)
+}
+
+/// Gives what is issued by the grant from now on another name.
+pub fn begin_round(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
+    diesel::update(grants::table.find(id.as_str()))
+        .set(grants::round.eq(grants::round + 1))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// The names of the rights at locks.
+pub fn names(conn: &mut Conn, rights: &[RightSource]) -> Result<Vec<RightName>, StoreError> {
+    let ids = rights.iter().filter_map(|right| match right {
+        RightSource::Grant(id) => Some(id.as_str()),
+        RightSource::Tenancy(_) => None,
+    });
+    let rounds: Vec<(String, i64)> = grants::table
+        .filter(grants::id.eq_any(ids))
+        .filter(grants::round.gt(0))
+        .select((grants::id, grants::round))
+        .load(conn)?;
+    let round_of = |right: &RightSource| {
+        let name = right.to_string();
+        let found = rounds.iter().find(|(id, _)| *id == name);
+        let round = found.map_or(Ok(0), |(_, round)| u32::try_from(*round).map_err(StoreError::corrupt))?;
+        Ok(RightName {
+            source: right.clone(),
+            round,
+        })
+    };
+    rights.iter().map(round_of).collect()
+}
+
+/// The grants that hang under these rights and were not taken back, by id.
+pub fn under(conn: &mut Conn, rights: &[RightSource]) -> Result<Vec<Grant>, StoreError> {
+    let rows: Vec<Row> = grants::table
+        .filter(grants::under.eq_any(rights.iter().map(|right| Some(right.to_string()))))
+        .filter(grants::revoked_at_ms.is_null())
+        .order(grants::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    whole(conn, rows)
+}
+
+/// The grants of these rows, with their doors.
+fn whole(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<Grant>, StoreError> {
+    rows.into_iter()
+        .map(|row| {
+            let locks = locks_of(conn, &row.id)?;
+            row.into_domain(locks)
+        })
+        .collect()
 }
 
 /// The doors of the grant.
@@ -176,12 +312,7 @@ pub fn list(
         .limit(limit)
         .select(Row::as_select())
         .load(conn)?;
-    rows.into_iter()
-        .map(|row| {
-            let locks = locks_of(conn, &row.id)?;
-            row.into_domain(locks)
-        })
-        .collect()
+    whole(conn, rows)
 }
 
 /// Takes the grant back; says whether it still stood.
@@ -264,16 +395,44 @@ pub fn holder(
     super::columns::parsed_option(person.flatten().as_deref())
 }
 
-/// Takes one of the grant's counted uses. Says whether one was left, so that of two last uses at once one succeeds.
+/// Takes one of the grant's counted uses, and one of the grant's under which it hangs, where that counts them. Says whether
+/// each had one left, so that of two last uses at once one succeeds; where one had none, none is taken.
 pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
-    let taken = diesel::update(
-        grants::table
-            .find(id.as_str())
-            .filter(grants::uses_taken.nullable().lt(grants::uses_limit)),
-    )
-    .set(grants::uses_taken.eq(grants::uses_taken + 1))
-    .execute(conn)?;
-    Ok(taken > 0)
+    let above = counted_above(conn, id)?;
+    let is_counted = uses(conn, id)?.is_some();
+    let mut taken_of = Vec::new();
+    // The giver's row before the grant's: in the order in which whoever ends them takes them.
+    for counted in above.iter().chain(Some(id).filter(|_| is_counted || above.is_none())) {
+        let taken = diesel::update(
+            grants::table
+                .find(counted.as_str())
+                .filter(grants::uses_taken.nullable().lt(grants::uses_limit)),
+        )
+        .set(grants::uses_taken.eq(grants::uses_taken + 1))
+        .execute(conn)?;
+        if taken == 0 {
+            for counted in taken_of {
+                give_one_back(conn, counted)?;
+            }
+            return Ok(false);
+        }
+        taken_of.push(counted);
+    }
+    Ok(true)
+}
+
+/// The grant under which this one hangs, where it counts its uses.
+fn counted_above(conn: &mut Conn, id: &GrantId) -> Result<Option<GrantId>, StoreError> {
+    let above: Option<Option<String>> = grants::table
+        .find(id.as_str())
+        .select(grants::under)
+        .get_result(conn)
+        .optional()?;
+    let source: Option<RightSource> = parsed_option(above.flatten().as_deref())?;
+    match source {
+        Some(RightSource::Grant(giver)) if uses(conn, &giver)?.is_some() => Ok(Some(giver)),
+        _ => Ok(None),
+    }
 }
 
 /// Keeps the grant from being taken back until this transaction ends; says whether it stands. SQLite has one writer at a
@@ -287,6 +446,13 @@ pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
 
 /// Gives a taken use back: the movement it was taken for did not happen and cannot happen any more.
 pub fn give_use_back(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
+    for counted in counted_above(conn, id)?.iter().chain(Some(id)) {
+        give_one_back(conn, counted)?;
+    }
+    Ok(())
+}
+
+fn give_one_back(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
     diesel::update(grants::table.find(id.as_str()).filter(grants::uses_taken.gt(0)))
         .set(grants::uses_taken.eq(grants::uses_taken - 1))
         .execute(conn)?;
@@ -326,7 +492,8 @@ pub fn hold(
 }
 
 /// What the person's grants and tenancies say about the lock, ended ones included: they give better reasons.
-/// A tenancy opens its unit's own locks and the property's shared ones.
+/// A tenancy opens its unit's own locks and the property's shared ones. What hangs under another right comes with what its
+/// giver has there now.
 pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Right>, StoreError> {
     let rows: Vec<Row> = grants::table
         .inner_join(grant_locks::table)
@@ -338,41 +505,90 @@ pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Rig
         .load(conn)?;
     let mut rights = Vec::with_capacity(rows.len() + 1);
     for row in rows {
-        // Only where uses are counted does it matter how many locks there are.
-        let locks = match row.uses_limit {
-            Some(_) => locks_of(conn, &row.id)?,
-            None => vec![lock.id.clone()],
-        };
-        rights.extend(Right::of_grant(&row.into_domain(locks)?, &lock.id));
+        rights.extend(right_of(conn, row, lock)?);
     }
-    let of_person = tenancies::table
+    let stays: Vec<(String, i64, Option<i64>)> = opening(lock)
         .filter(tenancies::person_id.eq(person.as_str()))
+        .order(tenancies::id)
+        .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
+        .load(conn)?;
+    for stay in stays {
+        rights.push(of_stay(stay, lock)?);
+    }
+    Ok(rights)
+}
+
+/// What one right says about the lock, whoever holds it; `None` where it says nothing.
+pub fn right(conn: &mut Conn, source: &RightSource, lock: &Lock) -> Result<Option<Right>, StoreError> {
+    match source {
+        RightSource::Grant(id) => {
+            let row: Option<Row> = grants::table
+                .inner_join(grant_locks::table)
+                .filter(grant_locks::lock_id.eq(lock.id.as_str()))
+                .filter(grants::id.eq(id.as_str()))
+                .filter(grants::organization_id.eq(lock.organization.as_str()))
+                .select(Row::as_select())
+                .first(conn)
+                .optional()?;
+            row.map_or(Ok(None), |row| right_of(conn, row, lock))
+        }
+        RightSource::Tenancy(id) => {
+            let stay: Option<(String, i64, Option<i64>)> = opening(lock)
+                .filter(tenancies::id.eq(id.as_str()))
+                .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
+                .first(conn)
+                .optional()?;
+            stay.map(|stay| of_stay(stay, lock)).transpose()
+        }
+    }
+}
+
+/// What the grant of this row says about the lock.
+fn right_of(conn: &mut Conn, row: Row, lock: &Lock) -> Result<Option<Right>, StoreError> {
+    // Only where uses are counted does it matter how many locks there are.
+    let locks = match row.uses_limit {
+        Some(_) => locks_of(conn, &row.id)?,
+        None => vec![lock.id.clone()],
+    };
+    let grant = row.into_domain(locks)?;
+    let Some(right) = Right::of_grant(&grant, &lock.id) else {
+        return Ok(None);
+    };
+    let Some(source) = &grant.under else {
+        return Ok(Some(right));
+    };
+    let giver = match lock.is_closed_to_sharing() {
+        true => None,
+        false => self::right(conn, source, lock)?,
+    };
+    Ok(Some(right.given_by(giver)))
+}
+
+/// The tenancies to which the lock belongs.
+fn opening(lock: &Lock) -> tenancies::BoxedQuery<'_, <Conn as diesel::Connection>::Backend> {
+    let all = tenancies::table
         .filter(tenancies::organization_id.eq(lock.organization.as_str()))
         .into_boxed();
-    let opening = match &lock.unit {
-        Some(unit) => of_person.filter(tenancies::unit_id.eq(unit.as_str())),
-        None => of_person.filter(
+    match &lock.unit {
+        Some(unit) => all.filter(tenancies::unit_id.eq(unit.as_str())),
+        None => all.filter(
             tenancies::unit_id.eq_any(
                 super::schema::units::table
                     .filter(super::schema::units::property_id.eq(lock.property.as_str()))
                     .select(super::schema::units::id),
             ),
         ),
-    };
-    let stays: Vec<(String, i64, Option<i64>)> = opening
-        .order(tenancies::id)
-        .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
-        .load(conn)?;
-    for (id, starts_at_ms, ends_at_ms) in stays {
-        let starts_at = Timestamp::from_millis(starts_at_ms);
-        rights.push(Right::of_tenancy(
-            parsed(&id)?,
-            lock.id.clone(),
-            starts_at,
-            instant(ends_at_ms),
-        ));
     }
-    Ok(rights)
+}
+
+fn of_stay((id, starts_at_ms, ends_at_ms): (String, i64, Option<i64>), lock: &Lock) -> Result<Right, StoreError> {
+    let starts_at = Timestamp::from_millis(starts_at_ms);
+    Ok(Right::of_tenancy(
+        parsed(&id)?,
+        lock.id.clone(),
+        starts_at,
+        instant(ends_at_ms),
+    ))
 }
 
 /// The locks about which a grant or a tenancy of the person says anything, by id.

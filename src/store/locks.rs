@@ -30,6 +30,7 @@ struct Row {
     firmware: Option<String>,
     quarantined_at_ms: Option<i64>,
     assurance: Option<String>,
+    shareable: bool,
 }
 
 #[derive(Queryable, Selectable)]
@@ -71,6 +72,7 @@ fn lock((row, report): (Row, ReportRow)) -> Result<Lock, StoreError> {
             report.battery.and_then(|percent| u8::try_from(percent).ok()),
             report.battery_at_ms,
         ),
+        shareable: row.shareable,
     })
 }
 
@@ -159,13 +161,14 @@ pub fn names(conn: &mut Conn, ids: &[&LockId]) -> Result<HashMap<LockId, PlaceNa
         .collect()
 }
 
-/// Writes the lock's name, property and unit.
+/// Writes the lock's name, property and unit, and whether it may be shared.
 pub fn update(conn: &mut Conn, lock: &Lock) -> Result<(), StoreError> {
     diesel::update(locks::table.find(lock.id.as_str()))
         .set((
             locks::name.eq(lock.name.as_str()),
             locks::property_id.eq(lock.property.as_str()),
             locks::unit_id.eq(lock.unit.as_ref().map(UnitId::as_str)),
+            locks::shareable.eq(lock.shareable),
         ))
         .execute(conn)?;
     Ok(())

@@ -9,15 +9,15 @@ use super::schema::{pass_uses, passes, phones};
 use super::{Conn, StoreError};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, PhoneId};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::RightSource;
+use crate::domain::unlock::RightName;
 
 /// The passes that a phone holds by one right, as one lock has to know them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// The lock.
     pub lock: LockId,
-    /// The right.
-    pub source: RightSource,
+    /// The right, by its name at the lock.
+    pub name: RightName,
     /// The phone.
     pub phone: PhoneId,
     /// After this no bolt moves by them at a lock that has a clock.
@@ -28,7 +28,7 @@ pub struct Held {
 
 /// Records passes; those that the phone had by the same right at the lock may count longer.
 pub fn record(conn: &mut Conn, organization: &OrganizationId, held: &Held) -> Result<(), StoreError> {
-    let key = (held.lock.as_str(), held.source.to_string(), held.phone.as_str());
+    let key = (held.lock.as_str(), held.name.to_string(), held.phone.as_str());
     let known: Option<(i64, i64)> = passes::table
         .find(key.clone())
         .select((passes::ends_at_ms, passes::counts_until_ms))
@@ -74,17 +74,17 @@ const COLUMNS: (
 fn held((lock, source, phone, ends_at_ms, counts_until_ms): Row) -> Result<Held, StoreError> {
     Ok(Held {
         lock: parsed(&lock)?,
-        source: parsed(&source)?,
+        name: parsed(&source)?,
         phone: parsed(&phone)?,
         ends_at: Timestamp::from_millis(ends_at_ms),
         counts_until: Timestamp::from_millis(counts_until_ms),
     })
 }
 
-/// The passes by these rights that still count at `now`, by lock.
-pub fn of_sources(conn: &mut Conn, sources: &[RightSource], now: Timestamp) -> Result<Vec<Held>, StoreError> {
+/// The passes under these names that still count at `now`, by lock.
+pub fn of_names(conn: &mut Conn, names: &[RightName], now: Timestamp) -> Result<Vec<Held>, StoreError> {
     let rows: Vec<Row> = passes::table
-        .filter(passes::source.eq_any(sources.iter().map(ToString::to_string)))
+        .filter(passes::source.eq_any(names.iter().map(ToString::to_string)))
         .filter(passes::counts_until_ms.gt(now.as_millis()))
         .order((passes::lock_id, passes::source, passes::phone_id))
         .select(COLUMNS)
@@ -103,14 +103,10 @@ pub fn of_phone(conn: &mut Conn, phone: &PhoneId, now: Timestamp) -> Result<Vec<
     rows.into_iter().map(held).collect()
 }
 
-/// Until when, beyond `now`, a bolt may move by passes of this right, by lock.
-pub fn open_until(
-    conn: &mut Conn,
-    source: &RightSource,
-    now: Timestamp,
-) -> Result<HashMap<LockId, Timestamp>, StoreError> {
+/// Until when, beyond `now`, a bolt may move by passes under this name, by lock.
+pub fn open_until(conn: &mut Conn, name: &RightName, now: Timestamp) -> Result<HashMap<LockId, Timestamp>, StoreError> {
     let rows: Vec<(String, Option<i64>)> = passes::table
-        .filter(passes::source.eq(source.to_string()))
+        .filter(passes::source.eq(name.to_string()))
         .filter(passes::ends_at_ms.gt(now.as_millis()))
         .group_by(passes::lock_id)
         .select((passes::lock_id, diesel::dsl::max(passes::ends_at_ms)))

@@ -148,6 +148,7 @@ diesel::table! {
         min_rev -> BigInt,
         pass_rev -> BigInt,
         assurance -> Nullable<Text>,
+        shareable -> Bool,
     }
 }
 
@@ -214,6 +215,26 @@ diesel::table! {
         revoked_by -> Nullable<Text>,
         ways -> Text,
         role -> Text,
+        delegable -> Bool,
+        under -> Nullable<Text>,
+        round -> BigInt,
+        spare_on_silence -> Nullable<Text>,
+        spare_answer_minutes -> Nullable<BigInt>,
+        spare_release_minutes -> Nullable<BigInt>,
+        spare_by_landlord -> Nullable<Bool>,
+        released_until_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    spare_asks (grant_id, asked_at_ms) {
+        grant_id -> Text,
+        asked_at_ms -> BigInt,
+        reason -> Text,
+        answer_by_ms -> BigInt,
+        answered_at_ms -> Nullable<BigInt>,
+        answered_by -> Nullable<Text>,
+        answer -> Nullable<Text>,
     }
 }
 
@@ -462,6 +483,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     leases,
     grants,
     grant_locks,
+    spare_asks,
     phones,
     passes,
     pass_uses,

@@ -7,7 +7,7 @@ use crate::app::Error;
 use crate::domain::account::Scope;
 use crate::domain::ids::PersonId;
 use crate::domain::lock::Lock;
-use crate::domain::unlock::RightSource;
+use crate::domain::unlock::{RightName, RightSource};
 use crate::store::{Conn, grants, passes};
 
 /// Whose pass it was.
@@ -26,7 +26,7 @@ pub(super) fn bearer(conn: &mut Conn, lock: &Lock, event: &Verified) -> Result<O
         return Ok(None);
     };
     // Another word is one that this backend has never put into a pass.
-    let Ok(right) = name.parse::<RightSource>() else {
+    let Ok(RightName { source: right, .. }) = name.parse::<RightName>() else {
         return Ok(None);
     };
     let person = grants::holder(conn, &right, &lock.organization)?;

@@ -141,7 +141,7 @@ fn change_of(conn: &mut Conn, lock: &Lock, slot: &Slot, now: Timestamp) -> Resul
     Ok(Change {
         set: Some(Set {
             mac: mac.clone(),
-            grant: grant.id.to_string(),
+            grant: grant.name().to_string(),
             role: role_of(conn, &grant)?,
             nbf,
             exp,

@@ -221,11 +221,7 @@ fn is_over(refusal: Refusal) -> bool {
 
 /// The ways in that the rights give which are not over; by a pass only where there is one to have.
 fn ways_of(rights: &[Right], has_pass: bool, now: Timestamp) -> Vec<Way> {
-    let given = |way: Way| {
-        rights
-            .iter()
-            .any(|right| !right.is_over(now) && right.ways.contains(&way))
-    };
+    let given = |way: Way| rights.iter().any(|right| !right.is_over(now) && right.gives(way));
     let works = |way: &Way| given(*way) && (*way != Way::Offline || has_pass);
     Way::ALL.into_iter().filter(works).collect()
 }

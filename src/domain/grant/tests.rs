@@ -19,6 +19,7 @@ fn plain() -> NewGrant {
         ways: None,
         role: None,
         delegable: None,
+        spare: None,
     }
 }
 
@@ -127,7 +128,35 @@ fn what_can_be_given() {
                 ..plain()
             },
             0,
-            Some(BadGrant::DelegationNotAvailable),
+            None,
+        ),
+        (
+            "a spare key",
+            NewGrant {
+                spare: Some(Spare::default()),
+                ..plain()
+            },
+            0,
+            None,
+        ),
+        (
+            "a spare key to be passed on",
+            NewGrant {
+                spare: Some(Spare::default()),
+                delegable: Some(true),
+                ..plain()
+            },
+            0,
+            Some(BadGrant::SpareDelegable),
+        ),
+        (
+            "a spare key with a PIN",
+            NewGrant {
+                spare: Some(Spare::default()),
+                ..ways(&[Way::App, Way::Pin])
+            },
+            0,
+            Some(BadGrant::SparePin),
         ),
     ] {
         assert_eq!(asked.check(at(now)).err(), refused, "{what}");
@@ -151,6 +180,8 @@ fn the_terms_are_what_was_asked() {
         uses: Some(Uses::new(3).unwrap()),
         ways: Way::USUAL.to_vec(),
         role: Role::Guest,
+        delegable: false,
+        spare: None,
     };
     assert_eq!(asked.check(at(0)), Ok(expected));
 }

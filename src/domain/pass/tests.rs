@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::attempt::Action;
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PropertyId, TenancyId};
 use crate::domain::lock::{LockKind, LockState};
+use crate::domain::spare::SpareKey;
 use crate::domain::unlock::{self, Ask, Decision};
 
 /// Monday, 2026-03-02, 9 o'clock in Vienna, in seconds.
@@ -46,6 +47,7 @@ fn lock() -> Lock {
         bolt: None,
         door: None,
         battery: None,
+        shareable: true,
     }
 }
 
@@ -62,6 +64,10 @@ fn guest(number: u128, hours: i64) -> Right {
         role: Role::Guest,
         is_only_lock: true,
         revoked: false,
+        delegable: false,
+        spare: SpareKey::None,
+        under: None,
+        round: 0,
     }
 }
 

@@ -137,7 +137,7 @@ impl Window {
     }
 
     /// The end in minutes after the midnight that the day of the beginning starts with.
-    fn end_minute(&self) -> u16 {
+    pub(super) fn end_minute(&self) -> u16 {
         if self.to > self.from {
             self.to.minutes
         } else {

@@ -38,6 +38,10 @@ fn grant(number: u128, starts: i64, ends: i64) -> Right {
         role: Role::Guest,
         is_only_lock: true,
         revoked: false,
+        delegable: false,
+        spare: SpareKey::None,
+        under: None,
+        round: 0,
     }
 }
 
@@ -347,6 +351,9 @@ fn a_grant_and_a_tenancy_say_what_they_give() {
         holder: Holder::Person(PersonId::from_bits(5)),
         given_by: PersonId::from_bits(6),
         created_at: at(0),
+        under: None,
+        round: 0,
+        released_until: None,
         terms: Terms {
             locks: vec![lock()],
             starts_at: at(10),
@@ -355,6 +362,8 @@ fn a_grant_and_a_tenancy_say_what_they_give() {
             uses: None,
             ways: vec![Way::App],
             role: Role::Guest,
+            delegable: false,
+            spare: None,
         },
         state,
     };
@@ -399,6 +408,12 @@ fn the_person_is_told_what_is_theirs_to_know() {
         ),
         (Refusal::GrantExpired, "grant-expired", "grant-expired", None),
         (Refusal::GrantRevoked, "grant-revoked", "grant-revoked", None),
+        (
+            Refusal::SpareNotReleased,
+            "spare-not-released",
+            "spare-not-released",
+            None,
+        ),
         (Refusal::UsesExhausted, "uses-exhausted", "uses-exhausted", None),
         (
             Refusal::LockNotEnrolled,
@@ -425,6 +440,166 @@ fn a_source_survives_its_text() {
         assert_eq!(source.to_string().parse(), Ok(source));
     }
     assert!(lock().as_str().parse::<RightSource>().is_err());
+}
+
+#[test]
+fn a_name_is_a_source_and_its_round() {
+    let source = RightSource::Grant(GrantId::from_bits(1));
+    for round in [0, 1, 42] {
+        let name = RightName {
+            source: source.clone(),
+            round,
+        };
+        assert_eq!(name.to_string().parse(), Ok(name.clone()));
+        assert_eq!(name.with_earlier().count(), usize::try_from(round).unwrap() + 1);
+        assert!(name.to_string().len() <= 64, "as long as a lock takes it");
+    }
+    assert_eq!(RightName::from(source.clone()).to_string(), source.to_string());
+    for text in [
+        "",
+        ".",
+        ".1",
+        "1",
+        &format!("{source}."),
+        &format!("{source}.0"),
+        &format!("{source}.01"),
+        &format!("{source}.1.1"),
+    ] {
+        assert!(text.parse::<RightName>().is_err(), "{text}");
+    }
+}
+
+/// What is given under `giver`, for as long.
+fn under(giver: Right, right: Right) -> Right {
+    right.given_by(Some(giver))
+}
+
+#[test]
+fn what_hangs_under_a_right_opens_only_while_that_does() {
+    let monday = r#"{"weekly":[{"days":["mon"],"from":"09:00","to":"12:00"}]}"#;
+    let late = r#"{"weekly":[{"days":["mon"],"from":"11:00","to":"13:00"}]}"#;
+    let (hour, day) = (3_600_000, 86_400_000);
+    // 1970-01-05 was a Monday; Vienna was an hour ahead of UTC.
+    let (nine, eleven, twelve) = (4 * day + 8 * hour, 4 * day + 10 * hour, 4 * day + 11 * hour);
+    let week = || grant(1, 0, 7 * day);
+    let giver = |right: Right| under(right, grant(2, 0, 7 * day));
+    for (what, right, now, expected) in [
+        ("both", giver(week()), 5, open(2)),
+        (
+            "nobody said what the giver has",
+            week().given_by(None),
+            5,
+            refuse(Refusal::GrantRevoked, 1),
+        ),
+        (
+            "its giver's was taken back",
+            giver(revoked(week())),
+            5,
+            refuse(Refusal::GrantRevoked, 2),
+        ),
+        (
+            "its giver's has ended",
+            giver(grant(1, 0, 5)),
+            5,
+            refuse(Refusal::GrantExpired, 2),
+        ),
+        ("one ms before its giver's end", giver(grant(1, 0, 5)), 4, open(2)),
+        (
+            "its giver's has not begun",
+            giver(grant(1, 9, 20)),
+            5,
+            refuse(Refusal::NotYet { opens_at: at(9) }, 2),
+        ),
+        (
+            "its giver's is used up",
+            giver(used(week(), 2, 2)),
+            5,
+            refuse(Refusal::UsesExhausted, 2),
+        ),
+        (
+            "its giver's uses are taken with it",
+            giver(used(week(), 1, 2)),
+            5,
+            open_with_a_use(2),
+        ),
+        (
+            "within both schedules",
+            under(on_schedule(week(), monday), on_schedule(grant(2, 0, 7 * day), late)),
+            eleven,
+            open(2),
+        ),
+        (
+            "within its own, outside its giver's",
+            under(on_schedule(week(), monday), on_schedule(grant(2, 0, 30 * day), late)),
+            twelve,
+            refuse(Refusal::OutsideSchedule { opens_at: None }, 2),
+        ),
+        (
+            "outside its own, within its giver's: when both are open",
+            under(on_schedule(week(), monday), on_schedule(grant(2, 0, 7 * day), late)),
+            nine,
+            refuse(
+                Refusal::OutsideSchedule {
+                    opens_at: Some(at(eleven)),
+                },
+                2,
+            ),
+        ),
+    ] {
+        assert_eq!(decide(&unlock(), &[right], &vienna(), at(now)), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_spare_key_opens_while_it_is_released() {
+    let spare = |spare| Right {
+        spare,
+        ..grant(1, 100, 200)
+    };
+    let until = |ms| SpareKey::Released { until: at(ms) };
+    for (what, right, now, expected) in [
+        ("kept", spare(SpareKey::Kept), 150, refuse(Refusal::SpareNotReleased, 1)),
+        ("released", spare(until(160)), 150, open(1)),
+        ("one ms before the end of the release", spare(until(160)), 159, open(1)),
+        (
+            "the end of the release",
+            spare(until(160)),
+            160,
+            refuse(Refusal::SpareNotReleased, 1),
+        ),
+        (
+            "released for longer than the grant",
+            spare(until(300)),
+            200,
+            refuse(Refusal::GrantExpired, 1),
+        ),
+        (
+            "released before the grant begins",
+            spare(until(160)),
+            99,
+            refuse(Refusal::NotYet { opens_at: at(100) }, 1),
+        ),
+        (
+            "kept and used up",
+            used(spare(SpareKey::Kept), 1, 1),
+            150,
+            refuse(Refusal::UsesExhausted, 1),
+        ),
+        (
+            "released and taken back",
+            revoked(spare(until(160))),
+            150,
+            refuse(Refusal::GrantRevoked, 1),
+        ),
+        (
+            "the giver's own is a kept one",
+            under(spare(SpareKey::Kept), grant(2, 100, 200)),
+            150,
+            refuse(Refusal::SpareNotReleased, 2),
+        ),
+    ] {
+        assert_eq!(decide(&unlock(), &[right], &vienna(), at(now)), expected, "{what}");
+    }
 }
 
 fn rights() -> impl Strategy<Value = Vec<Right>> {

@@ -93,7 +93,7 @@ async fn terms_that_make_no_sense_are_refused(database: TestDatabase) {
         (json!({ "ways": ["magic"] }), "ways[0]"),
         (json!({ "role": "tenant" }), "role"),
         (json!({ "role": "owner" }), "role"),
-        (json!({ "delegable": true }), "delegable"),
+        (json!({ "delegable": "yes" }), "delegable"),
         (json!({ "schedule": { "weekly": [] } }), "schedule"),
         (json!({ "schedule": window("12:00") }), "schedule"),
         (json!({ "schedule": window("9:00") }), "schedule"),

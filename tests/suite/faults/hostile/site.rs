@@ -192,6 +192,7 @@ impl Site {
             ways: None,
             role: None,
             delegable: None,
+            spare: None,
         };
         let to = To::Person(self.ana.person.clone());
         self.app.give(&self.ana, new, to).await.unwrap().grant.id

@@ -1,0 +1,13 @@
+ALTER TABLE locks DROP COLUMN shareable;
+DROP TABLE spare_asks;
+DROP INDEX grants_by_release;
+DROP INDEX grants_of_giver;
+DROP INDEX grants_under;
+ALTER TABLE grants DROP COLUMN released_until_ms;
+ALTER TABLE grants DROP COLUMN spare_by_landlord;
+ALTER TABLE grants DROP COLUMN spare_release_minutes;
+ALTER TABLE grants DROP COLUMN spare_answer_minutes;
+ALTER TABLE grants DROP COLUMN spare_on_silence;
+ALTER TABLE grants DROP COLUMN round;
+ALTER TABLE grants DROP COLUMN under;
+ALTER TABLE grants DROP COLUMN delegable;
