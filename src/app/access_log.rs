@@ -1,6 +1,6 @@
 //! Reading the access log: managers their organization's, everybody their own.
 
-use super::{Actor, App, Error, What, joined_by};
+use super::{Actor, App, Error, What, joined_by, role_in};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
 use crate::domain::account::PersonName;
 use crate::domain::ids::{OrganizationId, PersonId};
@@ -76,10 +76,10 @@ impl App {
     /// Only those of the database.
     pub async fn begin_log_export(&self, who: &Actor, view: &View) -> Result<(), Error> {
         let (now, organization) = (self.now(), view.organization.clone());
-        let entry = NewEntry {
+        let entry = who.signed(NewEntry {
             person: Some(who.person.clone()),
             ..NewEntry::new(Kind::LogExported, now)
-        };
+        });
         self.db
             .write(move |conn| Ok::<_, Error>(access_log::append(conn, &organization, &entry, now).map(|_| ())?))
             .await
@@ -124,7 +124,7 @@ fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> R
             }
         }
     };
-    let role = accounts::role(conn, &organization, &who.person)?.ok_or(Error::NotFound(What::Organization))?;
+    let role = role_in(conn, who, &organization)?.ok_or(Error::NotFound(What::Organization))?;
     let only_of = (!role.views()).then(|| who.person.clone());
     Ok(View { organization, only_of })
 }

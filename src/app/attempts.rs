@@ -1,14 +1,14 @@
 //! Attempts after they were asked: how they end, and who may see them.
 
 use super::metrics::AttemptLabels;
-use super::{Actor, App, Error, What, joined_by};
+use super::{Actor, App, Error, What, joined_by, role_in};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Role;
 use crate::domain::attempt::{Attempt, Change, Reason};
 use crate::domain::ids::{AttemptId, GrantId};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, access_log, accounts, attempts, locks};
+use crate::store::{Conn, access_log, attempts, locks};
 
 impl App {
     /// Closes the attempt if `how` makes something of it, writes that down, and tells who waits.
@@ -91,7 +91,7 @@ impl App {
             .read(move |conn| {
                 let scope = joined_by(conn, &who)?;
                 let attempt = attempts::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Attempt))?;
-                let role = accounts::role(conn, &attempt.organization, &who.person)?;
+                let role = role_in(conn, &who, &attempt.organization)?;
                 let may_see = attempt.person == who.person || role.is_some_and(Role::views);
                 if may_see {
                     Ok(attempt)

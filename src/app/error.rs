@@ -31,6 +31,10 @@ pub enum What {
     Phone,
     /// A notice.
     Notice,
+    /// An API key.
+    ApiKey,
+    /// A proposal.
+    Proposal,
 }
 
 impl What {
@@ -48,6 +52,8 @@ impl What {
             Self::Attempt => "attempt",
             Self::Phone => "phone",
             Self::Notice => "notice",
+            Self::ApiKey => "key",
+            Self::Proposal => "proposal",
         }
     }
 }

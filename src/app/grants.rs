@@ -81,6 +81,7 @@ impl App {
                     }
                     (None, None) => return Err(Error::NotFound(What::Person)),
                 };
+                refuse_programs_among_themselves(conn, &who, &organization, &holder)?;
                 let grant = Grant {
                     id,
                     organization,
@@ -200,6 +201,21 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: &To) -> Result<Opt
     Ok(accounts::hold_membership(conn, organization, &person)?.then_some(person))
 }
 
+/// A program with a key gives access to people only: never to itself, nor to another program that would give to it.
+fn refuse_programs_among_themselves(
+    conn: &mut Conn,
+    who: &Actor,
+    organization: &OrganizationId,
+    holder: &Holder,
+) -> Result<(), Error> {
+    match (&who.key, holder) {
+        (Some(_), Holder::Person(person)) if accounts::role(conn, organization, person)? == Some(Role::Service) => {
+            Err(Error::Forbidden)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The one organization of `scope` to which all the locks belong, all of them in service or to be.
 fn organization_of(conn: &mut Conn, ids: &[LockId], scope: &Scope) -> Result<OrganizationId, Error> {
     let found = locks::with_ids(conn, ids)?;
@@ -272,6 +288,6 @@ fn write_down(conn: &mut Conn, who: &Actor, grant: &Grant, kind: Kind, now: Time
         Some(lock) => entry.about(lock),
         None => entry,
     };
-    access_log::append(conn, &grant.organization, &entry, now)?;
+    access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Who belongs to an organization, and putting them out.
 
+use super::api_keys::end_keys_of;
 use super::grants::end_with;
 use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
@@ -8,7 +9,8 @@ use crate::domain::account::{Membership, OrganizationName, Person, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::unlock::RightSource;
-use crate::store::accounts::{self, Member};
+use crate::store::accounts;
+pub use crate::store::accounts::Member;
 use crate::store::{access_log, grants, invitations, locks, sessions, tenancies};
 
 /// The caller, as they are told of themselves.
@@ -114,6 +116,7 @@ impl App {
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }
+                end_keys_of(conn, &who, &organization, &person, now)?;
                 let entry = NewEntry {
                     person: Some(person.clone()),
                     actor: Some(who.person.clone()),

@@ -10,14 +10,17 @@ use crate::crypto::keys::KeyStore;
 use crate::crypto::password::Passwords;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
+use crate::domain::access_log::NewEntry;
 use crate::domain::account::{Membership, Role, Scope};
-use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::api_key::{ApiKey, KeyScope};
+use crate::domain::ids::{OrganizationId, PersonId, SessionId};
 use crate::domain::pass::Lives;
 use crate::domain::relay::{Registrar, Relay};
 use crate::domain::time::{Clock, Timestamp};
-use crate::store::{Conn, Db, accounts};
+use crate::store::{self, Conn, Db, accounts};
 
 pub mod access_log;
+pub mod api_keys;
 pub mod attempts;
 pub mod bootstrap;
 mod broker_turns;
@@ -42,6 +45,7 @@ pub mod pins;
 pub mod places;
 pub mod readiness;
 pub mod revocations;
+pub mod roles;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
@@ -147,15 +151,54 @@ pub struct App {
     key_watch: keys::KeyWatch,
 }
 
-/// Who calls: a signed-in person.
+/// Who calls: a signed-in person, or a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Who.
     pub person: PersonId,
-    /// By which session.
+    /// By which session; of a program's key, one that is the key's alone and that nobody can sign out of.
     pub session: SessionId,
     /// Where they belonged, and as what, when they were let in. Use cases read it again where they decide.
     pub memberships: Vec<Membership>,
+    /// The API key by which a program calls, and for what; `None` for persons.
+    pub key: Option<ByKey>,
+}
+
+/// A program's call: by which key, and in which of its scopes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByKey {
+    /// The key.
+    pub key: std::sync::Arc<ApiKey>,
+    /// What it is used for in this call; `None` where the call needs no scope.
+    pub scope: Option<KeyScope>,
+}
+
+impl ByKey {
+    /// Where the account belongs for this call: to the key's organization alone, as what the scope stands for.
+    fn membership(&self) -> Membership {
+        Membership {
+            organization: self.key.organization.clone(),
+            role: self.scope.map_or(Role::Service, KeyScope::stands_for),
+        }
+    }
+}
+
+impl Actor {
+    /// The entry, naming the key and who made it where a program did it: behind a program there is always a person.
+    fn signed(&self, entry: NewEntry) -> NewEntry {
+        let Some(ByKey { key, .. }) = &self.key else {
+            return entry;
+        };
+        let mut detail = entry.detail.unwrap_or_else(|| serde_json::json!({}));
+        if let Some(detail) = detail.as_object_mut() {
+            let named = serde_json::json!({ "id": key.id, "name": key.name, "made_by": key.made_by });
+            detail.insert("api_key".to_owned(), named);
+        }
+        NewEntry {
+            detail: Some(detail),
+            ..entry
+        }
+    }
 }
 
 impl App {
@@ -255,7 +298,7 @@ fn staffed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
 }
 
 fn scope_of(conn: &mut Conn, who: &Actor, may: fn(Role) -> bool) -> Result<Scope, Error> {
-    let scope = Scope::of(&accounts::memberships(conn, &who.person)?, may);
+    let scope = Scope::of(&belongs(conn, who)?, may);
     if scope.is_empty() {
         Err(Error::Forbidden)
     } else {
@@ -265,5 +308,33 @@ fn scope_of(conn: &mut Conn, who: &Actor, may: fn(Role) -> bool) -> Result<Scope
 
 /// The organizations that the person belongs to, in any role.
 fn joined_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
-    Ok(Scope::of(&accounts::memberships(conn, &who.person)?, |_| true))
+    Ok(Scope::of(&belongs(conn, who)?, |_| true))
+}
+
+/// What the caller is in the organization: for a program, what its key's scope stands for.
+fn role_in(conn: &mut Conn, who: &Actor, organization: &OrganizationId) -> Result<Option<Role>, Error> {
+    Ok(belongs(conn, who)?
+        .into_iter()
+        .find(|membership| membership.organization == *organization)
+        .map(|membership| membership.role))
+}
+
+/// Where the caller belongs now, and as what. A key that was made void meanwhile lets nobody in.
+fn belongs(conn: &mut Conn, who: &Actor) -> Result<Vec<Membership>, Error> {
+    let memberships = accounts::memberships(conn, &who.person)?;
+    let Some(by_key) = &who.key else {
+        return Ok(memberships);
+    };
+    if !store::api_keys::stands(conn, &by_key.key.id)? {
+        return Err(Error::Unauthenticated);
+    }
+    let is_there = |membership: &Membership| {
+        membership.organization == by_key.key.organization && membership.role == Role::Service
+    };
+    Ok(memberships
+        .iter()
+        .any(is_there)
+        .then(|| by_key.membership())
+        .into_iter()
+        .collect())
 }

@@ -1,11 +1,16 @@
 //! Accounts of programs: members of organizations that nobody signs in as. They get grants like anybody, and stand in the
 //! access log by their name.
 
-use super::{Actor, App, Error, What};
+use super::{Actor, App, Error, What, managed_by};
+use crate::crypto::password::PasswordHash;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId, SessionId};
-use crate::store::{access_log, accounts};
+use crate::domain::page::{Page, PageRequest};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, access_log, accounts, api_keys};
+
+pub use crate::store::api_keys::Account;
 
 impl App {
     /// Adds an account for a program to these organizations: for whoever runs the backend on the machine itself. Its
@@ -19,6 +24,73 @@ impl App {
         organizations: Vec<OrganizationId>,
     ) -> Result<PersonId, Error> {
         let now = self.now();
+        let (person, hash) = self.draft_program(name, now).await?;
+        self.db
+            .write(move |conn| {
+                accounts::add_person(conn, &person, hash.as_str(), now)?;
+                for organization in &organizations {
+                    accounts::organization_name(conn, organization)?.ok_or(Error::NotFound(What::Organization))?;
+                    join(conn, organization, &person.id, None, now)?;
+                }
+                Ok(person.id)
+            })
+            .await
+    }
+
+    /// Adds an account for a program to an organization that the caller manages. It may do nothing until it is given access,
+    /// or a key.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`]; [`Error::NotFound`] of the organization; [`Error::Busy`].
+    pub async fn open_service_account(
+        &self,
+        who: &Actor,
+        organization: OrganizationId,
+        name: PersonName,
+    ) -> Result<Account, Error> {
+        let (now, who) = (self.now(), who.clone());
+        let (person, hash) = self.draft_program(name, now).await?;
+        self.db
+            .write(move |conn| {
+                if !managed_by(conn, &who)?.contains(&organization) {
+                    return Err(Error::NotFound(What::Organization));
+                }
+                accounts::add_person(conn, &person, hash.as_str(), now)?;
+                join(conn, &organization, &person.id, Some(&who), now)?;
+                Ok(Account {
+                    id: person.id,
+                    name: person.name,
+                    created_at: now,
+                })
+            })
+            .await
+    }
+
+    /// The accounts of programs of an organization that the caller manages.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`] of the organization.
+    pub async fn service_accounts(
+        &self,
+        who: &Actor,
+        organization: OrganizationId,
+        page: PageRequest<PersonId>,
+    ) -> Result<Page<Account, PersonId>, Error> {
+        let who = who.clone();
+        self.db
+            .read(move |conn| {
+                if !managed_by(conn, &who)?.contains(&organization) {
+                    return Err(Error::NotFound(What::Organization));
+                }
+                let limit = i64::from(page.limit) + 1;
+                let found = api_keys::accounts(conn, &organization, page.after.as_ref(), limit)?;
+                Ok(Page::cut(found, page.limit, |account| account.id.clone()))
+            })
+            .await
+    }
+
+    /// A person for a program, and the hash of a password that nobody knows.
+    async fn draft_program(&self, name: PersonName, now: Timestamp) -> Result<(Person, PasswordHash), Error> {
         let id = PersonId::from_bits(self.id_bits(now));
         let unsaid = |error| Error::Internal("making an account", error);
         let password = self.random.secret().expose().parse();
@@ -26,23 +98,7 @@ impl App {
         let hash = self.passwords.hash(password).await?;
         let email = format!("{id}@service.invalid").parse();
         let email = email.map_err(|bad: crate::domain::account::BadEmail| unsaid(bad.into()))?;
-        self.db
-            .write(move |conn| {
-                let person = Person { id, email, name };
-                accounts::add_person(conn, &person, hash.as_str(), now)?;
-                for organization in &organizations {
-                    accounts::organization_name(conn, organization)?.ok_or(Error::NotFound(What::Organization))?;
-                    accounts::set_membership(conn, organization, &person.id, Role::Service, now)?;
-                    let entry = NewEntry {
-                        person: Some(person.id.clone()),
-                        detail: Some(serde_json::json!({ "role": Role::Service })),
-                        ..NewEntry::new(Kind::PersonJoined, now)
-                    };
-                    access_log::append(conn, organization, &entry, now)?;
-                }
-                Ok(person.id)
-            })
-            .await
+        Ok((Person { id, email, name }, hash))
     }
 
     /// The program whose account this is, as one who may ask.
@@ -62,8 +118,28 @@ impl App {
                     person: account,
                     session,
                     memberships,
+                    key: None,
                 })
             })
             .await
     }
+}
+
+/// Makes the account a program of the organization.
+fn join(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    program: &PersonId,
+    by: Option<&Actor>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    accounts::set_membership(conn, organization, program, Role::Service, now)?;
+    let entry = NewEntry {
+        person: Some(program.clone()),
+        actor: by.map(|who| who.person.clone()),
+        detail: Some(serde_json::json!({ "role": Role::Service })),
+        ..NewEntry::new(Kind::PersonJoined, now)
+    };
+    access_log::append(conn, organization, &entry, now)?;
+    Ok(())
 }

@@ -263,6 +263,7 @@ impl App {
                     person,
                     session,
                     memberships,
+                    key: None,
                 })
             })
             .await

@@ -1,5 +1,6 @@
 //! Randomness, digests, passwords, signing keys, tokens, certificates, sealed texts. Knows no database and no network.
 
+pub mod api_key;
 pub mod authority;
 pub mod claim_code;
 pub mod claim_link;

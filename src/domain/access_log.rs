@@ -79,6 +79,20 @@ kinds! {
     PersonJoined = "person-joined",
     /// A membership was ended.
     PersonRemoved = "person-removed",
+    /// A member got another role.
+    RoleChanged = "role-changed",
+    /// An API key of a program's account was made.
+    KeyMade = "key-made",
+    /// An API key was made void before its end.
+    KeyRevoked = "key-revoked",
+    /// Something was proposed that a second person must confirm.
+    ProposalMade = "proposal-made",
+    /// A second person confirmed a proposal, and it was carried out.
+    ProposalConfirmed = "proposal-confirmed",
+    /// A proposal was refused, or taken back by whoever made it.
+    ProposalRefused = "proposal-refused",
+    /// An organization's own rules were changed.
+    RulesChanged = "rules-changed",
     /// Somebody registered a phone, which may hold offline passes from then on.
     PhoneRegistered = "phone-registered",
     /// A phone was removed: its passes are void.

@@ -183,6 +183,20 @@ impl Role {
         }
     }
 
+    /// Whether somebody of this role may make an `other` of somebody who is `present` now: both must be theirs to appoint,
+    /// and a program stays one.
+    #[must_use]
+    pub const fn may_change(self, present: Self, other: Self) -> bool {
+        self.may_appoint(present) && self.may_appoint(other) && present.is_for_people() && other.is_for_people()
+    }
+
+    /// Whether access that somebody of this role is given counts as given to oneself: staff and programs open tenants'
+    /// own doors for the landlord.
+    #[must_use]
+    pub const fn is_of_the_house(self) -> bool {
+        self.is_staff() || matches!(self, Self::Service)
+    }
+
     /// Whether a person can be invited in this role: a program is brought in by whoever runs it.
     #[must_use]
     pub const fn is_for_people(self) -> bool {
@@ -330,6 +344,30 @@ mod tests {
             (Role::Viewer, Role::Guest, false),
         ] {
             assert_eq!(appointer.may_appoint(appointed), may, "{appointer:?} {appointed:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_is_changed_by_whoever_may_appoint_both() {
+        for (changer, present, other, may) in [
+            (Role::Owner, Role::Manager, Role::Viewer, true),
+            (Role::Owner, Role::Owner, Role::Guest, true),
+            (Role::Owner, Role::Guest, Role::Owner, true),
+            (Role::Manager, Role::Guest, Role::Desk, true),
+            (Role::Manager, Role::Desk, Role::Vendor, true),
+            (Role::Manager, Role::Guest, Role::Manager, false),
+            (Role::Manager, Role::Manager, Role::Guest, false),
+            (Role::Manager, Role::Owner, Role::Guest, false),
+            (Role::Owner, Role::Service, Role::Manager, false),
+            (Role::Owner, Role::Guest, Role::Service, false),
+            (Role::Desk, Role::Guest, Role::Guest, false),
+            (Role::Viewer, Role::Guest, Role::Tenant, false),
+        ] {
+            assert_eq!(
+                changer.may_change(present, other),
+                may,
+                "{changer:?}: {present:?} to {other:?}"
+            );
         }
     }
 

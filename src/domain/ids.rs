@@ -28,6 +28,14 @@ macro_rules! ids {
                 Self(format!(concat!($prefix, "_{:032x}"), bits).into())
             }
 
+            /// The bits that it was made of.
+            #[must_use]
+            pub fn bits(&self) -> u128 {
+                let digits = self.0.get(concat!($prefix, "_").len()..).unwrap_or_default();
+                // Never else: an identifier is made of bits, or parsed.
+                u128::from_str_radix(digits, 16).unwrap_or_default()
+            }
+
             /// The identifier as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
@@ -103,6 +111,10 @@ ids! {
     LockoutId = "lockout";
     /// A line of the ledger.
     LedgerLineId = "line";
+    /// An API key of a program's account.
+    ApiKeyId = "key";
+    /// Something that a second person must confirm before it is done.
+    ProposalId = "proposal";
 }
 
 #[cfg(test)]
@@ -113,6 +125,8 @@ mod tests {
     fn an_id_survives_its_text() {
         let id = LockId::from_bits(0x0192_f0a0);
         assert_eq!(id.as_str().len(), "lock_".len() + 32);
+        assert_eq!(id.bits(), 0x0192_f0a0);
+        assert_eq!(LockId::from_bits(u128::MAX).bits(), u128::MAX);
         assert_eq!(id.as_str().parse::<LockId>(), Ok(id));
     }
 

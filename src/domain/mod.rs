@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod account;
+pub mod api_key;
 pub mod attempt;
 pub mod chain;
 pub mod delegation;

@@ -31,6 +31,16 @@ kinds! {
     AccessGiven = "access-given",
     /// Access of theirs was taken back.
     AccessRevoked = "access-revoked",
+    /// Their role in an organization was changed.
+    RoleChanged = "role-changed",
+    /// Somebody of the house, or a program of it, was given access to a door of theirs.
+    StaffAccess = "staff-access",
+    /// Something was proposed that they may confirm.
+    ProposalMade = "proposal-made",
+    /// A proposal of theirs was confirmed and carried out.
+    ProposalConfirmed = "proposal-confirmed",
+    /// A proposal of theirs was refused.
+    ProposalRefused = "proposal-refused",
 }
 
 /// A text is not the kind of a notice.

@@ -3,17 +3,20 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
-use super::Service;
 use super::problem::Problem;
+use super::{Service, scopes};
 use crate::app::Actor;
+use crate::crypto::api_key::KeyText;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Role;
+use crate::domain::api_key::ApiKey;
 
 /// Anybody who is signed in.
 #[derive(Debug)]
@@ -93,11 +96,30 @@ pub(super) fn service(req: &HttpRequest) -> Result<&Data<Service>, Problem> {
     req.app_data::<Data<Service>>().ok_or_else(Problem::internal)
 }
 
-/// The access token of the request: the one and only `Authorization` header, scheme `Bearer`.
+/// What a request shows.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// The access token of a session.
+    Token(Secret),
+    /// The API key of a program.
+    Key(KeyText),
+}
+
+impl Shown {
+    /// The secret in it, which nobody else has.
+    pub(super) fn secret(&self) -> &Secret {
+        match self {
+            Self::Token(token) => token,
+            Self::Key(key) => key.secret(),
+        }
+    }
+}
+
+/// What the request shows: the one and only `Authorization` header, scheme `Bearer`.
 ///
 /// # Errors
 /// `unauthenticated` where there is none, or none that can be ours.
-pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<Shown, Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION);
     let (Some(only), None) = (given.next(), given.next()) else {
         return Err(Problem::unauthenticated());
@@ -110,32 +132,58 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Secret, Problem> {
     if !scheme.eq_ignore_ascii_case("Bearer") {
         return Err(Problem::unauthenticated());
     }
-    token.trim().parse().map_err(|_| Problem::unauthenticated())
+    let token = token.trim();
+    let shown = match token.parse() {
+        Ok(key) => Some(Shown::Key(key)),
+        Err(_) => token.parse().ok().map(Shown::Token),
+    };
+    shown.ok_or_else(Problem::unauthenticated)
+}
+
+/// Who comes in.
+enum LetIn {
+    Person(Actor),
+    Program(Arc<ApiKey>),
 }
 
 /// Lets the caller in and takes the request from their budget; once a request, however often it is asked.
 ///
 /// # Errors
-/// `unauthenticated`, `throttled`.
+/// `unauthenticated`, `throttled`; of a program, `scope-missing` and `forbidden` where its key does not reach that far.
 pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
     if let Some(who) = req.extensions().get::<Actor>() {
         return Ok(who.clone());
     }
     let service = service(req)?;
     let address = client_address(req, &service.settings.trusted_proxies);
-    let token = match bearer(req.headers()) {
-        Ok(token) => token,
+    let shown = match bearer(req.headers()) {
+        Ok(shown) => shown,
         Err(problem) => {
             service.limits.spend_stranger(address)?;
             return Err(problem);
         }
     };
-    let who = match service.app.authenticate(&token).await.map_err(Problem::from) {
+    let let_in = match shown {
+        Shown::Token(token) => service.app.authenticate(&token).await.map(LetIn::Person),
+        Shown::Key(key) => service.app.authenticate_key(&key).await.map(LetIn::Program),
+    };
+    let who = match let_in.map_err(Problem::from) {
         Err(problem) if problem.word() == "unauthenticated" => {
             service.limits.spend_stranger(address)?;
             return Err(problem);
         }
-        other => other?,
+        Err(problem) => return Err(problem),
+        Ok(LetIn::Person(who)) => who,
+        Ok(LetIn::Program(key)) => {
+            let operation = format!("{} {}", req.method(), req.match_pattern().unwrap_or_default());
+            match scopes::used(&key, &operation) {
+                Ok(scope) => Actor::by_key(key, scope),
+                Err(problem) => {
+                    service.limits.spend(&Actor::by_key(key, None), false)?;
+                    return Err(problem);
+                }
+            }
+        }
     };
     service.limits.spend(&who, moves_a_door(req))?;
     req.extensions_mut().insert(who.clone());

@@ -80,11 +80,11 @@ fn key(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
 
 async fn begin(service: &Data<Service>, req: &ServiceRequest, key: &RequestKey) -> Result<Begun, Problem> {
     let who = auth::admit(req.request()).await?;
-    let token = auth::bearer(req.headers())?;
+    let shown = auth::bearer(req.headers())?;
     let body = req.extensions().get::<Body>().cloned().unwrap_or_default();
     let mut request = format!("{} {}\n", req.method(), req.uri()).into_bytes();
     request.extend_from_slice(&body.0);
-    Ok(service.app.begin_request(&who, &token, key, &request).await?)
+    Ok(service.app.begin_request(&who, shown.secret(), key, &request).await?)
 }
 
 /// Keeps the answer for the next time, except one that another try may better.

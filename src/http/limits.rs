@@ -149,6 +149,7 @@ mod tests {
             person: PersonId::from_bits(n),
             session: SessionId::from_bits(n),
             memberships: Vec::new(),
+            key: None,
         }
     }
 

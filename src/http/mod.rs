@@ -34,7 +34,9 @@ mod places;
 mod problem;
 mod query;
 mod schema;
+mod scopes;
 mod service;
+mod service_accounts;
 mod sessions;
 mod unlock;
 
@@ -107,6 +109,12 @@ fn routes(to: &mut ServiceConfig) {
         .service(invitations::accept_invitation)
         .service(members::list_members)
         .service(members::remove_member)
+        .service(members::change_role)
+        .service(service_accounts::list_service_accounts)
+        .service(service_accounts::open_service_account)
+        .service(service_accounts::list_keys)
+        .service(service_accounts::make_key)
+        .service(service_accounts::revoke_key)
         .service(places::list_properties)
         .service(places::add_property)
         .service(places::show_property)

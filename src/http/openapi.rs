@@ -14,7 +14,7 @@ use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{OpenApi, ToSchema};
 use utoipa_actix_web::OpenApiFactory as _;
 
-use super::problem;
+use super::{problem, scopes};
 use crate::app::idempotency::RequestKey;
 
 /// What went wrong (RFC 9457). Some types have more members, which their descriptions name.
@@ -34,6 +34,8 @@ struct Problem {
     field: Option<String>,
     /// `invalid-query`: the name of the parameter.
     parameter: Option<String>,
+    /// `scope-missing`: what the API key would have to be good for.
+    scope: Option<String>,
     /// `not-found`: the kind of thing.
     what: Option<String>,
     /// `access-refused`, `pass-refused`: why, as far as you may know.
@@ -66,6 +68,7 @@ struct Problem {
         (name = "sign-in", description = "Sessions"),
         (name = "invitations", description = "Bringing people in"),
         (name = "members", description = "Who belongs to an organization"),
+        (name = "service accounts", description = "Accounts of programs, and their API keys"),
         (name = "places", description = "Properties and units"),
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),
@@ -96,6 +99,11 @@ pub(super) fn document() -> utoipa::openapi::OpenApi {
                     .parameters
                     .get_or_insert_default()
                     .push(idempotency_key().into());
+            }
+            if let Some(scope) = scopes::needed(&format!("{method} {route}")) {
+                let scope = format!("An API key reaches it with the scope `{}`.", scope.as_str());
+                let description = operation.description.take();
+                operation.description = Some(description.map_or(scope.clone(), |said| format!("{said}\n\n{scope}")));
             }
             complete(operation);
         }
@@ -168,7 +176,7 @@ fn refusal(status: &str, said: &str) -> Response {
     let usual = match status {
         "400" => "`malformed-body`, `invalid-query`, `invalid-cursor`, `invalid-idempotency-key`",
         "401" => "`unauthenticated`, `wrong-credentials`",
-        "403" => "`forbidden`",
+        "403" => "`forbidden`, `scope-missing`",
         "404" => "`not-found`: no such thing, or none that you may know of",
         "408" => "`slow-body`",
         "409" => "The present state does not allow it, or the Idempotency-Key is in use; the `type` says why",

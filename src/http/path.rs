@@ -8,7 +8,9 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::problem::Problem;
 use crate::app::What;
-use crate::domain::ids::{AttemptId, GrantId, LockId, NoticeId, OrganizationId, PersonId, PhoneId, PropertyId};
+use crate::domain::ids::{
+    ApiKeyId, AttemptId, GrantId, LockId, NoticeId, OrganizationId, PersonId, PhoneId, PropertyId, ProposalId,
+};
 
 /// A thing that addresses name.
 pub trait Named: FromStr + 'static {
@@ -36,6 +38,8 @@ named! {
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
     NoticeId = "notice_id", Notice;
+    ApiKeyId = "key_id", ApiKey;
+    ProposalId = "proposal_id", Proposal;
 }
 
 /// The id in the address.

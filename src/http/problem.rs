@@ -12,6 +12,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Map, Value};
 
 use crate::app::{Error, What};
+use crate::domain::api_key::KeyScope;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -161,6 +162,18 @@ impl Problem {
             "Not allowed",
             "your role does not allow this",
         )
+    }
+
+    /// The caller's API key is not good for this.
+    #[must_use]
+    pub fn scope_missing(scope: KeyScope) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "scope-missing",
+            "The key does not reach that far",
+            format!("this needs an API key with the scope `{}`", scope.as_str()),
+        )
+        .with("scope", scope.as_str())
     }
 
     /// A field of the body does not say what it should.

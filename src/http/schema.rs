@@ -116,6 +116,12 @@ texts! {
     AttemptId = id("attempt"), "An attempt.";
     PhoneId = id("phone"), "A phone.";
     NoticeId = id("notice"), "A notice.";
+    ApiKeyId = id("key"), "An API key.";
+    ProposalId = id("proposal"), "Something that a second person must confirm.";
+    KeyName = line(64, "Bookings"), "What an API key is called, on one line.";
+    KeyScope = text().enum_values(Some(crate::domain::api_key::KeyScope::ALL.map(crate::domain::api_key::KeyScope::as_str))),
+        "One thing that an API key may be good for.";
+    KeyText = text().pattern(Some("^dwk_[A-Za-z0-9_-]{43}$")), "An API key.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

@@ -192,6 +192,45 @@ pub fn set_membership(
     Ok(())
 }
 
+/// Gives a member another role; says whether they are one, and still had the role `present`.
+pub fn change_role(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+    present: Role,
+    role: Role,
+) -> Result<bool, StoreError> {
+    let changed = diesel::update(
+        memberships::table
+            .find((organization.as_str(), person.as_str()))
+            .filter(memberships::role.eq(present.as_str()))
+            .filter(memberships::ended_at_ms.is_null()),
+    )
+    .set(memberships::role.eq(role.as_str()))
+    .execute(conn)?;
+    Ok(changed > 0)
+}
+
+/// The members of the organization whose role satisfies `may`, by id.
+pub fn with_role(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    may: impl Fn(Role) -> bool,
+) -> Result<Vec<PersonId>, StoreError> {
+    let roles: Vec<&str> = (Role::ALL.into_iter())
+        .filter(|role| may(*role))
+        .map(Role::as_str)
+        .collect();
+    let ids: Vec<String> = memberships::table
+        .filter(memberships::organization_id.eq(organization.as_str()))
+        .filter(memberships::role.eq_any(roles))
+        .filter(memberships::ended_at_ms.is_null())
+        .order(memberships::person_id)
+        .select(memberships::person_id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
 /// Ends the membership; says whether there was one.
 pub fn end_membership(
     conn: &mut Conn,

@@ -460,6 +460,49 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        organization_id -> Text,
+        person_id -> Text,
+        name -> Text,
+        scopes -> Text,
+        digest -> Text,
+        made_by -> Text,
+        created_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        last_used_at_ms -> Nullable<BigInt>,
+        revoked_at_ms -> Nullable<BigInt>,
+        revoked_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    organization_rules (organization_id) {
+        organization_id -> Text,
+        two_person_grants -> Bool,
+        two_person_lockdown -> Bool,
+        self_grant_delay_hours -> BigInt,
+        delay_before_hours -> BigInt,
+        delay_changed_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    proposals (id) {
+        id -> Text,
+        organization_id -> Text,
+        kind -> Text,
+        body -> Text,
+        proposed_by -> Text,
+        proposed_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        state -> Text,
+        decided_by -> Nullable<Text>,
+        decided_at_ms -> Nullable<BigInt>,
+    }
+}
+
 diesel::joinable!(grant_locks -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
@@ -499,4 +542,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     notices,
     letters,
     unwanted_letters,
+    api_keys,
+    organization_rules,
+    proposals,
 );

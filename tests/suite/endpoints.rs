@@ -81,6 +81,12 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/locks/{lock_id}/transfer",                                 [401, 403, 403, 403, 403, 200, 200, 404]),
     ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 200, 200, 404]),
     ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("PUT /v1/organizations/{organization_id}/members/{person_id}/role",  [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/organizations/{organization_id}/service-accounts",          [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/organizations/{organization_id}/service-accounts",         [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/service-accounts/{person_id}/keys",                         [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/service-accounts/{person_id}/keys",                        [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("DELETE /v1/service-accounts/{person_id}/keys/{key_id}",             [401, 403, 403, 403, 403, 204, 204, 404]),
     ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/properties",                                               [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/properties/{property_id}",                                  [401, 403, 403, 200, 200, 200, 200, 404]),
@@ -145,7 +151,7 @@ pub fn operations(document: &Value) -> Vec<String> {
 }
 
 /// A house with everything that addresses name, and one person of each role.
-struct Place {
+pub struct Place {
     http: crate::world::Http,
     owner: Landlord,
     manager: Landlord,
@@ -161,10 +167,13 @@ struct Place {
     attempt: String,
     guest_phone: Phone,
     guest_notice: String,
+    /// The account of a program, and a key of it.
+    program: String,
+    key: String,
 }
 
 impl Place {
-    async fn new(t: &TestServer) -> Self {
+    pub async fn new(t: &TestServer) -> Self {
         let owner = t.landlord("ana").await;
         let house = owner.add_property("Europe/Vienna").await;
         let unit = owner.add_unit(&house, "Flat 1").await;
@@ -174,6 +183,8 @@ impl Place {
         let spare = owner.add_lock(&house, "Cellar").await;
         let grant = owner.grant(&guest, &spare, json!({})).await;
         let attempt = tenant.unlock(&door).await.expect_refused("lock-not-in-service");
+        let program = owner.program("Bookings").await;
+        let key = owner.key(&program, &["unlock"]).await;
         Self {
             http: t.http.clone(),
             manager: owner.manager("max").await,
@@ -190,6 +201,8 @@ impl Place {
             door,
             grant: grant["id"].as_str().unwrap().to_owned(),
             attempt: attempt["attempt_id"].as_str().unwrap().to_owned(),
+            program,
+            key: key["id"].as_str().unwrap().to_owned(),
         }
     }
 
@@ -224,6 +237,22 @@ impl Place {
         answer
     }
 
+    /// The landlord of the house, its door, and the account of a program there.
+    pub fn parts(&self) -> (&Landlord, &Door, &str) {
+        (&self.owner, &self.door, &self.program)
+    }
+
+    /// Asks as a manager would, showing `token`.
+    pub async fn ask_showing(&self, operation: &str, token: &str) -> Answer {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let path = self.path(operation, path, Role::Manager).await;
+        let request = self.http.request(method, &path).bearer(token);
+        match self.body(operation, Role::Manager).await {
+            Value::Null => request.await,
+            body => request.json(body).await,
+        }
+    }
+
     /// The address with real things in it; what the operation uses up is made for it.
     async fn path(&self, operation: &str, path: &str, role: Role) -> String {
         let lock = match operation {
@@ -239,10 +268,12 @@ impl Place {
             _ => self.house.id.clone(),
         };
         let person = match operation {
-            "DELETE /v1/organizations/{organization_id}/members/{person_id}" => {
+            "DELETE /v1/organizations/{organization_id}/members/{person_id}"
+            | "PUT /v1/organizations/{organization_id}/members/{person_id}/role" => {
                 let name = self.unused_name();
                 self.owner.guest(&name).await.id
             }
+            _ if path.starts_with("/v1/service-accounts/") => self.program.clone(),
             _ => self.guest.id.clone(),
         };
         let phone = match operation {
@@ -264,6 +295,7 @@ impl Place {
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
             .replace("{notice_id}", &self.guest_notice)
+            .replace("{key_id}", &self.key)
             + &query
     }
 
@@ -306,6 +338,11 @@ impl Place {
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
                 "starts_at": "2027-01-01T00:00:00Z",
+            }),
+            "PUT /v1/organizations/{organization_id}/members/{person_id}/role" => json!({ "role": "vendor" }),
+            "POST /v1/organizations/{organization_id}/service-accounts" => json!({ "name": "Cash register" }),
+            "POST /v1/service-accounts/{person_id}/keys" => json!({
+                "name": "Spare", "scopes": ["unlock"], "expires_at": self.owner.in_days(30),
             }),
             "POST /v1/me/phones" => {
                 json!({ "public_key": Phone::public_key(&Phone::new_key()), "name": "Phone" })

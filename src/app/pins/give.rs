@@ -75,7 +75,7 @@ impl App {
                     })),
                     ..entry(conn, &who, &grant, Kind::PinGiven, now)?
                 };
-                access_log::append(conn, &grant.organization, &entry, now)?;
+                access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
                 Ok(given)
             })
             .await?;
@@ -101,7 +101,7 @@ impl App {
                 let last = outlives(conn, &grant.id, now)?;
                 if !cleared.is_empty() {
                     let entry = entry(conn, &who, &grant, Kind::PinTakenBack, now)?;
-                    access_log::append(conn, &grant.organization, &entry, now)?;
+                    access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
                 }
                 Ok::<_, Error>((cleared, last))
             })

@@ -102,15 +102,15 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
     };
     let (by, takes_use) = match judge(ask, &lock, &rights, &zone, now) {
         Ok(open) => open,
-        Err((refusal, nearest)) => return refuse(conn, attempt, &lock, refusal, nearest, now),
+        Err((refusal, nearest)) => return refuse(conn, who, attempt, &lock, refusal, nearest, now),
     };
     if !request.relay_is_up {
-        let attempt = fail(conn, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
+        let attempt = fail(conn, who, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
         return Ok(Decided::Unreachable(attempt, Error::RelayAway));
     }
     if !lock.is_online(now) {
         let ways = ways_without_us(conn, &request, &lock, &rights, &zone)?;
-        let attempt = fail(conn, attempt, &lock, Reason::LOCK_OFFLINE, &by, now)?;
+        let attempt = fail(conn, who, attempt, &lock, Reason::LOCK_OFFLINE, &by, now)?;
         return Ok(Decided::Offline(attempt, ways));
     }
     // What other nodes have changed since this transaction read it; the lock before the right, in the order in which its
@@ -124,15 +124,15 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
             // It hangs on another door: what the person may is to be read anew, if they ask again.
             LockState::Enrolled => Refusal::NoAccess,
         };
-        return refuse(conn, attempt, &lock, refusal, Some(by), now);
+        return refuse(conn, who, attempt, &lock, refusal, Some(by), now);
     }
     if !grants::hold(conn, &by, (&lock.organization, &who.person), now)? {
-        return refuse(conn, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
+        return refuse(conn, who, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
     }
     if let (true, RightSource::Grant(grant)) = (takes_use, &by)
         && !grants::take_use(conn, grant)?
     {
-        return refuse(conn, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
+        return refuse(conn, who, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
     }
     issue(conn, request, attempt, &lock, by, takes_use)
 }
@@ -149,7 +149,7 @@ fn issue(
     let now = request.now;
     let (counter, min_rev) = locks::next_counter(conn, &lock.id, now)?;
     let counter = request.generation | counter;
-    let entry = entry(&attempt, lock, Some(&by), now);
+    let entry = request.who.signed(entry(&attempt, lock, Some(&by), now));
     let command = Command {
         by,
         takes_use,
@@ -233,6 +233,7 @@ pub(in crate::app) fn zone_of(conn: &mut Conn, lock: &Lock) -> Result<TimeZone, 
 /// Writes down that the backend refused.
 fn refuse(
     conn: &mut Conn,
+    who: &Actor,
     attempt: Attempt,
     lock: &Lock,
     refusal: Refusal,
@@ -244,7 +245,7 @@ fn refuse(
         ..attempt
     };
     attempts::add(conn, &attempt)?;
-    let entry = entry(&attempt, lock, nearest.as_ref(), now);
+    let entry = who.signed(entry(&attempt, lock, nearest.as_ref(), now));
     access_log::append(conn, &lock.organization, &entry, now)?;
     Ok(Decided::Refused(attempt, refusal.for_person()))
 }
@@ -252,6 +253,7 @@ fn refuse(
 /// Writes down that the person may and it cannot be sent.
 fn fail(
     conn: &mut Conn,
+    who: &Actor,
     attempt: Attempt,
     lock: &Lock,
     reason: Reason,
@@ -263,7 +265,7 @@ fn fail(
         ..attempt
     };
     attempts::add(conn, &attempt)?;
-    let entry = entry(&attempt, lock, Some(by), now);
+    let entry = who.signed(entry(&attempt, lock, Some(by), now));
     access_log::append(conn, &lock.organization, &entry, now)?;
     Ok(attempt)
 }

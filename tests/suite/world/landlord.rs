@@ -130,6 +130,31 @@ impl Landlord {
         Self::new(person, self.organization.clone(), self.clock.clone())
     }
 
+    /// The instant this many days ahead.
+    pub fn in_days(&self, days: u64) -> String {
+        (self.clock.now() + std::time::Duration::from_secs(days * 24 * 3600)).to_string()
+    }
+
+    /// Opens an account for a program: its id.
+    pub async fn program(&self, name: &str) -> String {
+        let path = format!("/v1/organizations/{}/service-accounts", self.organization);
+        let opened = self.post(&path).json(json!({ "name": name })).await.expect(201);
+        opened["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a key of a program, good for 30 days: the answer holds its text.
+    pub async fn key(&self, program: &str, scopes: &[&str]) -> Value {
+        let key = json!({ "name": "Test", "scopes": scopes, "expires_at": self.in_days(30) });
+        let path = format!("/v1/service-accounts/{program}/keys");
+        self.post(&path).json(key).await.expect(201)
+    }
+
+    /// Gives a member another role.
+    pub fn change_role(&self, of: &Person, role: &str) -> Request {
+        let path = format!("/v1/organizations/{}/members/{}/role", self.organization, of.id);
+        self.request("PUT", &path).json(json!({ "role": role }))
+    }
+
     /// Gives somebody access to a door from now on, by these further terms; the answer is the grant.
     pub async fn grant(&self, to: &Person, door: &Door, terms: Value) -> Value {
         self.give(&[door], json!({ "person_id": to.id }), terms)

@@ -122,6 +122,7 @@ impl Site {
             person,
             session: SessionId::from_bits(1),
             memberships: Vec::new(),
+            key: None,
         };
         Self {
             app,

@@ -1,0 +1,3 @@
+DROP TABLE proposals;
+DROP TABLE organization_rules;
+DROP TABLE api_keys;
