@@ -66,6 +66,16 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.mend_pins().await }),
     },
     Job {
+        name: "turn-lockouts",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.turn_lockouts().await }),
+    },
+    Job {
+        name: "book-lockouts",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.book_lockouts().await }),
+    },
+    Job {
         name: "revoke",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.repeat_revocations().await }),

@@ -35,6 +35,10 @@ pub enum What {
     ApiKey,
     /// A proposal.
     Proposal,
+    /// A lock-out.
+    Lockout,
+    /// A line of the ledger.
+    LedgerLine,
 }
 
 impl What {
@@ -54,6 +58,8 @@ impl What {
             Self::Notice => "notice",
             Self::ApiKey => "key",
             Self::Proposal => "proposal",
+            Self::Lockout => "lockout",
+            Self::LedgerLine => "line",
         }
     }
 }
@@ -70,6 +76,9 @@ pub enum Error {
     /// E-mail address and password do not belong together.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    /// A code, or what came with it, does not show who somebody is.
+    #[error("the code or an answer is wrong")]
+    WrongCode,
     /// The caller's role does not reach that far.
     #[error("this role may not do that")]
     Forbidden,

@@ -36,10 +36,7 @@ impl ClaimCode {
     /// The code of these random bits; see [`crate::crypto::random::Random::claim_code`].
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
-        let chars = (0..Self::CHARS)
-            .rev()
-            .map(|at| char::from(ALPHABET[(bits >> (5 * at)) as usize & 31]));
-        let letters = Zeroizing::new(chars.collect::<String>());
+        let letters = letters_of(bits, Self::CHARS);
         let typed = in_groups(&letters);
         Self { letters, typed }
     }
@@ -62,6 +59,33 @@ impl ClaimCode {
     pub fn typed_digest(&self) -> [u8; 32] {
         digest(self.typed.as_bytes())
     }
+}
+
+/// The lowest bits as so many letters and digits.
+pub(super) fn letters_of(bits: u128, chars: usize) -> Zeroizing<String> {
+    let chars = (0..chars)
+        .rev()
+        .map(|at| char::from(ALPHABET[(bits >> (5 * at)) as usize & 31]));
+    Zeroizing::new(chars.collect::<String>())
+}
+
+/// The letters and digits that were meant, if they are so many: forgives case, spaces, hyphens, and the letters that are
+/// taken for digits.
+pub(super) fn read_letters(text: &str, chars: usize) -> Option<Zeroizing<String>> {
+    let mut letters = Zeroizing::new(String::with_capacity(chars));
+    for typed in text.chars().filter(|typed| !matches!(typed, '-' | ' ')) {
+        let meant = match typed.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            letter => letter,
+        };
+        let known = u8::try_from(meant).is_ok_and(|letter| ALPHABET.contains(&letter));
+        if !known || letters.len() == chars {
+            return None;
+        }
+        letters.push(meant);
+    }
+    (letters.len() == chars).then_some(letters)
 }
 
 fn in_groups(letters: &str) -> Zeroizing<String> {
@@ -87,21 +111,9 @@ impl FromStr for ClaimCode {
     type Err = BadClaimCode;
 
     fn from_str(text: &str) -> Result<Self, BadClaimCode> {
-        let mut code = Zeroizing::new(String::with_capacity(Self::CHARS));
-        for typed in text.chars().filter(|typed| !matches!(typed, '-' | ' ')) {
-            let meant = match typed.to_ascii_uppercase() {
-                'O' => '0',
-                'I' | 'L' => '1',
-                letter => letter,
-            };
-            let known = u8::try_from(meant).is_ok_and(|letter| ALPHABET.contains(&letter));
-            if !known || code.len() == Self::CHARS {
-                return Err(BadClaimCode);
-            }
-            code.push(meant);
-        }
+        let code = read_letters(text, Self::CHARS).ok_or(BadClaimCode)?;
         // 26 characters hold 130 bits; the first one may only use its lower three.
-        let fits = code.len() == Self::CHARS && matches!(code.as_bytes()[0], b'0'..=b'7');
+        let fits = matches!(code.as_bytes()[0], b'0'..=b'7');
         if fits {
             Ok(Self {
                 letters: code,

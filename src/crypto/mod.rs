@@ -5,6 +5,7 @@ pub mod authority;
 pub mod claim_code;
 pub mod claim_link;
 pub mod digest;
+pub mod identity_code;
 pub mod keys;
 pub mod letter_key;
 pub mod password;

@@ -97,6 +97,32 @@ kinds! {
     PhoneRegistered = "phone-registered",
     /// A phone was removed: its passes are void.
     PhoneRemoved = "phone-removed",
+    /// A property's lock-out policy was decided.
+    LockoutPolicySet = "lockout-policy-set",
+    /// Somebody who is locked out asked for a way in, and had shown who they are.
+    LockoutAsked = "lockout-asked",
+    /// Somebody asked who does not live there, or tried to pass for somebody who does.
+    LockoutRefused = "lockout-refused",
+    /// Staff told a code to whoever answered the telephone number on file.
+    LockoutCodeTold = "lockout-code-told",
+    /// What is tried first went on: `reason` says to what; it failed where there was nobody to tell.
+    LockoutStep = "lockout-step",
+    /// A way in was given.
+    LockoutApproved = "lockout-approved",
+    /// A way in was denied.
+    LockoutDenied = "lockout-denied",
+    /// A lock-out was called off.
+    LockoutCancelled = "lockout-cancelled",
+    /// A lock-out ended by itself.
+    LockoutLapsed = "lockout-lapsed",
+    /// The link to a way in was handed out.
+    LockoutWayShown = "lockout-way-shown",
+    /// The ledger got a line.
+    LockoutCharged = "lockout-charged",
+    /// A line of the ledger was waived.
+    ChargeWaived = "charge-waived",
+    /// The ledger was exported.
+    LedgerExported = "ledger-exported",
     /// The access log was exported.
     LogExported = "log-exported",
 }

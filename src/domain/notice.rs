@@ -41,6 +41,22 @@ kinds! {
     ProposalConfirmed = "proposal-confirmed",
     /// A proposal of theirs was refused.
     ProposalRefused = "proposal-refused",
+    /// Somebody of their unit is locked out, or says so.
+    LockoutAsked = "lockout-asked",
+    /// Somebody is locked out, and they can help.
+    LockoutHelpWanted = "lockout-help-wanted",
+    /// Somebody who is locked out waits for a call on the number on file.
+    LockoutCallWanted = "lockout-call-wanted",
+    /// Somebody of their unit was given a way in.
+    LockoutApproved = "lockout-approved",
+    /// Somebody of their unit was denied a way in.
+    LockoutDenied = "lockout-denied",
+    /// A lock-out of their unit ended without a way in.
+    LockoutLapsed = "lockout-lapsed",
+    /// Somebody tried to pass for them, or for somebody whose house they look after.
+    LockoutRefused = "lockout-refused",
+    /// The ledger says something new of what they owe.
+    LedgerLine = "ledger-line",
 }
 
 /// A text is not the kind of a notice.

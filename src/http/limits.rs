@@ -18,7 +18,7 @@ use crate::domain::ids::{PersonId, SessionId};
 pub struct LimitSettings {
     /// Requests of one session, and requests from one address whose token lets nobody in.
     pub requests_per_minute: u32,
-    /// From one address: sign-ins, refreshes and new passwords; accepted invitations; enrolments. Each has this budget for itself.
+    /// From one address: sign-ins, refreshes and new passwords; accepted invitations; enrolments; asks and codes of who is locked out. Each has this budget for itself.
     pub sign_ins_per_minute: u32,
     /// Unlock and lock commands of one person.
     pub unlocks_per_minute: u32,
@@ -31,6 +31,7 @@ pub struct Limits {
     sign_in: Meter<IpAddr>,
     invitation: Meter<IpAddr>,
     enrolment: Meter<IpAddr>,
+    lockout: Meter<IpAddr>,
     stranger: Meter<IpAddr>,
 }
 
@@ -44,6 +45,7 @@ impl Limits {
             sign_in: Meter::new(settings.sign_ins_per_minute),
             invitation: Meter::new(settings.sign_ins_per_minute),
             enrolment: Meter::new(settings.sign_ins_per_minute),
+            lockout: Meter::new(settings.sign_ins_per_minute),
             stranger: Meter::new(settings.requests_per_minute),
         }
     }
@@ -82,6 +84,14 @@ impl Limits {
     /// `throttled` where nothing is left.
     pub fn spend_enrolment(&self, from: IpAddr) -> Result<(), Problem> {
         self.enrolment.spend(&network(from))
+    }
+
+    /// Takes one from what the address has for asking as somebody who is locked out.
+    ///
+    /// # Errors
+    /// `throttled` where nothing is left.
+    pub fn spend_lockout(&self, from: IpAddr) -> Result<(), Problem> {
+        self.lockout.spend(&network(from))
     }
 
     /// Takes one from what the address has for tokens that let nobody in.

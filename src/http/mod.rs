@@ -18,7 +18,9 @@ mod grants;
 mod idempotency;
 mod invitations;
 mod json;
+mod ledger;
 pub mod limits;
+mod lockouts;
 mod locks;
 mod me;
 mod members;
@@ -144,6 +146,20 @@ fn routes(to: &mut ServiceConfig) {
         .service(pins::show_pins)
         .service(pins::limit_pins)
         .service(pins::rotate_codes)
+        .service(lockouts::policy::show_policy)
+        .service(lockouts::policy::set_policy)
+        .service(lockouts::list_lockouts)
+        .service(lockouts::ask_for_lockout)
+        .service(lockouts::outsiders::ask_as_outsider)
+        .service(lockouts::outsiders::identify_outsider)
+        .service(lockouts::outsiders::call_outsider)
+        .service(lockouts::show_lockout)
+        .service(lockouts::approve_lockout)
+        .service(lockouts::deny_lockout)
+        .service(lockouts::cancel_lockout)
+        .service(ledger::list_lines)
+        .service(ledger::export_ledger)
+        .service(ledger::waive)
         .service(access_log::list_entries)
         .service(access_log::export::export)
         .service(service::health)

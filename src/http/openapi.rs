@@ -75,6 +75,7 @@ struct Problem {
         (name = "offline", description = "Phones and the passes by which they open doors without the backend"),
         (name = "grants", description = "Giving access and taking it back"),
         (name = "PINs", description = "Codes at the keypad"),
+        (name = "lock-outs", description = "Standing before one's own door, and what that costs"),
         (name = "access log", description = "What happened, and who did it"),
         (name = "service", description = "The service itself"),
     )

@@ -9,7 +9,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
-    ApiKeyId, AttemptId, GrantId, LockId, NoticeId, OrganizationId, PersonId, PhoneId, PropertyId, ProposalId,
+    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
+    PropertyId, ProposalId,
 };
 
 /// A thing that addresses name.
@@ -40,6 +41,8 @@ named! {
     NoticeId = "notice_id", Notice;
     ApiKeyId = "key_id", ApiKey;
     ProposalId = "proposal_id", Proposal;
+    LockoutId = "lockout_id", Lockout;
+    LedgerLineId = "line_id", LedgerLine;
 }
 
 /// The id in the address.

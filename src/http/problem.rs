@@ -245,6 +245,13 @@ impl From<Error> for Problem {
                 "the e-mail address or the password is wrong",
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Error::WrongCode => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "wrong-code",
+                "The code or an answer is wrong",
+                "the code or an answer is wrong, or the code has ended; a code stands five tries",
+            )
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Error::Forbidden => Self::forbidden(),
             Error::Invalid { field, why } => Self::invalid_field(field, why),
             Error::Conflict { word, why } => {

@@ -86,6 +86,58 @@ fn schedule() -> ObjectBuilder {
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
+/// A property's lock-out policy; `docs/lockout-policies/` has examples.
+fn lockout_policy() -> ObjectBuilder {
+    let strict = |of: ObjectBuilder| of.additional_properties(Some(AdditionalProperties::FreeForm(false)));
+    let number = |least: i32, most: i32| {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(least))
+            .maximum(Some(most))
+    };
+    let word = |words: &[&str]| text().enum_values(Some(words.iter().copied().map(str::to_owned).collect::<Vec<_>>()));
+    let day = text().pattern(Some("^[0-9]{2}-[0-9]{2}$")).examples(["08-15"]);
+    let period = ObjectBuilder::new()
+        .property("of", word(&["months", "dates", "lease"]))
+        .required("of")
+        .property("months", number(1, 12))
+        .property(
+            "begins_on",
+            ArrayBuilder::new()
+                .items(day)
+                .min_items(Some(1))
+                .max_items(Some(12))
+                .unique_items(true),
+        );
+    let approval = ObjectBuilder::new()
+        .property("by", Approver::schema())
+        .required("by")
+        .property("wait_minutes", number(1, 1440))
+        .property("then", word(&["refuse", "approve"]));
+    let step = ObjectBuilder::new()
+        .property("try", word(&["spare-key", "office", "on-call", "locksmith"]))
+        .required("try")
+        .property("minutes", number(1, 1440))
+        .required("minutes")
+        .property("person_id", PersonId::schema())
+        .property("call", line(40, "+1 212 555 0100"));
+    let steps = ArrayBuilder::new().items(strict(step)).max_items(Some(8));
+    let policy = ObjectBuilder::new()
+        .property("free", number(0, 1000))
+        .property("period", strict(period))
+        .property("currency", Currency::schema())
+        .property("fee", number(0, 100_000_000))
+        .property("fee_after_hours", number(0, 100_000_000))
+        .property("approval", strict(approval))
+        .property("office_hours", Schedule::schema())
+        .property("replacement_key_fee", number(0, 100_000_000))
+        .property("first", steps)
+        .property("mechanical_key", line(200, "The office keeps one"));
+    ["free", "period", "currency", "fee", "fee_after_hours", "approval"]
+        .into_iter()
+        .fold(policy, ObjectBuilder::required)
+}
+
 macro_rules! texts {
     ($($name:ident = $schema:expr, $doc:literal;)+) => {$(
         #[doc = $doc]
@@ -122,6 +174,14 @@ texts! {
     KeyScope = text().enum_values(Some(crate::domain::api_key::KeyScope::ALL.map(crate::domain::api_key::KeyScope::as_str))),
         "One thing that an API key may be good for.";
     KeyText = text().pattern(Some("^dwk_[A-Za-z0-9_-]{43}$")), "An API key.";
+    LockoutId = id("lockout"), "A lock-out.";
+    LedgerLineId = id("line"), "A line of the ledger.";
+    Currency = text().pattern(Some("^[A-Z]{3}$")).examples(["USD"]), "The ISO 4217 code of a currency.";
+    Remark = line(200, "Passport, photo matches"), "A remark, on one line.";
+    IdentityCode = text().pattern(Some("^[0-9A-Za-z]{5}[- ]?[0-9A-Za-z]{5}$")).examples(["0A1B2-C3D4E"]),
+        "The code from the letter or the call.";
+    Approver = text().enum_values(Some(["nobody", "desk", "manager"])), "Who approves a lock-out.";
+    LockoutPolicy = lockout_policy(), "What happens to who is locked out, and what it costs in minor units of a currency.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

@@ -518,6 +518,28 @@ pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Rig
     Ok(rights)
 }
 
+/// Who holds spare keys to the lock that these persons have given and that stand at `now`, by person.
+pub fn spare_key_holders(
+    conn: &mut Conn,
+    lock: &LockId,
+    givers: &[PersonId],
+    now: Timestamp,
+) -> Result<Vec<PersonId>, StoreError> {
+    let mut holders: Vec<String> = grants::table
+        .inner_join(grant_locks::table)
+        .filter(grant_locks::lock_id.eq(lock.as_str()))
+        .filter(grants::spare_on_silence.is_not_null())
+        .filter(grants::revoked_at_ms.is_null())
+        .filter(grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis())))
+        .filter(grants::given_by.eq_any(givers.iter().map(PersonId::as_str)))
+        .filter(grants::person_id.is_not_null())
+        .order(grants::person_id)
+        .select(grants::person_id.assume_not_null())
+        .load(conn)?;
+    holders.dedup();
+    holders.iter().map(|id| parsed(id)).collect()
+}
+
 /// What one right says about the lock, whoever holds it; `None` where it says nothing.
 pub fn right(conn: &mut Conn, source: &RightSource, lock: &Lock) -> Result<Option<Right>, StoreError> {
     match source {

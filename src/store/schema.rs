@@ -503,6 +503,81 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    lockout_policies (property_id) {
+        property_id -> Text,
+        policy -> Text,
+        changed_at_ms -> BigInt,
+        changed_by -> Text,
+    }
+}
+
+diesel::table! {
+    lockouts (id) {
+        id -> Text,
+        organization_id -> Text,
+        property_id -> Text,
+        unit_id -> Text,
+        lock_id -> Text,
+        person_id -> Text,
+        tenancy_id -> Text,
+        lease_starts_at_ms -> BigInt,
+        asked_at_ms -> BigInt,
+        identity -> Text,
+        seen_by -> Nullable<Text>,
+        saw -> Nullable<Text>,
+        policy -> Text,
+        policy_by -> Nullable<Text>,
+        begun -> BigInt,
+        next_at_ms -> BigInt,
+        state -> Text,
+        decided_at_ms -> Nullable<BigInt>,
+        decided_by -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        way_ends_at_ms -> Nullable<BigInt>,
+        used_at_ms -> Nullable<BigInt>,
+        booked -> Bool,
+    }
+}
+
+diesel::table! {
+    lockout_asks (id) {
+        id -> Text,
+        code_digest -> Text,
+        by_email -> Bool,
+        tries -> BigInt,
+        asked_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        person_id -> Nullable<Text>,
+        unit_id -> Nullable<Text>,
+        subject -> Text,
+        lockout_id -> Nullable<Text>,
+        follow_digest -> Nullable<Text>,
+        follow_ends_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    ledger_lines (id) {
+        id -> Text,
+        organization_id -> Text,
+        seq -> BigInt,
+        booked_at_ms -> BigInt,
+        item -> Text,
+        lockout_id -> Text,
+        property_id -> Text,
+        unit_id -> Text,
+        person_id -> Text,
+        actor_id -> Nullable<Text>,
+        amount_minor -> BigInt,
+        currency -> Text,
+        rate -> Nullable<Text>,
+        waives -> Nullable<Text>,
+        reason -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(grant_locks -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
@@ -540,6 +615,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotent_requests,
     installation,
     notices,
+    lockout_policies,
+    lockouts,
+    lockout_asks,
+    ledger_lines,
     letters,
     unwanted_letters,
     api_keys,

@@ -260,6 +260,12 @@ pub fn clear_failures(conn: &mut Conn, subject: &[u8; 32]) -> Result<(), StoreEr
     Ok(())
 }
 
+/// As [`clear_failures`], of a subject whose digest was kept as text.
+pub fn clear_failures_of(conn: &mut Conn, subject: &str) -> Result<(), StoreError> {
+    diesel::delete(sign_in_failures::table.find(subject)).execute(conn)?;
+    Ok(())
+}
+
 /// Forgets failures that were last added to before `before`; says how many subjects that were.
 pub fn forget_failures(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
     Ok(

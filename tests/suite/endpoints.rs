@@ -87,6 +87,21 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/service-accounts/{person_id}/keys",                         [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/service-accounts/{person_id}/keys",                        [401, 403, 403, 403, 403, 201, 201, 404]),
     ("DELETE /v1/service-accounts/{person_id}/keys/{key_id}",             [401, 403, 403, 403, 403, 204, 204, 404]),
+    ("GET /v1/properties/{property_id}/lockout-policy",                   [401, 403, 200, 200, 200, 200, 200, 404]),
+    ("PUT /v1/properties/{property_id}/lockout-policy",                   [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/lockouts",                                                  [401, 403, 403, 403, 200, 200, 200, 200]),
+    ("POST /v1/lockouts",                                                 [401, 403, 201, 403, 403, 403, 403, 404]),
+    ("POST /v1/lockouts/ask",                                             [202, 202, 202, 202, 202, 202, 202, 202]),
+    // Nobody says the right code.
+    ("POST /v1/lockouts/{lockout_id}/identify",                           [401, 401, 401, 401, 401, 401, 401, 401]),
+    ("POST /v1/lockouts/{lockout_id}/call",                               [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("GET /v1/lockouts/{lockout_id}",                                     [401, 404, 200, 404, 200, 200, 200, 404]),
+    ("POST /v1/lockouts/{lockout_id}/approve",                            [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("POST /v1/lockouts/{lockout_id}/deny",                               [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("POST /v1/lockouts/{lockout_id}/cancel",                             [401, 404, 404, 404, 200, 200, 200, 404]),
+    ("GET /v1/ledger",                                                    [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/ledger/export",                                             [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("POST /v1/ledger/{line_id}/waive",                                   [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/properties",                                                [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/properties",                                               [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/properties/{property_id}",                                  [401, 403, 403, 200, 200, 200, 200, 404]),
@@ -131,7 +146,8 @@ async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
     assert_eq!(described, listed);
     for (operation, [anonymous, .., stranger]) in TABLE.iter().copied() {
         let (_, path) = operation.split_once(' ').unwrap();
-        if path.contains('{') {
+        let asks_nobody_who_calls = path.ends_with("/identify");
+        if path.contains('{') && !asks_nobody_who_calls {
             assert_eq!((anonymous, stranger), (401, 404), "{operation}");
         }
     }
@@ -148,6 +164,12 @@ pub fn operations(document: &Value) -> Vec<String> {
             .collect::<Vec<_>>()
     };
     paths.iter().flat_map(of_path).collect()
+}
+
+/// Asks as the tenant.
+async fn lockout_of(tenant: &Person, door: &Door) -> String {
+    let ask = json!({ "lock_id": door.id, "identity": { "kind": "session" } });
+    tenant.post("/v1/lockouts").json(ask).await.text_of("id")
 }
 
 /// A house with everything that addresses name, and one person of each role.
@@ -167,6 +189,7 @@ pub struct Place {
     attempt: String,
     guest_phone: Phone,
     guest_notice: String,
+    lockout: String,
     /// The account of a program, and a key of it.
     program: String,
     key: String,
@@ -185,8 +208,10 @@ impl Place {
         let attempt = tenant.unlock(&door).await.expect_refused("lock-not-in-service");
         let program = owner.program("Bookings").await;
         let key = owner.key(&program, &["unlock"]).await;
+        let lockout = lockout_of(&tenant, &door).await;
         Self {
             http: t.http.clone(),
+            lockout,
             manager: owner.manager("max").await,
             viewer: owner.staff("vic", "viewer").await,
             desk: owner.staff("dee", "desk").await,
@@ -282,7 +307,19 @@ impl Place {
             }
             _ => self.guest_phone.id.clone(),
         };
+        let lockout = match operation {
+            "POST /v1/lockouts/{lockout_id}/approve"
+            | "POST /v1/lockouts/{lockout_id}/deny"
+            | "POST /v1/lockouts/{lockout_id}/cancel" => self.somebodys_lockout().await,
+            "POST /v1/lockouts/{lockout_id}/call" => self.outsiders_ask().await,
+            _ => self.lockout.clone(),
+        };
+        let line = match operation {
+            "POST /v1/ledger/{line_id}/waive" => self.ledger_line().await,
+            _ => String::new(),
+        };
         let query = match operation {
+            "GET /v1/ledger/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
             "GET /v1/access-log/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             _ => String::new(),
@@ -295,8 +332,42 @@ impl Place {
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
             .replace("{notice_id}", &self.guest_notice)
+            .replace("{lockout_id}", &lockout)
+            .replace("{line_id}", &line)
             .replace("{key_id}", &self.key)
             + &query
+    }
+
+    /// A lock-out that nobody has decided, of a tenant who is none of the roles.
+    async fn somebodys_lockout(&self) -> String {
+        let tenant = self.owner.tenant(&self.unused_name(), &self.unit).await;
+        lockout_of(&tenant, &self.door).await
+    }
+
+    /// An ask of a tenant who has not shown who they are.
+    async fn outsiders_ask(&self) -> String {
+        let tenant = self.owner.tenant(&self.unused_name(), &self.unit).await;
+        let ask = json!({ "email": tenant.email });
+        let id = self.http.post("/v1/lockouts/ask").json(ask).await.text_of("id");
+        let path = format!("/v1/lockouts/{id}/call");
+        crate::fixtures::wait::soon("the ask to be looked up", async {
+            while self.owner.post(&path).await.status != 200 {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        id
+    }
+
+    /// A line that is not waived.
+    async fn ledger_line(&self) -> String {
+        let lockout = self.somebodys_lockout().await;
+        let key = json!({ "replacement_key": true });
+        let path = format!("/v1/lockouts/{lockout}/approve");
+        self.owner.post(&path).json(key).await.expect(200);
+        let lines = self.owner.list("/v1/ledger").await;
+        let of_it = lines.iter().find(|line| line["lockout_id"] == lockout);
+        of_it.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
     fn unused_name(&self) -> String {
@@ -323,6 +394,15 @@ impl Place {
                 let link = invited.text_of("secret_link");
                 json!({ "secret": link.split_once('#').unwrap().1, "name": person.name, "password": PASSWORD })
             }
+            "PUT /v1/properties/{property_id}/lockout-policy" => crate::api::lockouts::policy(json!({})),
+            "POST /v1/lockouts" => {
+                let door = self.owner.add_lock_of(&self.unit, "Side door").await;
+                json!({ "lock_id": door.id, "identity": { "kind": "session" } })
+            }
+            "POST /v1/lockouts/ask" => json!({ "email": format!("{}@people.example", self.unused_name()) }),
+            "POST /v1/lockouts/{lockout_id}/identify" => json!({ "code": "00000-00000" }),
+            "POST /v1/lockouts/{lockout_id}/deny" => json!({ "reason": "not them" }),
+            "POST /v1/ledger/{line_id}/waive" => json!({ "reason": "the lock was at fault" }),
             "POST /v1/properties" => json!({
                 "organization_id": self.owner.organization, "name": "Annex", "address": "Next door",
                 "time_zone": "Europe/Vienna",

@@ -20,7 +20,7 @@ use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
-use crate::store::{Conn, access_log, attempts, enrolments, grants, locks, revocations};
+use crate::store::{Conn, access_log, attempts, enrolments, grants, lockouts, locks, revocations};
 
 /// What follows from a message once it is committed.
 #[derive(Debug, Default)]
@@ -342,6 +342,9 @@ fn write_down(
         None => None,
     };
     if let Some(entry) = entry {
+        if let (Kind::Unlocked, Some(grant)) = (entry.kind, &entry.grant) {
+            lockouts::note_use(conn, grant, entry.occurred_at)?;
+        }
         access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
     }
     let moved = ended.as_ref().filter(|ended| ended.state.confirmed_at().is_some());

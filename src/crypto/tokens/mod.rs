@@ -5,6 +5,7 @@
 //! and claims is too lenient for this (it allows unknown header members, 60 s of leeway, and several ways to write one
 //! token).
 
+mod file;
 mod schedule;
 mod twin;
 
