@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::invitations::SecretLink;
+use serde::{Deserialize, Serialize};
+
+use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
+use super::proposals::{self, Matter, Settled, Weighty};
 use super::revocations::{Revocation, hold_locks};
-use super::{Actor, App, Error, What, managed_by, viewed_by};
+use super::{Actor, App, Error, What, house_access, managed_by, viewed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
-use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Way};
-use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
+use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Way};
+use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, ProposalId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
@@ -25,12 +28,23 @@ mod ending;
 pub(super) use ending::{Ended, end_with};
 
 /// To whom access is given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum To {
     /// A member of the organization.
     Person(PersonId),
     /// Whoever has this address: a member, or somebody who is invited as a guest with it.
     Email(Email),
+}
+
+impl To {
+    /// The address, where that is what is known.
+    fn email(&self) -> Option<&Email> {
+        match self {
+            Self::Email(email) => Some(email),
+            Self::Person(_) => None,
+        }
+    }
 }
 
 /// A grant that was given, with the invitation that it waits for where its holder is no member yet.
@@ -52,62 +66,54 @@ pub struct Shown {
 }
 
 impl App {
-    /// Gives access. All doors must be of one organization that the caller manages.
+    /// Gives access. All doors must be of one organization that the caller manages. Access by which its holder could open a
+    /// whole property is proposed to a second person where the organization's rules say so; access of the house to homes
+    /// of others begins later (`super::house_access`).
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::Invalid`] where the terms do not hold together; [`Error::NotFound`] of a lock or
     /// the person; [`Error::Conflict`] for a retired lock.
-    pub async fn give(&self, who: &Actor, new: NewGrant, to: To) -> Result<Given, Error> {
+    pub async fn give(&self, who: &Actor, new: NewGrant, to: To) -> Result<Settled<Given>, Error> {
         let (now, who) = (self.now(), who.clone());
-        let terms = new.check(now).map_err(|bad| Error::invalid(bad.field(), bad))?;
-        let id = GrantId::from_bits(self.id_bits(now));
-        let draft = match &to {
-            To::Email(email) => Some(self.draft_invitation(email.clone(), now)),
-            To::Person(_) => None,
-        };
-        let link = draft.as_ref().map(|draft| self.link_of(draft));
+        let draft = self.draft_grant(&to, now);
+        let proposal = ProposalId::from_bits(self.id_bits(now));
         let random = Arc::clone(&self.random);
-        let grant = self
-            .db
+        self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                let mut terms = checked(&new, now)?;
                 let organization = organization_of(conn, &terms.locks, &scope)?;
-                let holder = match (member(conn, &organization, &to)?, draft) {
-                    (Some(person), _) => Holder::Person(person),
-                    // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
-                    (None, Some(draft)) => {
-                        let into = organization.clone();
-                        Holder::Invited(draft.store(conn, into, Role::Guest, None, &who.person, now)?)
-                    }
-                    (None, None) => return Err(Error::NotFound(What::Person)),
+                let person = member(conn, &organization, &to)?;
+                let weighty = Weighty::Grant {
+                    person: person.as_ref(),
+                    email: to.email(),
+                    locks: &terms.locks,
                 };
-                refuse_programs_among_themselves(conn, &who, &organization, &holder)?;
-                let grant = Grant {
-                    id,
-                    organization,
-                    holder,
-                    given_by: who.person.clone(),
-                    created_at: now,
-                    under: None,
-                    terms,
-                    round: 0,
-                    released_until: None,
-                    state: GrantState::Active,
-                };
-                if grant.terms.ways.contains(&Way::Pin) {
-                    // Told in time, a lock that is off line when a code is wanted knows which day it is.
-                    for lock in locks::with_ids(conn, &grant.terms.locks)? {
-                        begin(conn, &lock, now)?;
-                    }
+                if !proposals::needed(conn, &organization, weighty, now)? {
+                    return give_in(conn, &*random, &who, (new, to), draft, now).map(Settled::Done);
                 }
-                grants::add(conn, &grant)?;
-                write_down(conn, &who, &grant, Kind::GrantGiven, now)?;
-                tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessGiven, now)?;
-                Ok::<_, Error>(grant)
+                if let Some(person) = &person {
+                    // What would be refused then is refused now.
+                    house_access::postpone(conn, &organization, person, &mut terms, new.reason.clone(), now)?;
+                }
+                let matter = Matter::Grant { new, to };
+                let proposal = proposals::propose(conn, &*random, &who, (proposal, organization), &matter, now)?;
+                Ok(Settled::Proposed(Box::new(proposal)))
             })
-            .await?;
-        let invitation = link.filter(|_| matches!(grant.holder, Holder::Invited(_)));
-        Ok(Given { grant, invitation })
+            .await
+    }
+
+    /// What a grant to `to` takes from outside the database.
+    pub(super) fn draft_grant(&self, to: &To, now: Timestamp) -> GrantDraft {
+        let invitation = to.email().map(|email| {
+            let draft = self.draft_invitation(email.clone(), now);
+            let link = self.link_of(&draft);
+            (draft, link)
+        });
+        GrantDraft {
+            id: GrantId::from_bits(self.id_bits(now)),
+            invitation,
+        }
     }
 
     /// The grants of the organizations that the caller manages or views, of one lock or one person if asked for.
@@ -189,6 +195,73 @@ impl App {
             .await?;
         self.make_end_effective(ended).await
     }
+}
+
+/// A grant before it is known whether it is given.
+pub(super) struct GrantDraft {
+    id: GrantId,
+    /// For somebody who turns out to be no member.
+    invitation: Option<(Draft, SecretLink)>,
+}
+
+fn checked(new: &NewGrant, now: Timestamp) -> Result<Terms, Error> {
+    new.clone().check(now).map_err(|bad| Error::invalid(bad.field(), bad))
+}
+
+/// Gives access, as [`App::give`], whatever a second person has to say.
+pub(super) fn give_in(
+    conn: &mut Conn,
+    random: &dyn Random,
+    who: &Actor,
+    (new, to): (NewGrant, To),
+    draft: GrantDraft,
+    now: Timestamp,
+) -> Result<Given, Error> {
+    let scope = managed_by(conn, who)?;
+    let mut terms = checked(&new, now)?;
+    let organization = organization_of(conn, &terms.locks, &scope)?;
+    let (holder, invitation) = match (member(conn, &organization, &to)?, draft.invitation) {
+        (Some(person), _) => (Holder::Person(person), None),
+        // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
+        (None, Some((draft, link))) => {
+            let into = organization.clone();
+            let invited = draft.store(conn, into, Role::Guest, None, &who.person, now)?;
+            (Holder::Invited(invited), Some(link))
+        }
+        (None, None) => return Err(Error::NotFound(What::Person)),
+    };
+    refuse_programs_among_themselves(conn, who, &organization, &holder)?;
+    let house_access = match &holder {
+        Holder::Person(person) => house_access::postpone(conn, &organization, person, &mut terms, new.reason, now)?,
+        Holder::Invited(_) => None,
+    };
+    let grant = Grant {
+        id: draft.id,
+        organization,
+        holder,
+        given_by: who.person.clone(),
+        created_at: now,
+        under: None,
+        terms,
+        round: 0,
+        released_until: None,
+        state: GrantState::Active,
+    };
+    if grant.terms.ways.contains(&Way::Pin) {
+        // Told in time, a lock that is off line when a code is wanted knows which day it is.
+        for lock in locks::with_ids(conn, &grant.terms.locks)? {
+            begin(conn, &lock, now)?;
+        }
+    }
+    grants::add(conn, &grant)?;
+    write_down(conn, who, &grant, Kind::GrantGiven, now)?;
+    tell_holder(conn, random, who, &grant, notice::Kind::AccessGiven, now)?;
+    if let Some(access) = &house_access {
+        let right = RightSource::Grant(grant.id.clone());
+        let by = (&who.person, |entry| who.signed(entry));
+        house_access::tell_residents(conn, random, &grant.organization, by, (&right, access), now)?;
+    }
+    Ok(Given { grant, invitation })
 }
 
 /// Who of the organization's members is meant, if it is one.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sessions::Tokens;
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, house_access, managed_by};
+use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Person, PersonName, Role};
@@ -13,6 +15,7 @@ use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, Unit
 use crate::domain::password::Password;
 use crate::domain::place::Tenancy;
 use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
 use crate::store::{Conn, StoreError, access_log, accounts, places, tenancies};
 
@@ -156,6 +159,7 @@ impl App {
             (id, None, Some(self.passwords.hash(password).await?))
         };
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
+        let random = Arc::clone(&self.random);
         let joining = person.clone();
         self.begin_session(person, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
@@ -177,7 +181,7 @@ impl App {
                     added => Ok(added?),
                 }?;
             }
-            join(conn, &invitation, &joining, tenancy_id, now)
+            join(conn, &*random, &invitation, &joining, tenancy_id, now)
         })
         .await
     }
@@ -232,6 +236,7 @@ fn still_stands(conn: &mut Conn, invitation: &Invitation) -> Result<bool, Error>
 /// Makes the person what the invitation says.
 fn join(
     conn: &mut Conn,
+    random: &dyn Random,
     invitation: &Invitation,
     person: &PersonId,
     tenancy_id: TenancyId,
@@ -247,23 +252,32 @@ fn join(
         _ => invitation.role,
     };
     accounts::set_membership(conn, &invitation.organization, person, role, now)?;
+    let mut house_access = None;
     let mut entry = NewEntry {
         person: Some(person.clone()),
         detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),
         ..NewEntry::new(Kind::PersonJoined, now)
     };
     if let Some(offered) = &invitation.tenancy {
-        let tenancy = Tenancy {
+        let mut tenancy = Tenancy {
             id: tenancy_id,
             unit: offered.unit.clone(),
             person: person.clone(),
             starts_at: offered.starts_at,
             ends_at: offered.ends_at,
         };
+        // Somebody of the house who comes to live with others waits like for any other key to their door.
+        house_access = house_access::postpone_tenancy(conn, &invitation.organization, &mut tenancy, now)?
+            .map(|access| (RightSource::Tenancy(tenancy.id.clone()), access));
         tenancies::add(conn, &invitation.organization, &tenancy, now)?;
+        house_access::tell_newcomer(conn, random, &invitation.organization, &tenancy, now)?;
         entry.unit = Some(tenancy.unit);
     }
     access_log::append(conn, &invitation.organization, &entry, now)?;
+    if let Some((right, access)) = &house_access {
+        let by = (&invitation.invited_by, |entry| entry);
+        house_access::tell_residents(conn, random, &invitation.organization, by, (right, access), now)?;
+    }
     Ok(())
 }
 

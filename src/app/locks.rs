@@ -1,7 +1,7 @@
 //! Adding, seeing and changing locks; below, how they are claimed, how they end, and how they move house.
 
 use super::revocations::void_all;
-use super::{Actor, App, Error, What, managed_by, staffed_by};
+use super::{Actor, App, Error, What, house_access, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
@@ -140,8 +140,12 @@ impl App {
                     unit,
                     ..lock
                 };
-                locks::update(conn, &lock)?;
                 let has_moved = lock.unit != unit_before;
+                if has_moved {
+                    let standing = transfer::standing_grants(conn, &lock, now)?;
+                    house_access::refuse_to_bring_keys(conn, &lock, &standing, now)?;
+                }
+                locks::update(conn, &lock)?;
                 if has_moved {
                     // Other tenants than before may open it.
                     void_all(conn, &lock.id, now)?;

@@ -29,6 +29,7 @@ pub mod credentials;
 pub mod enrolment;
 mod error;
 pub mod grants;
+mod house_access;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod invitations;
@@ -45,9 +46,11 @@ pub mod passes;
 pub mod phones;
 pub mod pins;
 pub mod places;
+pub mod proposals;
 pub mod readiness;
 pub mod revocations;
 pub mod roles;
+pub mod rules;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
@@ -273,6 +276,14 @@ impl App {
 /// [`Error::Forbidden`] where there is none.
 fn managed_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
     scope_of(conn, who, Role::manages)
+}
+
+/// The organizations whose rules the person decides.
+///
+/// # Errors
+/// [`Error::Forbidden`] where there is none.
+fn owned_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
+    scope_of(conn, who, Role::owns)
 }
 
 /// The organizations whose rights and access log the person may look at.

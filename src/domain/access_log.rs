@@ -81,6 +81,8 @@ kinds! {
     PersonRemoved = "person-removed",
     /// A member got another role.
     RoleChanged = "role-changed",
+    /// Somebody of the house, or a program of it, was given access to a home of others, who were told.
+    StaffAccess = "staff-access",
     /// An API key of a program's account was made.
     KeyMade = "key-made",
     /// An API key was made void before its end.

@@ -155,6 +155,12 @@ impl Role {
         matches!(self, Self::Owner | Self::Manager)
     }
 
+    /// Whether the role decides what the organization's rules are.
+    #[must_use]
+    pub const fn owns(self) -> bool {
+        matches!(self, Self::Owner)
+    }
+
     /// Whether the role sees what managers see of the organization: who may open what, and the access log.
     #[must_use]
     pub const fn views(self) -> bool {

@@ -6,6 +6,7 @@ use super::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use super::pass::Role;
 use super::schedule::Schedule;
 use super::spare::{Spare, SpareKey};
+use super::text::{self, BadText};
 use super::time::Timestamp;
 use super::unlock::{RightName, RightSource};
 
@@ -199,8 +200,15 @@ impl Grant {
     }
 }
 
-/// What somebody asks a grant to give, not checked yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why access is given, in words for the people behind the door: 1 to 200 characters on one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GrantReason(String);
+
+text::line_type!(GrantReason, 200);
+
+/// What somebody asks a grant to give, not checked yet. As JSON it waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewGrant {
     /// The locks.
     pub locks: Vec<LockId>,
@@ -220,6 +228,8 @@ pub struct NewGrant {
     pub delegable: Option<bool>,
     /// How it is released, where it is to be a spare key.
     pub spare: Option<Spare>,
+    /// Why it is given: needed where it lets somebody of the house into homes of others, who are told.
+    pub reason: Option<GrantReason>,
 }
 
 impl NewGrant {

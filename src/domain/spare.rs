@@ -65,7 +65,7 @@ impl From<Minutes> for u16 {
 }
 
 /// How a spare key is released, as its giver has set it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spare {
     /// What silence means.
     pub on_silence: OnSilence,

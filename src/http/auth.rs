@@ -22,6 +22,10 @@ use crate::domain::api_key::ApiKey;
 #[derive(Debug)]
 pub struct Anyone(pub Actor);
 
+/// Somebody who owns at least one organization.
+#[derive(Debug)]
+pub struct Owner(pub Actor);
+
 /// Somebody who manages at least one organization. Which things are theirs is for the use case to say.
 #[derive(Debug)]
 pub struct Manager(pub Actor);
@@ -76,6 +80,7 @@ macro_rules! roles {
 }
 
 roles! {
+    Owner = Role::owns;
     Manager = Role::manages;
     Viewer = Role::views;
     Desk = Role::serves_desk;

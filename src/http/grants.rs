@@ -12,12 +12,14 @@ use super::page::{List, Paging};
 use super::path::Id;
 use super::pins::{CodeAtLock, PinAtLock};
 use super::problem::Problem;
+use super::proposals::Proposed;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::grants::To;
+use crate::app::grants::{Given, To};
+use crate::app::proposals::Settled;
 use crate::app::revocations::Revocation;
 use crate::domain::account::Email;
-use crate::domain::grant::{self, GrantState, Holder, NewGrant, Way};
+use crate::domain::grant::{self, GrantReason, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{self, LockState};
 use crate::domain::pass::Role;
@@ -53,6 +55,9 @@ struct Give {
     role: Option<Role>,
     /// Whether its holder may give others access under it.
     delegable: Option<bool>,
+    /// Why; needed where it lets somebody who works for the landlord, or a program, into homes of others, who are told.
+    #[schema(value_type = Option<schema::GrantReason>)]
+    reason: Option<GrantReason>,
 }
 
 /// To whom.
@@ -161,11 +166,20 @@ impl From<grant::Grant> for Grant {
 
 /// A grant that was given, with the invitation that its holder has to accept where they are no member yet.
 #[derive(Serialize, ToSchema)]
-struct GivenGrant {
+pub(super) struct GivenGrant {
     #[serde(flatten)]
     grant: Grant,
     #[schema(required = true)]
     invitation: Option<Invited>,
+}
+
+impl From<Given> for GivenGrant {
+    fn from(given: Given) -> Self {
+        Self {
+            grant: given.grant.into(),
+            invitation: given.invitation.map(Invited::from),
+        }
+    }
 }
 
 /// A grant, and what its locks know of it.
@@ -265,6 +279,7 @@ pub(super) async fn list_grants(
     tag = "grants",
     responses(
         (status = 201, description = "Given", body = GivenGrant),
+        (status = 202, description = "It waits for a second person", body = Proposed),
         (status = 403), (status = 404), (status = 409),
     )
 )]
@@ -288,12 +303,12 @@ pub(super) async fn give(
         role: give.role,
         delegable: give.delegable,
         spare: None,
+        reason: give.reason,
     };
-    let given = service.app.give(&who, new, to).await?;
-    Ok(HttpResponse::Created().json(GivenGrant {
-        grant: given.grant.into(),
-        invitation: given.invitation.map(Invited::from),
-    }))
+    match service.app.give(&who, new, to).await? {
+        Settled::Done(given) => Ok(HttpResponse::Created().json(GivenGrant::from(given))),
+        Settled::Proposed(proposal) => Ok(HttpResponse::Accepted().json(Proposed::from(*proposal))),
+    }
 }
 
 /// One grant, and whether it works at each of its locks

@@ -34,7 +34,9 @@ mod phones;
 mod pins;
 mod places;
 mod problem;
+mod proposals;
 mod query;
+mod rules;
 mod schema;
 mod scopes;
 mod service;
@@ -112,6 +114,11 @@ fn routes(to: &mut ServiceConfig) {
         .service(members::list_members)
         .service(members::remove_member)
         .service(members::change_role)
+        .service(rules::show_rules)
+        .service(rules::set_rules)
+        .service(proposals::list_proposals)
+        .service(proposals::confirm_proposal)
+        .service(proposals::refuse_proposal)
         .service(service_accounts::list_service_accounts)
         .service(service_accounts::open_service_account)
         .service(service_accounts::list_keys)

@@ -69,6 +69,7 @@ struct Problem {
         (name = "invitations", description = "Bringing people in"),
         (name = "members", description = "Who belongs to an organization"),
         (name = "service accounts", description = "Accounts of programs, and their API keys"),
+        (name = "rules", description = "What an organization decides for itself, and what needs two persons"),
         (name = "places", description = "Properties and units"),
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),

@@ -182,6 +182,10 @@ texts! {
         "The code from the letter or the call.";
     Approver = text().enum_values(Some(["nobody", "desk", "manager"])), "Who approves a lock-out.";
     LockoutPolicy = lockout_policy(), "What happens to who is locked out, and what it costs in minor units of a currency.";
+    ProposalKind = text().enum_values(Some(crate::domain::proposal::ProposalKind::ALL.map(crate::domain::proposal::ProposalKind::as_str))),
+        "What is proposed.";
+    GrantReason = line(200, "The heating valve is read"), "Why access is given, on one line, for the people behind the door.";
+    DelayHours = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(168)), "Whole hours.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

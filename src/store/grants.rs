@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::columns::{instant, parsed, parsed_option, word};
 use super::schema::{grant_locks, grants, tenancies};
 use super::{Conn, StoreError, accounts};
-use crate::domain::account::Scope;
+use crate::domain::account::{Email, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::Lock;
@@ -313,6 +313,37 @@ pub fn list(
         .select(Row::as_select())
         .load(conn)?;
     whole(conn, rows)
+}
+
+/// The locks of those of the holder's grants in the organization that stand at `now`, each once: of a person, or of whoever
+/// was invited with this address and has not come yet.
+pub fn locks_given_to(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    (person, email): (Option<&PersonId>, Option<&Email>),
+    now: Timestamp,
+) -> Result<Vec<LockId>, StoreError> {
+    use super::schema::invitations;
+    let waiting = invitations::table
+        .filter(invitations::organization_id.eq(organization.as_str()))
+        .filter(invitations::email.eq(email.map_or("", Email::as_str)))
+        .filter(invitations::ends_at_ms.gt(now.as_millis()))
+        .select(invitations::id.nullable());
+    let mut ids: Vec<String> = grant_locks::table
+        .inner_join(grants::table)
+        .filter(grants::organization_id.eq(organization.as_str()))
+        .filter(
+            grants::person_id
+                .eq(person.map_or("", PersonId::as_str))
+                .or(grants::invitation_id.eq_any(waiting)),
+        )
+        .filter(grants::revoked_at_ms.is_null())
+        .filter(grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis())))
+        .select(grant_locks::lock_id)
+        .load(conn)?;
+    ids.sort_unstable();
+    ids.dedup();
+    ids.iter().map(|id| parsed(id)).collect()
 }
 
 /// Takes the grant back; says whether it still stood.

@@ -72,3 +72,35 @@ pub fn residents(conn: &mut Conn, unit: &UnitId, at: Timestamp) -> Result<Vec<Pe
     persons.dedup();
     persons.iter().map(|id| parsed(id)).collect()
 }
+
+/// Who lives in the unit at any time from `from` until `until`, exclusive, each once; without `until`, from then on.
+pub fn residents_within(
+    conn: &mut Conn,
+    unit: &UnitId,
+    from: Timestamp,
+    until: Option<Timestamp>,
+) -> Result<Vec<PersonId>, StoreError> {
+    let mut query = tenancies::table
+        .filter(tenancies::unit_id.eq(unit.as_str()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(from.as_millis())),
+        )
+        // One that was ended before it began is none.
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(tenancies::starts_at_ms.nullable())),
+        )
+        .into_boxed();
+    if let Some(until) = until {
+        query = query.filter(tenancies::starts_at_ms.lt(until.as_millis()));
+    }
+    let mut persons: Vec<String> = query
+        .order(tenancies::person_id)
+        .select(tenancies::person_id)
+        .load(conn)?;
+    persons.dedup();
+    persons.iter().map(|id| parsed(id)).collect()
+}

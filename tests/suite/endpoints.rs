@@ -82,6 +82,12 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/organizations/{organization_id}/members",                   [401, 403, 403, 200, 200, 200, 200, 404]),
     ("DELETE /v1/organizations/{organization_id}/members/{person_id}",    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("PUT /v1/organizations/{organization_id}/members/{person_id}/role",  [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/organizations/{organization_id}/rules",                     [401, 403, 403, 403, 403, 403, 200, 404]),
+    ("PUT /v1/organizations/{organization_id}/rules",                     [401, 403, 403, 403, 403, 403, 200, 404]),
+    ("GET /v1/proposals",                                                 [401, 403, 403, 403, 403, 200, 200, 200]),
+    // The owner proposed it.
+    ("POST /v1/proposals/{proposal_id}/confirm",                          [401, 403, 403, 403, 403, 200, 409, 404]),
+    ("POST /v1/proposals/{proposal_id}/refuse",                           [401, 403, 403, 403, 403, 200, 200, 404]),
     ("GET /v1/organizations/{organization_id}/service-accounts",          [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/organizations/{organization_id}/service-accounts",         [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/service-accounts/{person_id}/keys",                         [401, 403, 403, 403, 403, 200, 200, 404]),
@@ -151,6 +157,14 @@ async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
             assert_eq!((anonymous, stranger), (401, 404), "{operation}");
         }
     }
+}
+
+/// Rules by which a lockdown needs a second person, or does not.
+fn rules_with(lockdown: bool) -> Value {
+    json!({
+        "two_person": { "whole_property_grants": false, "lockdown": lockdown },
+        "self_grant_delay_hours": 24,
+    })
 }
 
 /// The operations that a document describes: `GET /v1/me`.
@@ -318,6 +332,15 @@ impl Place {
             "POST /v1/ledger/{line_id}/waive" => self.ledger_line().await,
             _ => String::new(),
         };
+        let proposal = match operation {
+            "POST /v1/proposals/{proposal_id}/confirm" | "POST /v1/proposals/{proposal_id}/refuse" => {
+                let rules = format!("/v1/organizations/{}/rules", self.owner.organization);
+                let set = |lockdown: bool| self.owner.request("PUT", &rules).json(rules_with(lockdown));
+                set(true).await.expect(200);
+                set(false).await.text_of("proposal_id")
+            }
+            _ => String::new(),
+        };
         let query = match operation {
             "GET /v1/ledger/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
@@ -335,6 +358,7 @@ impl Place {
             .replace("{lockout_id}", &lockout)
             .replace("{line_id}", &line)
             .replace("{key_id}", &self.key)
+            .replace("{proposal_id}", &proposal)
             + &query
     }
 
@@ -420,6 +444,7 @@ impl Place {
                 "starts_at": "2027-01-01T00:00:00Z",
             }),
             "PUT /v1/organizations/{organization_id}/members/{person_id}/role" => json!({ "role": "vendor" }),
+            "PUT /v1/organizations/{organization_id}/rules" => rules_with(true),
             "POST /v1/organizations/{organization_id}/service-accounts" => json!({ "name": "Cash register" }),
             "POST /v1/service-accounts/{person_id}/keys" => json!({
                 "name": "Spare", "scopes": ["unlock"], "expires_at": self.owner.in_days(30),

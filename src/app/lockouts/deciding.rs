@@ -6,7 +6,7 @@ use super::turns::lapse;
 use super::{Asker, Shown, entry, shown, stay, tell_residents, visible};
 use crate::app::ledger::book_key;
 use crate::app::revocations::hold_locks;
-use crate::app::{Actor, App, Error, What, served_by};
+use crate::app::{Actor, App, Error, What, role_in, served_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Role;
@@ -38,7 +38,7 @@ impl App {
         self.db
             .write(move |conn| {
                 let (lockout, lock) = to_decide(conn, &who, &id)?;
-                let lockout = approve(conn, &*random, lockout, &lock, Some(&who.person), key, now)?;
+                let lockout = approve(conn, &*random, lockout, &lock, Some(&who), key, now)?;
                 shown(conn, lockout, true)
             })
             .await
@@ -68,7 +68,7 @@ impl App {
                 if let Some(detail) = &mut entry.detail {
                     detail["why"] = why.as_str().into();
                 }
-                access_log::append(conn, &lockout.organization, &entry, now)?;
+                access_log::append(conn, &lockout.organization, &who.signed(entry), now)?;
                 let by = Some(who.person.clone());
                 tell_residents(conn, &*random, &lockout, &lock, notice::Kind::LockoutDenied, by, now)?;
                 shown(conn, Lockout { state, ..lockout }, true)
@@ -120,7 +120,7 @@ fn held(conn: &mut Conn, id: &LockoutId) -> Result<(Lockout, Lock), Error> {
 fn to_decide(conn: &mut Conn, who: &Actor, id: &LockoutId) -> Result<(Lockout, Lock), Error> {
     let scope = served_by(conn, who)?;
     let lockout = lockouts::find(conn, id, &scope)?.ok_or(Error::NotFound(What::Lockout))?;
-    let role = accounts::role(conn, &lockout.organization, &who.person)?;
+    let role = role_in(conn, who, &lockout.organization)?;
     let may = match lockout.policy.approval().approver() {
         Approver::Nobody | Approver::Desk => Role::serves_desk,
         Approver::Manager => Role::manages,
@@ -137,17 +137,18 @@ fn to_decide(conn: &mut Conn, who: &Actor, id: &LockoutId) -> Result<(Lockout, L
     held(conn, id)
 }
 
-/// Gives the way in: a grant for one opening of this one door. The caller holds the lock-out, which is open. `by` is
+/// Gives the way in: a grant for one opening of this one door. The caller holds the lock-out, which is open. `who` is
 /// `None` where the policy approves.
 pub(super) fn approve(
     conn: &mut Conn,
     random: &dyn Random,
     lockout: Lockout,
     lock: &Lock,
-    by: Option<&PersonId>,
+    who: Option<&Actor>,
     key: bool,
     now: Timestamp,
 ) -> Result<Lockout, Error> {
+    let by = who.map(|who| &who.person);
     hold_locks(conn, std::slice::from_ref(&lock.id))?;
     let belongs = accounts::role(conn, &lockout.organization, &lockout.person)?.is_some();
     let stay = match belongs {
@@ -202,6 +203,10 @@ pub(super) fn approve(
         detail["ends_at"] = serde_json::json!(ends_at);
         detail["replacement_key"] = key.into();
     }
+    let entry = match who {
+        Some(who) => who.signed(entry),
+        None => entry,
+    };
     access_log::append(conn, &lockout.organization, &entry, now)?;
     if key {
         book_key(conn, random, &lockout, by, now)?;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::notices::tell;
-use super::{Actor, App, Error, What, joined_by, served_by};
+use super::{Actor, App, Error, What, joined_by, role_in, served_by};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
@@ -196,7 +196,7 @@ fn visible(conn: &mut Conn, asker: &Asker, id: &LockoutId) -> Result<(Lockout, b
         Asker::Person(who) => {
             let scope = joined_by(conn, who)?;
             let lockout = lockouts::find(conn, id, &scope)?.ok_or(Error::NotFound(What::Lockout))?;
-            let role = accounts::role(conn, &lockout.organization, &who.person)?;
+            let role = role_in(conn, who, &lockout.organization)?;
             let for_desk = role.is_some_and(Role::serves_desk);
             if for_desk || lockout.person == who.person {
                 Ok((lockout, for_desk))

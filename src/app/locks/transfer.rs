@@ -3,7 +3,7 @@
 use super::{RETIRED, unit_of, write_down};
 use crate::app::pins::{clear_at, void_codes_at};
 use crate::app::revocations::void_all;
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error, What, house_access, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::grant::{Grant, GrantState, Holder};
@@ -79,6 +79,9 @@ impl App {
                 locks::update(conn, &moved)?;
                 let names = void_all(conn, &lock.id, now)?;
                 let standing = standing_grants(conn, &lock, now)?;
+                if to.keep_grants {
+                    house_access::refuse_to_bring_keys(conn, &moved, &standing, now)?;
+                }
                 let (kept, ended) = if to.keep_grants {
                     (standing, Vec::new())
                 } else {
@@ -128,7 +131,7 @@ impl App {
 }
 
 /// The grants that name the lock, were not taken back and have not ended.
-fn standing_grants(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<Vec<Grant>, Error> {
+pub(super) fn standing_grants(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<Vec<Grant>, Error> {
     let scope = Scope::only(lock.organization.clone());
     let all = grants::list(conn, &scope, Some(&lock.id), None, None, i64::MAX)?;
     let stands =

@@ -20,6 +20,7 @@ fn plain() -> NewGrant {
         role: None,
         delegable: None,
         spare: None,
+        reason: None,
     }
 }
 

@@ -194,9 +194,11 @@ impl Site {
             role: None,
             delegable: None,
             spare: None,
+            reason: None,
         };
         let to = To::Person(self.ana.person.clone());
-        self.app.give(&self.ana, new, to).await.unwrap().grant.id
+        let given = self.app.give(&self.ana, new, to).await.unwrap();
+        given.done().unwrap().grant.id
     }
 }
 

@@ -1,0 +1,267 @@
+//! What an organization decides for itself: how long staff waits for access to tenants' own doors, and what needs two
+//! persons.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// A number of hours is out of range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {} to {} hours", DelayHours::LEAST, DelayHours::MOST)]
+pub struct BadDelay;
+
+/// For how long access of the house to a tenant's own door waits, in whole hours: 1 to 168.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct DelayHours(u16);
+
+impl DelayHours {
+    /// The shortest: none at all would be no promise to the tenant.
+    pub const LEAST: u16 = 1;
+    /// The longest: a week.
+    pub const MOST: u16 = 168;
+    /// Where an organization has decided nothing: a day, in which a tenant reads what they were told.
+    pub const USUAL: Self = Self(24);
+
+    /// The hours.
+    #[must_use]
+    pub const fn hours(self) -> u16 {
+        self.0
+    }
+
+    fn duration(self) -> Duration {
+        Duration::from_secs(u64::from(self.0) * 3600)
+    }
+}
+
+impl TryFrom<u16> for DelayHours {
+    type Error = BadDelay;
+
+    fn try_from(hours: u16) -> Result<Self, BadDelay> {
+        if (Self::LEAST..=Self::MOST).contains(&hours) {
+            Ok(Self(hours))
+        } else {
+            Err(BadDelay)
+        }
+    }
+}
+
+impl From<DelayHours> for u16 {
+    fn from(delay: DelayHours) -> Self {
+        delay.0
+    }
+}
+
+/// What needs a second person.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TwoPerson {
+    /// A grant by which somebody can open a whole property ([`spans_property`]).
+    pub whole_property_grants: bool,
+    /// A lockdown.
+    pub lockdown: bool,
+}
+
+/// The rules as somebody wants them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskedRules {
+    /// What is to need a second person.
+    pub two_person: TwoPerson,
+    /// How long access of the house to a tenant's own door is to wait.
+    pub self_grant_delay_hours: DelayHours,
+}
+
+/// The rules as they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// What needs a second person.
+    pub two_person: TwoPerson,
+    /// How long access of the house to a tenant's own door waits.
+    pub self_grant_delay: DelayHours,
+    /// How long it waited before that was changed last.
+    pub delay_before: DelayHours,
+    /// When that was.
+    pub delay_changed_at: Timestamp,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            two_person: TwoPerson::default(),
+            self_grant_delay: DelayHours::USUAL,
+            delay_before: DelayHours::USUAL,
+            delay_changed_at: Timestamp::MIN,
+        }
+    }
+}
+
+impl Rules {
+    /// The delay that counts at `now`. A shorter one counts once the one before it has passed since the change, or whoever
+    /// may change it would get around it by doing so first.
+    #[must_use]
+    pub fn delay_at(&self, now: Timestamp) -> DelayHours {
+        if now < self.delay_changed_at + self.delay_before.duration() {
+            self.self_grant_delay.max(self.delay_before)
+        } else {
+            self.self_grant_delay
+        }
+    }
+
+    /// When access of the house that is given at `now` begins at a tenant's own door, at the earliest.
+    #[must_use]
+    pub fn house_access_from(&self, now: Timestamp) -> Timestamp {
+        now + self.delay_at(now).duration()
+    }
+
+    /// These rules, changed at `now`.
+    #[must_use]
+    pub fn changed(&self, asked: &AskedRules, now: Timestamp) -> Self {
+        let AskedRules {
+            two_person,
+            self_grant_delay_hours,
+        } = *asked;
+        if self_grant_delay_hours == self.self_grant_delay {
+            return Self { two_person, ..*self };
+        }
+        Self {
+            two_person,
+            self_grant_delay: self_grant_delay_hours,
+            delay_before: self.delay_at(now),
+            delay_changed_at: now,
+        }
+    }
+
+    /// Whether `asked` gives up a second person somewhere: that needs two persons too.
+    #[must_use]
+    pub fn is_loosened_by(&self, asked: &AskedRules) -> bool {
+        let (present, asked) = (self.two_person, asked.two_person);
+        (present.whole_property_grants && !asked.whole_property_grants) || (present.lockdown && !asked.lockdown)
+    }
+}
+
+/// Whether somebody who can open `opened` of the `all` locks of a property can open the property: all of them or all but
+/// one, so that leaving out the broom cupboard changes nothing, and three at least.
+#[must_use]
+pub fn spans_property(opened: usize, all: usize) -> bool {
+    opened >= 3 && opened + 1 >= all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hours(hours: u16) -> DelayHours {
+        hours.try_into().unwrap()
+    }
+
+    fn asked(delay: u16) -> AskedRules {
+        AskedRules {
+            two_person: TwoPerson::default(),
+            self_grant_delay_hours: hours(delay),
+        }
+    }
+
+    fn at(hour: u64) -> Timestamp {
+        Timestamp::from_seconds(1_000_000_000) + Duration::from_secs(hour * 3600)
+    }
+
+    #[test]
+    fn a_shorter_delay_waits_for_the_longer_one_to_pass() {
+        let rules = Rules::default().changed(&asked(1), at(0));
+        for (hour, delay) in [(0, 24), (23, 24), (24, 1), (100, 1)] {
+            assert_eq!(rules.delay_at(at(hour)), hours(delay), "hour {hour}");
+        }
+        // Asking in between for another one begins the wait anew.
+        let again = rules.changed(&asked(2), at(20));
+        for (hour, delay) in [(20, 24), (43, 24), (44, 2)] {
+            assert_eq!(again.delay_at(at(hour)), hours(delay), "hour {hour}");
+        }
+        // A longer one counts at once.
+        let longer = Rules::default().changed(&asked(48), at(0));
+        assert_eq!(longer.delay_at(at(0)), hours(48));
+        assert_eq!(longer.house_access_from(at(1)), at(49));
+    }
+
+    #[test]
+    fn the_same_delay_is_no_change() {
+        let rules = Rules::default().changed(&asked(1), at(0));
+        assert_eq!(rules.changed(&asked(1), at(30)), rules);
+    }
+
+    #[test]
+    fn a_delay_is_an_hour_to_a_week() {
+        for (given, accepted) in [(0, false), (1, true), (168, true), (169, false), (u16::MAX, false)] {
+            assert_eq!(DelayHours::try_from(given).is_ok(), accepted, "{given}");
+        }
+    }
+
+    #[test]
+    fn giving_up_the_second_person_is_loosening() {
+        let rule = |whole_property_grants, lockdown| TwoPerson {
+            whole_property_grants,
+            lockdown,
+        };
+        for (present, wanted, loosened) in [
+            (rule(false, false), rule(true, true), false),
+            (rule(true, true), rule(true, true), false),
+            (rule(true, true), rule(false, true), true),
+            (rule(true, true), rule(true, false), true),
+            (rule(true, false), rule(false, true), true),
+            (rule(false, true), rule(true, true), false),
+        ] {
+            let rules = Rules {
+                two_person: present,
+                ..Rules::default()
+            };
+            let asked = AskedRules {
+                two_person: wanted,
+                ..asked(24)
+            };
+            assert_eq!(rules.is_loosened_by(&asked), loosened, "{present:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn a_property_is_spanned_by_nearly_all_of_its_locks() {
+        for (opened, all, spans) in [
+            (0, 0, false),
+            (1, 1, false),
+            (2, 2, false),
+            (2, 3, false),
+            (3, 3, true),
+            (3, 4, true),
+            (3, 5, false),
+            (9, 10, true),
+            (8, 10, false),
+            (10, 10, true),
+        ] {
+            assert_eq!(spans_property(opened, all), spans, "{opened} of {all}");
+        }
+    }
+
+    proptest! {
+        /// Nobody gets in sooner by changing the delay first: whatever is asked for, and how often, access given after
+        /// the changes begins no earlier than access that would have been given before them.
+        #[test]
+        fn no_change_lets_anybody_in_sooner(
+            changes in prop::collection::vec((0_u64..200, 1_u16..=168), 1..8),
+            then in 0_u64..200,
+        ) {
+            let (mut rules, mut hour) = (Rules::default(), 0);
+            let mut earliest = Vec::new();
+            for (wait, delay) in changes {
+                hour += wait;
+                earliest.push(rules.house_access_from(at(hour)));
+                rules = rules.changed(&asked(delay), at(hour));
+                prop_assert!(rules.house_access_from(at(hour)) >= earliest[earliest.len() - 1]);
+            }
+            let last = earliest[earliest.len() - 1];
+            prop_assert!(rules.house_access_from(at(hour + then)) >= last);
+        }
+    }
+}
