@@ -76,6 +76,11 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.book_lockouts().await }),
     },
     Job {
+        name: "spare-keys",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.answer_by_silence().await }),
+    },
+    Job {
         name: "revoke",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.repeat_revocations().await }),

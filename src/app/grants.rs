@@ -1,6 +1,5 @@
 //! Giving access and taking it back.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,23 +8,33 @@ use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
 use super::proposals::{self, Matter, Settled, Weighty};
-use super::revocations::{Revocation, hold_locks};
-use super::{Actor, App, Error, What, house_access, managed_by, viewed_by};
+use super::{Actor, App, Error, What, house_access, joined_by, managed_by, role_in};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, ProposalId};
-use crate::domain::lock::{Lock, LockState};
+use crate::domain::lock::LockState;
 use crate::domain::notice::{self, News};
-use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, access_log, accounts, grants, locks, passes, revocations};
+use crate::store::{Conn, access_log, accounts, grants, locks};
 
+mod access;
+mod change;
 mod ending;
+mod following;
+mod show;
+mod spare;
+mod under;
 
-pub(super) use ending::{Ended, end_with};
+pub(super) use access::to_change;
+pub(super) use ending::{By, end_with};
+pub(super) use following::{follow_each, hold_hanging_at};
+pub use show::{Door, Shown, Which};
+pub use spare::SpareShown;
+
+pub use crate::store::spare_asks::Asked;
 
 /// To whom access is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,23 +65,16 @@ pub struct Given {
     pub invitation: Option<SecretLink>,
 }
 
-/// A grant as its landlord sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// The grant.
-    pub grant: Grant,
-    /// Its locks, each with the time until which a bolt may still move by an offline pass of it; `None` where by none.
-    pub locks: Vec<(Lock, Option<Timestamp>)>,
-}
-
 impl App {
-    /// Gives access. All doors must be of one organization that the caller manages. Access by which its holder could open a
-    /// whole property is proposed to a second person where the organization's rules say so; access of the house to homes
+    /// Gives access. All doors must be of one organization: one that the caller manages, or where they may open all of them
+    /// by one right that they can pass on, which this is never wider than. A manager's access by which its holder could open
+    /// a whole property is proposed to a second person where the organization's rules say so; access of the house to homes
     /// of others begins later (`super::house_access`).
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::Invalid`] where the terms do not hold together; [`Error::NotFound`] of a lock or
-    /// the person; [`Error::Conflict`] for a retired lock.
+    /// [`Error::Forbidden`] where the caller neither manages the doors nor may open them; [`Error::Invalid`] where the terms
+    /// do not hold together, or are wider than the caller's own; [`Error::NotFound`] of a lock or the person;
+    /// [`Error::Conflict`] for a retired lock, a door that is closed to sharing, a right that is not passed on.
     pub async fn give(&self, who: &Actor, new: NewGrant, to: To) -> Result<Settled<Given>, Error> {
         let (now, who) = (self.now(), who.clone());
         let draft = self.draft_grant(&to, now);
@@ -80,10 +82,14 @@ impl App {
         let random = Arc::clone(&self.random);
         self.db
             .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
+                let scope = joined_by(conn, &who)?;
                 let mut terms = checked(&new, now)?;
                 let organization = organization_of(conn, &terms.locks, &scope)?;
                 let person = member(conn, &organization, &to)?;
+                if !role_in(conn, &who, &organization)?.is_some_and(Role::manages) {
+                    let given = under::give_under(conn, &*random, &who, (organization, person), new, draft, now)?;
+                    return Ok(Settled::Done(given));
+                }
                 let weighty = Weighty::Grant {
                     person: person.as_ref(),
                     email: to.email(),
@@ -115,86 +121,6 @@ impl App {
             invitation,
         }
     }
-
-    /// The grants of the organizations that the caller manages or views, of one lock or one person if asked for.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`].
-    pub async fn grants(
-        &self,
-        who: &Actor,
-        lock: Option<LockId>,
-        person: Option<PersonId>,
-        page: PageRequest<GrantId>,
-    ) -> Result<Page<Grant, GrantId>, Error> {
-        let who = who.clone();
-        self.db
-            .read(move |conn| {
-                let scope = viewed_by(conn, &who)?;
-                let limit = i64::from(page.limit) + 1;
-                let found = grants::list(conn, &scope, lock.as_ref(), person.as_ref(), page.after.as_ref(), limit)?;
-                Ok(Page::cut(found, page.limit, |grant| grant.id.clone()))
-            })
-            .await
-    }
-
-    /// One grant with its locks, and until when passes may open each. Of a grant that was taken back only what locks have
-    /// not confirmed counts.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn grant(&self, who: &Actor, id: GrantId) -> Result<Shown, Error> {
-        let (now, who) = (self.now(), who.clone());
-        self.db
-            .read(move |conn| {
-                let scope = viewed_by(conn, &who)?;
-                let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-                let open: HashMap<LockId, Timestamp> = match grant.state {
-                    GrantState::Active => passes::open_until(conn, &grant.name(), now)?,
-                    GrantState::Revoked { .. } => revocations::open_until(conn, &[grant.name().to_string()], now)?
-                        .into_iter()
-                        .collect(),
-                };
-                let locks = locks::with_ids(conn, &grant.terms.locks)?;
-                let locks = locks.into_iter().map(|lock| {
-                    let until = open.get(&lock.id).copied();
-                    (lock, until)
-                });
-                Ok(Shown {
-                    locks: locks.collect(),
-                    grant,
-                })
-            })
-            .await
-    }
-
-    /// Takes a grant back. Once this returns no token and no pass is issued by it; tokens on their way end with their life,
-    /// passes where their locks are told. Taking back what was taken back already answers the same and writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn revoke(&self, who: &Actor, id: GrantId) -> Result<Revocation, Error> {
-        let (now, who) = (self.now(), who.clone());
-        let random = Arc::clone(&self.random);
-        let ended = self
-            .db
-            .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
-                let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-                // The locks before the right: so does whoever issues a pass.
-                hold_locks(conn, &grant.terms.locks)?;
-                let right = vec![RightSource::Grant(id.clone())];
-                if !grants::revoke(conn, &id, &who.person, now)? {
-                    return Ok(Ended::before(right));
-                }
-                let ended = end_with(conn, right, now)?;
-                write_down(conn, &who, &grant, Kind::GrantRevoked, now)?;
-                tell_holder(conn, &*random, &who, &grant, notice::Kind::AccessRevoked, now)?;
-                Ok::<_, Error>(ended)
-            })
-            .await?;
-        self.make_end_effective(ended).await
-    }
 }
 
 /// A grant before it is known whether it is given.
@@ -220,16 +146,8 @@ pub(super) fn give_in(
     let scope = managed_by(conn, who)?;
     let mut terms = checked(&new, now)?;
     let organization = organization_of(conn, &terms.locks, &scope)?;
-    let (holder, invitation) = match (member(conn, &organization, &to)?, draft.invitation) {
-        (Some(person), _) => (Holder::Person(person), None),
-        // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
-        (None, Some((draft, link))) => {
-            let into = organization.clone();
-            let invited = draft.store(conn, into, Role::Guest, None, &who.person, now)?;
-            (Holder::Invited(invited), Some(link))
-        }
-        (None, None) => return Err(Error::NotFound(What::Person)),
-    };
+    let person = member(conn, &organization, &to)?;
+    let (holder, invitation) = holder_of(conn, who, &organization, person, draft.invitation, now)?;
     refuse_programs_among_themselves(conn, who, &organization, &holder)?;
     let house_access = match &holder {
         Holder::Person(person) => house_access::postpone(conn, &organization, person, &mut terms, new.reason, now)?,
@@ -247,21 +165,49 @@ pub(super) fn give_in(
         released_until: None,
         state: GrantState::Active,
     };
-    if grant.terms.ways.contains(&Way::Pin) {
-        // Told in time, a lock that is off line when a code is wanted knows which day it is.
-        for lock in locks::with_ids(conn, &grant.terms.locks)? {
-            begin(conn, &lock, now)?;
-        }
-    }
-    grants::add(conn, &grant)?;
-    write_down(conn, who, &grant, Kind::GrantGiven, now)?;
-    tell_holder(conn, random, who, &grant, notice::Kind::AccessGiven, now)?;
+    add(conn, random, who, &grant, now)?;
     if let Some(access) = &house_access {
         let right = RightSource::Grant(grant.id.clone());
         let by = (&who.person, |entry| who.signed(entry));
         house_access::tell_residents(conn, random, &grant.organization, by, (&right, access), now)?;
     }
     Ok(Given { grant, invitation })
+}
+
+/// Who holds the grant: the member who is meant, or whoever accepts the invitation that is stored here.
+fn holder_of(
+    conn: &mut Conn,
+    who: &Actor,
+    organization: &OrganizationId,
+    person: Option<PersonId>,
+    invitation: Option<(Draft, SecretLink)>,
+    now: Timestamp,
+) -> Result<(Holder, Option<SecretLink>), Error> {
+    match (person, invitation) {
+        (Some(person), _) => Ok((Holder::Person(person), None)),
+        // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
+        (None, Some((draft, link))) => {
+            let into = organization.clone();
+            let invited = draft.store(conn, into, Role::Guest, None, &who.person, now)?;
+            Ok((Holder::Invited(invited), Some(link)))
+        }
+        (None, None) => Err(Error::NotFound(What::Person)),
+    }
+}
+
+/// Adds a grant, writes it down and tells its holder.
+fn add(conn: &mut Conn, random: &dyn Random, who: &Actor, grant: &Grant, now: Timestamp) -> Result<(), Error> {
+    if grant.terms.ways.contains(&Way::Pin) {
+        // Told in time, a lock that is off line when a code is wanted knows which day it is.
+        for lock in locks::with_ids(conn, &grant.terms.locks)? {
+            begin(conn, &lock, now)?;
+        }
+    }
+    grants::add(conn, grant)?;
+    let by = By { who: Some(who), random };
+    write_down(conn, by, grant, Kind::GrantGiven, None, now)?;
+    let holder = grant.person().cloned();
+    tell_of(conn, by, holder, grant, notice::Kind::AccessGiven, now)
 }
 
 /// Who of the organization's members is meant, if it is one.
@@ -312,20 +258,23 @@ fn organization_of(conn: &mut Conn, ids: &[LockId], scope: &Scope) -> Result<Org
     organization.ok_or(Error::invalid("lock_ids", "expected one lock or more"))
 }
 
-/// Tells whoever holds the grant what became of it.
-fn tell_holder(
+/// Who is to know of what becomes of a grant: its holder, and who gave it under a right of their own.
+fn concerned_by(grant: &Grant) -> Vec<PersonId> {
+    let giver = grant.under.as_ref().map(|_| &grant.given_by);
+    grant.person().into_iter().chain(giver).cloned().collect()
+}
+
+/// Tells these persons what became of the grant.
+fn tell_of(
     conn: &mut Conn,
-    random: &dyn Random,
-    who: &Actor,
+    by: By<'_>,
+    persons: impl IntoIterator<Item = PersonId>,
     grant: &Grant,
     kind: notice::Kind,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Holder::Person(holder) = &grant.holder else {
-        return Ok(());
-    };
     let news = News {
-        actor: Some(who.person.clone()),
+        actor: by.actor().cloned(),
         detail: Some(serde_json::json!({
             "grant_id": grant.id,
             "lock_ids": grant.terms.locks,
@@ -334,33 +283,56 @@ fn tell_holder(
         })),
         ..News::new(kind, grant.organization.clone())
     };
-    tell(conn, random, [holder.clone()], &news, now)
+    tell(conn, by.random, persons, &news, now)
 }
 
-fn write_down(conn: &mut Conn, who: &Actor, grant: &Grant, kind: Kind, now: Timestamp) -> Result<(), Error> {
-    let person = match &grant.holder {
-        Holder::Person(person) => Some(person.clone()),
-        Holder::Invited(_) => None,
-    };
+/// Writes down what somebody, or time, did with a grant.
+fn write_down(
+    conn: &mut Conn,
+    by: By<'_>,
+    grant: &Grant,
+    kind: Kind,
+    reason: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let detail = serde_json::json!({
+        "lock_ids": grant.terms.locks,
+        "starts_at": grant.terms.starts_at,
+        "ends_at": grant.terms.ends_at,
+    });
+    write_detail(conn, by, grant, kind, reason, detail, now)
+}
+
+/// As [`write_down`], with other details.
+fn write_detail(
+    conn: &mut Conn,
+    by: By<'_>,
+    grant: &Grant,
+    kind: Kind,
+    reason: Option<&str>,
+    detail: serde_json::Value,
+    now: Timestamp,
+) -> Result<(), Error> {
     let lock = match grant.terms.locks.as_slice() {
         [only] => locks::with_ids(conn, std::slice::from_ref(only))?.pop(),
         _ => None,
     };
     let entry = NewEntry {
-        person,
-        actor: Some(who.person.clone()),
+        reason: reason.map(str::to_owned),
+        person: grant.person().cloned(),
+        actor: by.actor().cloned(),
         grant: Some(grant.id.clone()),
-        detail: Some(serde_json::json!({
-            "lock_ids": grant.terms.locks,
-            "starts_at": grant.terms.starts_at,
-            "ends_at": grant.terms.ends_at,
-        })),
+        detail: Some(detail),
         ..NewEntry::new(kind, now)
     };
     let entry = match &lock {
         Some(lock) => entry.about(lock),
         None => entry,
     };
-    access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
+    let entry = match by.who {
+        Some(who) => who.signed(entry),
+        None => entry,
+    };
+    access_log::append(conn, &grant.organization, &entry, now)?;
     Ok(())
 }

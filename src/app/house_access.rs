@@ -212,7 +212,7 @@ pub(super) fn tell_newcomer(
     };
     let doors = locks::list(conn, &scope, Some(&unit.property), None, i64::MAX)?;
     for door in doors.into_iter().filter(|door| door.unit.as_ref() == Some(&unit.id)) {
-        for grant in grants::list(conn, &scope, Some(&door.id), None, None, i64::MAX)? {
+        for grant in grants::at_lock(conn, organization, &door.id)? {
             let Some(holder) = grant.person().filter(|holder| **holder != tenancy.person) else {
                 continue;
             };

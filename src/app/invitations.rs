@@ -17,7 +17,7 @@ use crate::domain::place::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, StoreError, access_log, accounts, places, tenancies};
+use crate::store::{Conn, StoreError, access_log, accounts, grants, places, tenancies};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -230,7 +230,10 @@ impl Draft {
 /// Whether whoever invited may still give what they offered: nobody leaves a way back in behind when they are put out.
 fn still_stands(conn: &mut Conn, invitation: &Invitation) -> Result<bool, Error> {
     let role = accounts::role(conn, &invitation.organization, &invitation.invited_by)?;
-    Ok(role.is_some_and(|role| role.may_appoint(invitation.role)))
+    let may_still = role.is_some_and(|role| role.may_appoint(invitation.role));
+    // Whoever may open a door brings in whom they gave access to it, as long as they do.
+    Ok(may_still
+        || (invitation.role == Role::Guest && grants::waits_for(conn, &invitation.id, &invitation.invited_by)?))
 }
 
 /// Makes the person what the invitation says.
@@ -242,7 +245,7 @@ fn join(
     tenancy_id: TenancyId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if !invitations::accept(conn, &invitation.id, person, now)? || !still_stands(conn, invitation)? {
+    if !still_stands(conn, invitation)? || !invitations::accept(conn, &invitation.id, person, now)? {
         return Err(Error::NotFound(What::Invitation));
     }
     let present = accounts::role(conn, &invitation.organization, person)?;

@@ -1,5 +1,6 @@
 //! Adding, seeing and changing locks; below, how they are claimed, how they end, and how they move house.
 
+use super::grants::{By, follow_each, hold_hanging_at};
 use super::revocations::void_all;
 use super::{Actor, App, Error, What, house_access, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
@@ -27,6 +28,8 @@ pub struct LockChange {
     pub name: Option<PlaceName>,
     /// The unit whose own door it is; `Some(None)` makes it a shared one.
     pub unit: Option<Option<UnitId>>,
+    /// Whether those who may open it may give others access to it.
+    pub shareable: Option<bool>,
 }
 
 impl App {
@@ -117,18 +120,21 @@ impl App {
             .await
     }
 
-    /// Changes a lock's name or unit.
+    /// Changes a lock's name or unit, or whether it may be shared. What tenants gave at it follows: at a door that is another
+    /// unit's now, or that was closed to sharing, it ends.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property.
+    /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property; [`Error::Invalid`] where a
+    /// unit's own door is to be closed to sharing.
     pub async fn change_lock(&self, who: &Actor, id: LockId, change: LockChange) -> Result<Lock, Error> {
         let (now, who) = (self.now(), who.clone());
-        let (lock, has_moved) = self
+        let random = std::sync::Arc::clone(&self.random);
+        let (lock, has_moved, ended) = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
-                let unit_before = lock.unit.clone();
+                let (unit_before, was_closed) = (lock.unit.clone(), lock.is_closed_to_sharing());
                 let unit = match change.unit {
                     None => lock.unit,
                     Some(unit) => unit
@@ -138,9 +144,21 @@ impl App {
                 let lock = Lock {
                     name: change.name.unwrap_or(lock.name),
                     unit,
+                    shareable: change.shareable.unwrap_or(lock.shareable),
                     ..lock
                 };
+                if change.shareable == Some(false) && lock.unit.is_some() {
+                    return Err(Error::invalid(
+                        "shareable",
+                        "a unit's own door is for who lives there to share",
+                    ));
+                }
                 let has_moved = lock.unit != unit_before;
+                let hanging = if has_moved || (lock.is_closed_to_sharing() && !was_closed) {
+                    hold_hanging_at(conn, &lock, now)?
+                } else {
+                    Vec::new()
+                };
                 if has_moved {
                     let standing = transfer::standing_grants(conn, &lock, now)?;
                     house_access::refuse_to_bring_keys(conn, &lock, &standing, now)?;
@@ -150,14 +168,26 @@ impl App {
                     // Other tenants than before may open it.
                     void_all(conn, &lock.id, now)?;
                 }
-                write_down(conn, &who, &lock, NewEntry::new(Kind::LockChanged, now), now)?;
-                Ok::<_, Error>((lock, has_moved))
+                let by = By {
+                    who: Some(&who),
+                    random: &*random,
+                };
+                let ended = follow_each(conn, hanging, by, now)?;
+                let entry = NewEntry {
+                    detail: (change.shareable).map(|shareable| serde_json::json!({ "shareable": shareable })),
+                    ..NewEntry::new(Kind::LockChanged, now)
+                };
+                write_down(conn, &who, &lock, entry, now)?;
+                Ok::<_, Error>((lock, has_moved, ended))
             })
             .await?;
         self.changes.tell(&lock.id);
         if has_moved {
             // Where it is not connected now, its next hello asks for them.
             self.send_revocations(&lock.id).await?;
+        }
+        if !ended.is_nothing() {
+            self.make_end_effective(ended).await?;
         }
         Ok(lock)
     }

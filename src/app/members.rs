@@ -1,7 +1,7 @@
 //! Who belongs to an organization, and putting them out.
 
 use super::api_keys::end_keys_of;
-use super::grants::end_with;
+use super::grants::{By, end_with};
 use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
@@ -80,6 +80,7 @@ impl App {
         person: PersonId,
     ) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
+        let random = std::sync::Arc::clone(&self.random);
         let ended = self
             .db
             .write(move |conn| {
@@ -112,7 +113,11 @@ impl App {
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
                     .chain(left.into_iter().map(RightSource::Tenancy))
                     .collect();
-                let all_ended = end_with(conn, rights, now)?;
+                let by = By {
+                    who: Some(&who),
+                    random: &*random,
+                };
+                let all_ended = end_with(conn, rights, by, now)?;
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }

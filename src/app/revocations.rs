@@ -16,7 +16,7 @@ use crate::domain::lock::SILENCE;
 use crate::domain::phone::Phone;
 use crate::domain::revocation::{ended_before, fit, void_all_before};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::{RightName, RightSource};
+use crate::domain::unlock::RightSource;
 use crate::store::passes::Held;
 use crate::store::revocations::{self, Entry, Standing};
 use crate::store::{Conn, grants, locks, passes};
@@ -53,32 +53,23 @@ impl Revocation {
 }
 
 /// Voids the passes by these rights at every lock where one still counts. The caller holds the rights' locks
-/// ([`hold_locks`]) and has ended the rights. Gives all names under which passes of theirs ever were out, for
-/// [`App::make_effective`].
-pub(super) fn revoke_rights(conn: &mut Conn, rights: &[RightSource], now: Timestamp) -> Result<Vec<String>, Error> {
+/// ([`hold_locks`]) and has ended the rights.
+pub(super) fn revoke_rights(conn: &mut Conn, rights: &[RightSource], now: Timestamp) -> Result<(), Error> {
     let names = grants::names(conn, rights)?;
     let held = passes::of_names(conn, &names, now)?;
-    put(conn, &held, |held| held.name.to_string(), now)?;
-    Ok(with_earlier(&names))
+    put(conn, &held, |held| held.name.to_string(), now)
 }
 
 /// Voids the passes by a grant that goes on: what is issued by it from now on has another name. The caller holds its locks,
-/// and tells them its PINs anew. Gives the names that are void, and whether the grant has another one now.
-pub(super) fn begin_round(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<(Vec<String>, bool), Error> {
-    let name = grant.name();
-    let held = passes::of_names(conn, std::slice::from_ref(&name), now)?;
-    let names = with_earlier(std::slice::from_ref(&name));
+/// and tells them its PINs anew, which have that name too. Says whether the grant has another name now.
+pub(super) fn begin_round(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<bool, Error> {
+    let held = passes::of_names(conn, &[grant.name()], now)?;
     if held.is_empty() {
-        return Ok((names, false));
+        return Ok(false);
     }
     put(conn, &held, |held| held.name.to_string(), now)?;
     grants::begin_round(conn, &grant.id)?;
-    Ok((names, true))
-}
-
-fn with_earlier(names: &[RightName]) -> Vec<String> {
-    let all = names.iter().flat_map(RightName::with_earlier);
-    all.map(|name| name.to_string()).collect()
+    Ok(true)
 }
 
 /// Voids the passes of a phone at every lock where one still counts. The caller holds the phone.

@@ -49,6 +49,16 @@ kinds! {
     GrantGiven = "grant-given",
     /// Access was taken back.
     GrantRevoked = "grant-revoked",
+    /// What a grant gives was replaced.
+    GrantChanged = "grant-changed",
+    /// The holder of a spare key asked for it.
+    SpareAsked = "spare-asked",
+    /// A spare key was released; `reason` is `silence` where nobody answered.
+    SpareReleased = "spare-released",
+    /// A spare key was not released; `reason` is `silence` where nobody answered.
+    SpareRefused = "spare-refused",
+    /// A released spare key opens nothing any more; `reason` is `time` where it went back by itself.
+    SpareReturned = "spare-returned",
     /// A PIN was given.
     PinGiven = "pin-given",
     /// A PIN was taken back.

@@ -5,7 +5,7 @@
 //! way in that the giver does not have. A tenancy has no PIN of its own and may lend one at the unit's own doors: there
 //! nobody lives but who gives it, while a PIN at a shared door can be handed on into everybody's house.
 
-use super::grant::{Terms, Uses, Way};
+use super::grant::{NewGrant, Terms, Uses, Way};
 use super::lock::Lock;
 use super::pass::Role;
 use super::time::Timestamp;
@@ -121,6 +121,26 @@ pub fn is_within(giver: &Right, door: &Lock, asked: &Terms, now: Timestamp) -> R
         return Err(Wider::Delegable);
     }
     Ok(())
+}
+
+/// What is asked for, with what was left out as its givers have it: the same end, the same schedule, the usual ways in as far
+/// as they can be given.
+#[must_use]
+pub fn filled(new: NewGrant, givers: &[(Lock, Right)]) -> NewGrant {
+    let end = givers.iter().filter_map(|(_, giver)| giver.last_until()).min();
+    let schedule = givers.iter().find_map(|(_, giver)| giver.schedule.clone());
+    let usual = || {
+        let lent = |way: &Way| givers.iter().all(|(door, giver)| may_lend(giver, door, *way));
+        Way::USUAL.into_iter().filter(lent).collect()
+    };
+    let is_vendors = givers.iter().any(|(_, giver)| giver.role == Role::Vendor);
+    NewGrant {
+        ends_at: new.ends_at.or(end),
+        schedule: new.schedule.or(schedule),
+        ways: Some(new.ways.unwrap_or_else(usual)),
+        role: new.role.or(is_vendors.then_some(Role::Vendor)),
+        ..new
+    }
 }
 
 /// What is left of `terms`, given under `givers` (what their giver has at each of the locks now), when those have changed;

@@ -207,6 +207,37 @@ pub struct GrantReason(String);
 
 text::line_type!(GrantReason, 200);
 
+impl Terms {
+    /// Whether these give at least what `others` gave from `now` on, so that nothing that was issued by those has to be void.
+    #[must_use]
+    pub fn cover(&self, others: &Self, now: Timestamp) -> bool {
+        let begins = self.starts_at <= others.starts_at.max(now);
+        let ends = match (self.ends_at, others.ends_at) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => own >= other,
+        };
+        let opens = match (&self.schedule, &others.schedule) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => other.is_within(own),
+        };
+        let counts = match (self.uses, others.uses) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(other)) => own.limit() >= other.limit(),
+        };
+        begins
+            && ends
+            && opens
+            && counts
+            && others.locks.iter().all(|lock| self.locks.contains(lock))
+            && others.ways.iter().all(|way| self.ways.contains(way))
+            && self.role == others.role
+            && (self.spare.is_none() || others.spare.is_some())
+    }
+}
+
 /// What somebody asks a grant to give, not checked yet. As JSON it waits for a second person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewGrant {

@@ -20,6 +20,7 @@ pub mod phone;
 pub mod pin;
 pub mod place;
 pub mod proposal;
+pub mod provisioning;
 pub mod relay;
 pub mod revocation;
 pub mod rules;

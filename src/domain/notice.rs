@@ -57,6 +57,16 @@ kinds! {
     LockoutRefused = "lockout-refused",
     /// The ledger says something new of what they owe.
     LedgerLine = "ledger-line",
+    /// What access of theirs gives was replaced.
+    AccessChanged = "access-changed",
+    /// Somebody asks for a spare key to a door of theirs.
+    SpareAsked = "spare-asked",
+    /// A spare key was released.
+    SpareReleased = "spare-released",
+    /// A spare key that was asked for was not released.
+    SpareRefused = "spare-refused",
+    /// A spare key that was released is back.
+    SpareReturned = "spare-returned",
 }
 
 /// A text is not the kind of a notice.

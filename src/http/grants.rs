@@ -1,11 +1,11 @@
 //! Giving access and taking it back.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{HttpResponse, get, post, put};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::auth::{Manager, Viewer};
+use super::auth::Anyone;
 use super::invitations::Invited;
 use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};
@@ -15,16 +15,18 @@ use super::problem::Problem;
 use super::proposals::Proposed;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::grants::{Given, To};
+use crate::app::grants::{Asked, Door, Given, Shown, To, Which};
 use crate::app::proposals::Settled;
 use crate::app::revocations::Revocation;
 use crate::domain::account::Email;
 use crate::domain::grant::{self, GrantReason, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
-use crate::domain::lock::{self, LockState};
 use crate::domain::pass::Role;
 use crate::domain::schedule::Schedule;
+use crate::domain::spare::{Minutes, OnSilence, Spare};
 use crate::domain::time::Timestamp;
+
+pub(super) mod spare;
 
 /// Access to give.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -58,6 +60,91 @@ struct Give {
     /// Why; needed where it lets somebody who works for the landlord, or a program, into homes of others, who are told.
     #[schema(value_type = Option<schema::GrantReason>)]
     reason: Option<GrantReason>,
+    /// Whether it is a spare key: it opens nothing until it is released.
+    spare: Option<bool>,
+    /// Of a spare key: what becomes of an ask that nobody answers. `refuse` where it is left out.
+    #[schema(value_type = Option<schema::OnSilence>)]
+    on_silence: Option<OnSilence>,
+    /// Of a spare key: how long there is to answer; 60 where it is left out.
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1440)]
+    answer_within_minutes: Option<Minutes>,
+    /// Of a spare key: how long a release lasts; 60 where it is left out.
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1440)]
+    release_minutes: Option<Minutes>,
+    /// Of a spare key that a tenant gives: whether the landlord's desk may release it too.
+    landlord_may_release: Option<bool>,
+}
+
+/// What a grant is to give from now on, as a whole: what is left out is what it is in a new grant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// The doors, all of the grant's organization.
+    #[schema(value_type = Vec<schema::LockId>, min_items = 1, max_items = 50)]
+    lock_ids: Vec<LockId>,
+    #[schema(value_type = schema::Time)]
+    starts_at: Timestamp,
+    /// The end, exclusive; left out for none.
+    #[schema(value_type = Option<schema::Time>)]
+    ends_at: Option<Timestamp>,
+    /// When within that, by the clock of the property; left out for always.
+    #[serde(default, deserialize_with = "object_or_nothing")]
+    #[schema(value_type = Option<schema::Schedule>)]
+    schedule: Option<Schedule>,
+    /// How many openings in all, those that are taken included; left out for any number.
+    #[schema(minimum = 1, maximum = 1000)]
+    uses: Option<u32>,
+    /// The ways in, `app` among them; left out for `app` and `offline`.
+    #[schema(value_type = Option<Vec<schema::Way>>)]
+    ways: Option<Vec<Way>>,
+    #[schema(value_type = Option<schema::GrantRole>)]
+    role: Option<Role>,
+    delegable: Option<bool>,
+    spare: Option<bool>,
+    #[schema(value_type = Option<schema::OnSilence>)]
+    on_silence: Option<OnSilence>,
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1440)]
+    answer_within_minutes: Option<Minutes>,
+    #[schema(value_type = Option<u16>, minimum = 1, maximum = 1440)]
+    release_minutes: Option<Minutes>,
+    landlord_may_release: Option<bool>,
+    /// Why; needed as in a new grant.
+    #[schema(value_type = Option<schema::GrantReason>)]
+    reason: Option<GrantReason>,
+}
+
+/// What a request says of a spare key.
+struct SpareTerms {
+    spare: Option<bool>,
+    on_silence: Option<OnSilence>,
+    answer_within_minutes: Option<Minutes>,
+    release_minutes: Option<Minutes>,
+    landlord_may_release: Option<bool>,
+}
+
+impl SpareTerms {
+    /// The terms of the spare key; `None` where it is to be none.
+    fn read(self) -> Result<Option<Spare>, Problem> {
+        let usual = Spare::default();
+        if self.spare == Some(true) {
+            return Ok(Some(Spare {
+                on_silence: self.on_silence.unwrap_or(usual.on_silence),
+                answer_within: self.answer_within_minutes.unwrap_or(usual.answer_within),
+                release_for: self.release_minutes.unwrap_or(usual.release_for),
+                by_landlord: self.landlord_may_release.unwrap_or(usual.by_landlord),
+            }));
+        }
+        let stray = [
+            (self.on_silence.is_some(), "on_silence"),
+            (self.answer_within_minutes.is_some(), "answer_within_minutes"),
+            (self.release_minutes.is_some(), "release_minutes"),
+            (self.landlord_may_release.is_some(), "landlord_may_release"),
+        ];
+        match stray.into_iter().find(|(is_said, _)| *is_said) {
+            Some((_, field)) => Err(Problem::invalid_field(field, "this is for a grant with `spare: true`")),
+            None => Ok(None),
+        }
+    }
 }
 
 /// To whom.
@@ -125,6 +212,14 @@ struct Grant {
     ways: Vec<Way>,
     #[schema(value_type = schema::GrantRole)]
     role: Role,
+    /// Whether its holder may give others access under it.
+    delegable: bool,
+    /// The right of its giver under which it hangs, a grant or a tenancy; `null` for what the landlord gave.
+    #[schema(required = true)]
+    under: Option<String>,
+    /// How it is released, where it is a spare key.
+    #[schema(required = true)]
+    spare: Option<SpareKey>,
     /// When it was taken back; `null` while it stands.
     #[schema(value_type = Option<schema::Time>, required = true)]
     revoked_at: Option<Timestamp>,
@@ -132,8 +227,62 @@ struct Grant {
     revoked_by: Option<PersonId>,
 }
 
+/// How a spare key is released, and where it is.
+#[derive(Serialize, ToSchema)]
+struct SpareKey {
+    #[schema(value_type = schema::OnSilence)]
+    on_silence: OnSilence,
+    #[schema(value_type = u16)]
+    answer_within_minutes: Minutes,
+    #[schema(value_type = u16)]
+    release_minutes: Minutes,
+    landlord_may_release: bool,
+    /// The end of the present release, exclusive; `null` where nobody has released it.
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    released_until: Option<Timestamp>,
+    /// The ask that waits for its answer.
+    #[schema(required = true)]
+    asked: Option<AskedFor>,
+}
+
+/// An ask for a spare key.
+#[derive(Serialize, ToSchema)]
+struct AskedFor {
+    #[schema(value_type = schema::Time)]
+    asked_at: Timestamp,
+    /// Why, in the words of whoever asks.
+    reason: String,
+    /// When silence becomes the answer.
+    #[schema(value_type = schema::Time)]
+    answer_by: Timestamp,
+}
+
+impl SpareKey {
+    fn of(spare: Spare, released_until: Option<Timestamp>, asked: Option<Asked>) -> Self {
+        Self {
+            on_silence: spare.on_silence,
+            answer_within_minutes: spare.answer_within,
+            release_minutes: spare.release_for,
+            landlord_may_release: spare.by_landlord,
+            released_until,
+            asked: asked.map(|asked| AskedFor {
+                asked_at: asked.asked_at,
+                reason: asked.reason,
+                answer_by: asked.answer_by,
+            }),
+        }
+    }
+}
+
 impl From<grant::Grant> for Grant {
     fn from(grant: grant::Grant) -> Self {
+        Self::with_ask(grant, None)
+    }
+}
+
+impl Grant {
+    /// The grant with the ask that waits, where it is a spare key.
+    fn with_ask(grant: grant::Grant, asked: Option<Asked>) -> Self {
         let (person_id, invitation_id) = match grant.holder {
             Holder::Person(person) => (Some(person), None),
             Holder::Invited(invitation) => (None, Some(invitation)),
@@ -158,6 +307,9 @@ impl From<grant::Grant> for Grant {
             uses_taken: terms.uses.map(|uses| uses.taken()),
             ways: terms.ways,
             role: terms.role,
+            delegable: terms.delegable,
+            under: grant.under.map(|under| under.to_string()),
+            spare: (terms.spare).map(|spare| SpareKey::of(spare, grant.released_until, asked)),
             revoked_at,
             revoked_by,
         }
@@ -187,17 +339,49 @@ impl From<Given> for GivenGrant {
 struct ProvisionedGrant {
     #[serde(flatten)]
     grant: Grant,
-    locks: Vec<Provisioning>,
+    provisioning: Provisioning,
+    /// The locks that it names, and those that it named and where something of it lingers.
+    locks: Vec<GrantAtLock>,
+}
+
+/// How a grant is at all of its locks together.
+#[derive(Serialize, ToSchema)]
+struct Provisioning {
+    /// `under-provisioned` where a lock lacks what the grant gives, `over-provisioned` where one may still open by what it gives
+    /// no more, `both`, or `complete`.
+    #[schema(value_type = schema::ProvisioningStatus)]
+    status: &'static str,
+    /// The locks that lack it.
+    #[schema(value_type = Vec<schema::LockId>)]
+    missing: Vec<LockId>,
+    /// The locks that still have it.
+    #[schema(value_type = Vec<schema::LockId>)]
+    lingering: Vec<LockId>,
+    failed: Vec<FailedAt>,
+}
+
+/// Where a grant does not come to its lock by itself.
+#[derive(Serialize, ToSchema)]
+struct FailedAt {
+    #[schema(value_type = schema::LockId)]
+    lock_id: LockId,
+    reason: String,
 }
 
 /// Whether a grant works at one lock.
 #[derive(Serialize, ToSchema)]
-struct Provisioning {
+struct GrantAtLock {
     #[schema(value_type = schema::LockId)]
     lock_id: LockId,
-    /// `ready`: the backend decides at every request, the lock need not know. `not-in-service`: the lock is not claimed
-    /// yet, retired, or set apart.
+    /// `ready`: it works. `pending`: the lock has not said yet that it knows the PIN. `failed`: it does not come to the lock.
+    /// `not-in-service`: the lock is not claimed yet, retired, or set apart. Of a grant that is over, and of a lock that it names no
+    /// more: `removing` while something of it may still open, then `removed`.
+    #[schema(value_type = schema::GrantAtLockStatus)]
     status: &'static str,
+    /// `failed`: why. `pin-not-given`: the other locks have a PIN that this one was never told; take it back and give another.
+    /// The rest as of a PIN.
+    #[schema(required = true)]
+    reason: Option<String>,
     /// Its PIN there; `null` where it has none.
     #[schema(required = true)]
     pin: Option<PinAtLock>,
@@ -209,17 +393,48 @@ struct Provisioning {
     may_open_until: Option<Timestamp>,
 }
 
-impl From<(lock::Lock, Option<Timestamp>)> for Provisioning {
-    fn from((lock, may_open_until): (lock::Lock, Option<Timestamp>)) -> Self {
-        let is_ready = lock.state == LockState::Enrolled && !lock.quarantined;
+impl From<Door> for GrantAtLock {
+    fn from(door: Door) -> Self {
         Self {
-            lock_id: lock.id,
-            status: if is_ready { "ready" } else { "not-in-service" },
-            pin: None,
-            codes: Vec::new(),
-            may_open_until,
+            lock_id: door.lock,
+            status: door.at.as_str(),
+            reason: door.at.reason().map(str::to_owned),
+            pin: door.pin.as_ref().map(PinAtLock::from),
+            codes: door.codes.iter().map(CodeAtLock::from).collect(),
+            may_open_until: door.may_open_until,
         }
     }
+}
+
+impl From<Shown> for ProvisionedGrant {
+    fn from(shown: Shown) -> Self {
+        let failed = shown.doors.iter().filter_map(|door| {
+            let reason = door.at.reason()?.to_owned();
+            Some(FailedAt {
+                lock_id: door.lock.clone(),
+                reason,
+            })
+        });
+        Self {
+            provisioning: Provisioning {
+                status: shown.summary.as_str(),
+                failed: failed.collect(),
+                missing: shown.summary.missing,
+                lingering: shown.summary.lingering,
+            },
+            locks: shown.doors.into_iter().map(GrantAtLock::from).collect(),
+            grant: Grant::with_ask(shown.grant, shown.asked),
+        }
+    }
+}
+
+/// A grant whose terms were replaced.
+#[derive(Serialize, ToSchema)]
+struct ChangedGrant {
+    #[serde(flatten)]
+    grant: Grant,
+    #[serde(flatten)]
+    revoked: Revoked,
 }
 
 /// Access that was taken back.
@@ -252,26 +467,31 @@ pub(super) struct GrantFilter {
     /// Only those that this person holds.
     #[param(value_type = schema::PersonId, required = false)]
     person_id: Option<PersonId>,
+    /// Those that the caller holds, in the place of those that they look after or gave.
+    #[param(required = false)]
+    held: Option<bool>,
 }
 
-/// The grants that the caller manages
+/// The grants that the caller looks after for a landlord, and those that they gave under their own right
 #[utoipa::path(
     tag = "grants",
     params(GrantFilter, Paging),
-    responses((status = 200, description = "A page of grants", body = List<Grant>), (status = 403))
+    responses((status = 200, description = "A page of grants", body = List<ProvisionedGrant>))
 )]
 #[get("/v1/grants")]
 pub(super) async fn list_grants(
     service: Data<Service>,
-    Viewer(who): Viewer,
+    Anyone(who): Anyone,
     Query(filter): Query<GrantFilter>,
     Query(paging): Query<Paging>,
 ) -> Result<HttpResponse, Problem> {
-    let page = service
-        .app
-        .grants(&who, filter.lock_id, filter.person_id, paging.request()?)
-        .await?;
-    Ok(HttpResponse::Ok().json(List::of(page, Grant::from)))
+    let which = Which {
+        lock: filter.lock_id,
+        person: filter.person_id,
+        held: filter.held.unwrap_or(false),
+    };
+    let page = service.app.grants(&who, which, paging.request()?).await?;
+    Ok(HttpResponse::Ok().json(List::of(page, ProvisionedGrant::from)))
 }
 
 /// Give access
@@ -286,7 +506,7 @@ pub(super) async fn list_grants(
 #[post("/v1/grants")]
 pub(super) async fn give(
     service: Data<Service>,
-    Manager(who): Manager,
+    Anyone(who): Anyone,
     Json(give): Json<Give>,
 ) -> Result<HttpResponse, Problem> {
     let to = match give.to {
@@ -302,8 +522,15 @@ pub(super) async fn give(
         ways: give.ways,
         role: give.role,
         delegable: give.delegable,
-        spare: None,
         reason: give.reason,
+        spare: SpareTerms {
+            spare: give.spare,
+            on_silence: give.on_silence,
+            answer_within_minutes: give.answer_within_minutes,
+            release_minutes: give.release_minutes,
+            landlord_may_release: give.landlord_may_release,
+        }
+        .read()?,
     };
     match service.app.give(&who, new, to).await? {
         Settled::Done(given) => Ok(HttpResponse::Created().json(GivenGrant::from(given))),
@@ -315,27 +542,59 @@ pub(super) async fn give(
 #[utoipa::path(
     tag = "grants",
     params(("grant_id" = schema::GrantId, Path)),
-    responses((status = 200, description = "The grant", body = ProvisionedGrant), (status = 403))
+    responses((status = 200, description = "The grant", body = ProvisionedGrant))
 )]
 #[get("/v1/grants/{grant_id}")]
 pub(super) async fn show_grant(
     service: Data<Service>,
-    Viewer(who): Viewer,
+    Anyone(who): Anyone,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
-    let (slots, codes) = service.app.pins_of_grant(&who, id.clone()).await?;
     let shown = service.app.grant(&who, id).await?;
-    let provisioned = shown.locks.into_iter().map(|(lock, may_open_until)| Provisioning {
-        pin: slots.iter().find(|view| view.slot.lock == lock.id).map(PinAtLock::from),
-        codes: (codes.iter())
-            .filter(|view| view.code.lock == lock.id)
-            .map(CodeAtLock::from)
-            .collect(),
-        ..Provisioning::from((lock, may_open_until))
-    });
-    Ok(HttpResponse::Ok().json(ProvisionedGrant {
-        grant: shown.grant.into(),
-        locks: provisioned.collect(),
+    Ok(HttpResponse::Ok().json(ProvisionedGrant::from(shown)))
+}
+
+/// Replace what a grant gives, as a whole
+///
+/// Its holder stays, and so do the uses that are taken. What is left out is what it is in a new grant, never what it was.
+#[utoipa::path(
+    tag = "grants",
+    params(("grant_id" = schema::GrantId, Path)),
+    responses(
+        (status = 200, description = "Replaced", body = ChangedGrant),
+        (status = 403), (status = 409),
+    )
+)]
+#[put("/v1/grants/{grant_id}")]
+pub(super) async fn change_grant(
+    service: Data<Service>,
+    Anyone(who): Anyone,
+    Id(id): Id<GrantId>,
+    Json(change): Json<Change>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewGrant {
+        locks: change.lock_ids,
+        starts_at: change.starts_at,
+        ends_at: change.ends_at,
+        schedule: change.schedule,
+        uses: change.uses,
+        ways: change.ways,
+        role: change.role,
+        delegable: change.delegable,
+        spare: SpareTerms {
+            spare: change.spare,
+            on_silence: change.on_silence,
+            answer_within_minutes: change.answer_within_minutes,
+            release_minutes: change.release_minutes,
+            landlord_may_release: change.landlord_may_release,
+        }
+        .read()?,
+        reason: change.reason,
+    };
+    let (grant, revocation) = service.app.change_grant(&who, id, new).await?;
+    Ok(HttpResponse::Ok().json(ChangedGrant {
+        grant: grant.into(),
+        revoked: revocation.into(),
     }))
 }
 
@@ -348,7 +607,7 @@ pub(super) async fn show_grant(
 #[post("/v1/grants/{grant_id}/revoke")]
 pub(super) async fn revoke(
     service: Data<Service>,
-    Manager(who): Manager,
+    Anyone(who): Anyone,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
     let revoked: Revoked = service.app.revoke(&who, id).await?.into();

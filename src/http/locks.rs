@@ -101,6 +101,8 @@ struct Lock {
     /// In per cent; not known any more after a day without a word.
     #[schema(required = true)]
     battery: Option<SeenBattery>,
+    /// Whether those who may open it may give others access to it; of no matter for a unit's own door.
+    shareable: bool,
     /// How whole its events are; told where this one lock is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -137,6 +139,7 @@ impl Lock {
             firmware: lock.firmware,
             quarantined: lock.quarantined,
             assurance: lock.assurance.map(lock::Assurance::as_str),
+            shareable: lock.shareable,
         }
     }
 }
@@ -170,6 +173,8 @@ struct AddedLock {
 struct ChangeLock {
     #[schema(value_type = Option<schema::PlaceName>)]
     name: Option<PlaceName>,
+    /// Whether those who may open a shared door may give others access to it.
+    shareable: Option<bool>,
     /// The unit whose own door it is; `null` makes it a shared one.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<schema::UnitId>)]
@@ -252,7 +257,7 @@ pub(super) async fn show_lock(
     Ok(HttpResponse::Ok().json(Lock { chain, ..lock }))
 }
 
-/// Change a lock's name or unit
+/// Change a lock's name or unit, or whether it may be shared
 #[utoipa::path(
     tag = "locks",
     params(("lock_id" = schema::LockId, Path)),
@@ -263,9 +268,13 @@ pub(super) async fn change_lock(
     service: Data<Service>,
     Manager(who): Manager,
     Id(id): Id<LockId>,
-    Json(ChangeLock { name, unit_id }): Json<ChangeLock>,
+    Json(change): Json<ChangeLock>,
 ) -> Result<HttpResponse, Problem> {
-    let change = LockChange { name, unit: unit_id };
+    let change = LockChange {
+        name: change.name,
+        unit: change.unit_id,
+        shareable: change.shareable,
+    };
     let lock = service.app.change_lock(&who, id, change).await?;
     Ok(HttpResponse::Ok().json(Lock::of(lock, service.app.now())))
 }

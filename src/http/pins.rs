@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Manager, Viewer};
+use super::auth::{Anyone, Manager, Viewer};
 use super::grants::Revoked;
 use super::json::{Json, JsonOrNothing};
 use super::path::Id;
@@ -265,7 +265,7 @@ struct LimitPins {
 #[post("/v1/grants/{grant_id}/pin")]
 pub(super) async fn give_pin(
     service: Data<Service>,
-    Manager(who): Manager,
+    Anyone(who): Anyone,
     Id(id): Id<GrantId>,
     JsonOrNothing(GivePin { kind }): JsonOrNothing<GivePin>,
 ) -> Result<HttpResponse, Problem> {
@@ -282,7 +282,7 @@ pub(super) async fn give_pin(
 #[delete("/v1/grants/{grant_id}/pin")]
 pub(super) async fn take_pin_back(
     service: Data<Service>,
-    Manager(who): Manager,
+    Anyone(who): Anyone,
     Id(id): Id<GrantId>,
 ) -> Result<HttpResponse, Problem> {
     let taken: Revoked = service.app.take_pin_back(&who, id).await?.into();

@@ -209,6 +209,13 @@ texts! {
     PinStatus = text().enum_values(Some(["pending", "applied", "failed", "suspended"])), "What became of a PIN at a lock: not confirmed yet; held by it; sent for nothing, with a reason; the lock is not in service.";
     Way = text().enum_values(Some(["app", "offline", "pin"])), "A way in: asking here, a pass on the phone, a code at the lock.";
     GrantRole = text().enum_values(Some(["guest", "vendor"])), "As what somebody comes to a door.";
+    OnSilence = text().enum_values(Some(["release", "refuse"])), "What becomes of an ask that nobody answers.";
+    AskReason = line(200, "The dog is alone inside"), "Why a spare key is needed, on one line.";
+    ProvisioningStatus = text().enum_values(Some(["complete", "under-provisioned", "over-provisioned", "both"])),
+        "How a grant is at all of its locks together.";
+    GrantAtLockStatus = text()
+        .enum_values(Some(["ready", "pending", "failed", "not-in-service", "removing", "removed"])),
+        "How a grant is at one lock.";
     Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
     EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";

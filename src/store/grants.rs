@@ -7,7 +7,7 @@ use super::schema::{grant_locks, grants, tenancies};
 use super::{Conn, StoreError, accounts};
 use crate::domain::account::{Email, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
-use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
+use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::Lock;
 use crate::domain::schedule::Schedule;
 use crate::domain::spare::{Minutes, Spare};
@@ -282,22 +282,79 @@ pub fn find(conn: &mut Conn, id: &GrantId, scope: &Scope) -> Result<Option<Grant
     row.into_domain(locks).map(Some)
 }
 
-/// The grants within `scope`, of one lock or one person if asked for, by id, those after `after`, at most `limit`.
+/// Which grants are listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'a> {
+    /// The organizations whose grants are listed, as far as a landlord is shown them: what was given under a tenancy only
+    /// where it opens a shared door.
+    pub shown: &'a Scope,
+    /// The organizations and the person: what they gave there under rights of their own is listed too.
+    pub given: (&'a Scope, &'a PersonId),
+    /// Only those of this lock.
+    pub lock: Option<&'a LockId>,
+    /// Only those that this person holds.
+    pub holder: Option<&'a PersonId>,
+}
+
+/// The grants of this list, by id, those after `after`, at most `limit`.
 pub fn list(
     conn: &mut Conn,
+    listed: &Listed<'_>,
+    after: Option<&GrantId>,
+    limit: i64,
+) -> Result<Vec<Grant>, StoreError> {
+    use super::schema::locks;
+    let shared = grant_locks::table
+        .inner_join(locks::table.on(locks::id.eq(grant_locks::lock_id)))
+        .filter(locks::unit_id.is_null())
+        .select(grant_locks::grant_id);
+    let is_for_landlords = (grants::under.is_null())
+        .or(grants::under.assume_not_null().like("grant%"))
+        .or(grants::id.eq_any(shared));
+    let of_landlord = grants::organization_id.eq_any(listed.shown.ids()).and(is_for_landlords);
+    let (joined, giver) = listed.given;
+    let of_giver = grants::organization_id
+        .eq_any(joined.ids())
+        .and(grants::given_by.eq(giver.as_str()))
+        .and(grants::under.is_not_null());
+    let mut query = grants::table
+        .filter(grants::id.gt(after.map_or("", GrantId::as_str)))
+        .filter(of_landlord.or(of_giver))
+        .into_boxed();
+    if let Some(person) = listed.holder {
+        query = query.filter(grants::person_id.eq(person.as_str()));
+    }
+    if let Some(lock) = listed.lock {
+        query = query.filter(
+            grants::id.eq_any(
+                grant_locks::table
+                    .filter(grant_locks::lock_id.eq(lock.as_str()))
+                    .select(grant_locks::grant_id),
+            ),
+        );
+    }
+    let rows: Vec<Row> = query
+        .order(grants::id)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    whole(conn, rows)
+}
+
+/// The grants within `scope` that the person holds, of one lock if asked for, by id, those after `after`, at most `limit`.
+pub fn held_by(
+    conn: &mut Conn,
     scope: &Scope,
+    person: &PersonId,
     lock: Option<&LockId>,
-    person: Option<&PersonId>,
     after: Option<&GrantId>,
     limit: i64,
 ) -> Result<Vec<Grant>, StoreError> {
     let mut query = grants::table
         .filter(grants::organization_id.eq_any(scope.ids()))
+        .filter(grants::person_id.eq(person.as_str()))
         .filter(grants::id.gt(after.map_or("", GrantId::as_str)))
         .into_boxed();
-    if let Some(person) = person {
-        query = query.filter(grants::person_id.eq(person.as_str()));
-    }
     if let Some(lock) = lock {
         query = query.filter(
             grants::id.eq_any(
@@ -344,6 +401,105 @@ pub fn locks_given_to(
     ids.sort_unstable();
     ids.dedup();
     ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// All grants of the organization that name the lock, by id.
+pub fn at_lock(conn: &mut Conn, organization: &OrganizationId, lock: &LockId) -> Result<Vec<Grant>, StoreError> {
+    let rows: Vec<Row> = grants::table
+        .inner_join(grant_locks::table)
+        .filter(grants::organization_id.eq(organization.as_str()))
+        .filter(grant_locks::lock_id.eq(lock.as_str()))
+        .order(grants::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    whole(conn, rows)
+}
+
+/// The grants at the lock that hang under other rights and were not taken back, by id.
+pub fn hanging_at(conn: &mut Conn, lock: &LockId) -> Result<Vec<Grant>, StoreError> {
+    let rows: Vec<Row> = grants::table
+        .inner_join(grant_locks::table)
+        .filter(grant_locks::lock_id.eq(lock.as_str()))
+        .filter(grants::under.is_not_null())
+        .filter(grants::revoked_at_ms.is_null())
+        .order(grants::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    whole(conn, rows)
+}
+
+/// How many grants the person gave in the organization under rights of their own that stand at `now`.
+pub fn count_given(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    giver: &PersonId,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let stands = grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis()));
+    Ok(grants::table
+        .filter(grants::organization_id.eq(organization.as_str()))
+        .filter(grants::given_by.eq(giver.as_str()))
+        .filter(grants::under.is_not_null())
+        .filter(grants::revoked_at_ms.is_null())
+        .filter(stands)
+        .count()
+        .get_result(conn)?)
+}
+
+/// Whether a standing grant that the person gave under a right of their own waits for this invitation.
+pub fn waits_for(conn: &mut Conn, invitation: &InvitationId, giver: &PersonId) -> Result<bool, StoreError> {
+    let found: Option<String> = grants::table
+        .filter(grants::invitation_id.eq(invitation.as_str()))
+        .filter(grants::given_by.eq(giver.as_str()))
+        .filter(grants::under.is_not_null())
+        .filter(grants::revoked_at_ms.is_null())
+        .select(grants::id)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Releases the spare key until then, or calls it back where `until` is `None`; says whether the grant stands.
+pub fn release(conn: &mut Conn, id: &GrantId, until: Option<Timestamp>) -> Result<bool, StoreError> {
+    let released = diesel::update(grants::table.find(id.as_str()).filter(grants::revoked_at_ms.is_null()))
+        .set(grants::released_until_ms.eq(until.map(Timestamp::as_millis)))
+        .execute(conn)?;
+    Ok(released > 0)
+}
+
+/// The spare keys whose release has ended at `now` and of which nobody was told yet: at most `limit`.
+pub fn released_before(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<GrantId>, StoreError> {
+    let ids: Vec<String> = grants::table
+        .filter(grants::released_until_ms.le(now.as_millis()))
+        .order(grants::released_until_ms)
+        .limit(limit)
+        .select(grants::id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Notes that the release of the spare key has ended at `now`; gives the grant, where this was the first to note it.
+pub fn end_release(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
+    let row = grants::table.find(id.as_str());
+    let ended = diesel::update(row.filter(grants::released_until_ms.le(now.as_millis())))
+        .set(grants::released_until_ms.eq(None::<i64>))
+        .execute(conn)?;
+    if ended == 0 {
+        return Ok(None);
+    }
+    find_any(conn, id)
+}
+
+/// The grant, whoever asks: for the backend's own work.
+pub fn find_any(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, StoreError> {
+    let row: Option<Row> = grants::table
+        .find(id.as_str())
+        .select(Row::as_select())
+        .first(conn)
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let locks = locks_of(conn, id.as_str())?;
+    row.into_domain(locks).map(Some)
 }
 
 /// Takes the grant back; says whether it still stood.

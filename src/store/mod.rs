@@ -51,6 +51,7 @@ pub mod rules;
 mod schema;
 pub mod sessions;
 pub mod shown;
+pub mod spare_asks;
 mod statistics;
 pub mod tenancies;
 mod url;

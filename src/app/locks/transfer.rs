@@ -5,8 +5,7 @@ use crate::app::pins::{clear_at, void_codes_at};
 use crate::app::revocations::void_all;
 use crate::app::{Actor, App, Error, What, house_access, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::Scope;
-use crate::domain::grant::{Grant, GrantState, Holder};
+use crate::domain::grant::{Grant, Holder};
 use crate::domain::ids::{GrantId, LockId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::time::Timestamp;
@@ -82,11 +81,9 @@ impl App {
                 if to.keep_grants {
                     house_access::refuse_to_bring_keys(conn, &moved, &standing, now)?;
                 }
-                let (kept, ended) = if to.keep_grants {
-                    (standing, Vec::new())
-                } else {
-                    (Vec::new(), standing)
-                };
+                // What tenants gave goes with the unit in which they live.
+                let (kept, ended): (Vec<Grant>, Vec<Grant>) =
+                    (standing.into_iter()).partition(|grant| to.keep_grants && grant.under.is_none());
                 let ended_ids: Vec<GrantId> = ended.iter().map(|grant| grant.id.clone()).collect();
                 let by_slot = clear_at(conn, &moved, &ended_ids, now)?;
                 // All grants before the end of the log: an unlock at another lock of one of them takes them so too.
@@ -132,11 +129,8 @@ impl App {
 
 /// The grants that name the lock, were not taken back and have not ended.
 pub(super) fn standing_grants(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<Vec<Grant>, Error> {
-    let scope = Scope::only(lock.organization.clone());
-    let all = grants::list(conn, &scope, Some(&lock.id), None, None, i64::MAX)?;
-    let stands =
-        |grant: &Grant| grant.state == GrantState::Active && grant.terms.ends_at.is_none_or(|ends_at| ends_at > now);
-    Ok(all.into_iter().filter(stands).collect())
+    let all = grants::at_lock(conn, &lock.organization, &lock.id)?;
+    Ok(all.into_iter().filter(|grant| grant.stands(now)).collect())
 }
 
 /// Ends the grant for this one lock: takes it back where it names no other, else takes the lock out of it.

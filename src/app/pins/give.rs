@@ -5,8 +5,9 @@ use std::time::Duration;
 use doorward_lock::wire;
 
 use super::{GivenAt, GivenPin, begin, clear_of_grant, is_in_service, outlives};
+use crate::app::grants::to_change;
 use crate::app::revocations::Revocation;
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error};
 use crate::crypto::pin_codes::{SlotKey, next_length, seal_digits};
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
@@ -45,9 +46,14 @@ impl App {
         let given = self
             .db
             .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
-                let grant = grants::find(conn, &grant, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                let grant = to_change(conn, &who, &grant)?;
                 may_have_pin(&grant, now)?;
+                if grant.under.is_some() && kind == PinKind::Computed {
+                    return Err(Error::Conflict {
+                        word: "code-needs-plain-grant",
+                        why: "a computed code cannot be taken back, and what you gave ends with your own access",
+                    });
+                }
                 let mut doors = Vec::new();
                 for lock in locks::with_ids(conn, &grant.terms.locks)? {
                     if !is_in_service(&lock) {
@@ -95,8 +101,7 @@ impl App {
         let (cleared, last) = self
             .db
             .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
-                let grant = grants::find(conn, &grant, &scope)?.ok_or(Error::NotFound(What::Grant))?;
+                let grant = to_change(conn, &who, &grant)?;
                 let cleared = clear_of_grant(conn, &grant.id, &grant.terms.locks, now)?;
                 let last = outlives(conn, &grant.id, now)?;
                 if !cleared.is_empty() {

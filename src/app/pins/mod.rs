@@ -15,10 +15,13 @@ mod deliver;
 mod give;
 mod heard;
 mod review;
+mod reword;
 mod show;
 mod transfer;
 
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
+pub(super) use reword::{Reworded, Untold, reword};
+pub(super) use show::views_of_grant;
 pub use show::{CodeView, LockPinsView, SlotView};
 pub(super) use transfer::{clear_at, void_codes_at};
 

@@ -3,11 +3,12 @@
 use super::{hold, is_in_service, review, unknown};
 use crate::app::{Actor, App, Error, What, managed_by, viewed_by};
 use crate::domain::account::Scope;
-use crate::domain::ids::{GrantId, LockId};
+use crate::domain::grant::Grant;
+use crate::domain::ids::LockId;
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::pin::{ComputedCode, Limits, LockPins, Slot, SlotState, Status};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, computed_codes, grants, locks, pins};
+use crate::store::{Conn, computed_codes, locks, pins};
 
 /// A slot, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,38 +125,33 @@ impl App {
         self.push_pins(&id).await?;
         Ok(view)
     }
+}
 
-    /// The newest slot of the grant at each of its locks, and the computed codes that were given by it and are not over.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn pins_of_grant(&self, who: &Actor, id: GrantId) -> Result<(Vec<SlotView>, Vec<CodeView>), Error> {
-        let (now, who) = (self.now(), who.clone());
-        self.db
-            .read(move |conn| {
-                let scope = viewed_by(conn, &who)?;
-                let grant = grants::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-                let slots = pins::slots_of_grant(conn, &id)?;
-                let codes = computed_codes::of_grant(conn, &id)?;
-                let (mut shown, mut given) = (Vec::new(), Vec::new());
-                for lock in locks::with_ids(conn, &grant.terms.locks)? {
-                    let Some(held) = pins::find(conn, &lock.id)? else {
-                        continue;
-                    };
-                    let newest = slots.iter().rev().find(|slot| slot.lock == lock.id);
-                    shown.extend(newest.and_then(|slot| slot_view(slot, &lock, &held, now)));
-                    let here = codes
-                        .iter()
-                        .filter(|code| code.lock == lock.id && code.days.ends_at > now);
-                    given.extend(here.map(|code| CodeView {
-                        counts: held.may_open_by_code(code, now),
-                        code: code.clone(),
-                    }));
-                }
-                Ok((shown, given))
-            })
-            .await
+/// The newest slot of the grant at each of these locks, and the computed codes that were given by it and are not over.
+pub(in crate::app) fn views_of_grant(
+    conn: &mut Conn,
+    grant: &Grant,
+    doors: &[Lock],
+    now: Timestamp,
+) -> Result<(Vec<SlotView>, Vec<CodeView>), Error> {
+    let slots = pins::slots_of_grant(conn, &grant.id)?;
+    let codes = computed_codes::of_grant(conn, &grant.id)?;
+    let (mut shown, mut given) = (Vec::new(), Vec::new());
+    for lock in doors {
+        let Some(held) = pins::find(conn, &lock.id)? else {
+            continue;
+        };
+        let newest = slots.iter().rev().find(|slot| slot.lock == lock.id);
+        shown.extend(newest.and_then(|slot| slot_view(slot, lock, &held, now)));
+        let here = codes
+            .iter()
+            .filter(|code| code.lock == lock.id && code.days.ends_at > now);
+        given.extend(here.map(|code| CodeView {
+            counts: held.may_open_by_code(code, now),
+            code: code.clone(),
+        }));
     }
+    Ok((shown, given))
 }
 
 fn find(conn: &mut Conn, scope: &Scope, lock: &LockId) -> Result<Lock, Error> {

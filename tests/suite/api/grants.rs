@@ -49,6 +49,9 @@ async fn a_grant_keeps_its_terms(database: TestDatabase) {
         ("uses_taken", json!(0)),
         ("ways", json!(["app"])),
         ("role", json!("guest")),
+        ("delegable", json!(false)),
+        ("under", Value::Null),
+        ("spare", Value::Null),
         ("revoked_at", Value::Null),
     ] {
         assert_eq!(given[member], value, "{member}");
@@ -57,13 +60,19 @@ async fn a_grant_keeps_its_terms(database: TestDatabase) {
     assert_eq!(
         shown["locks"],
         json!([{
-            "lock_id": door.id, "status": "not-in-service", "may_open_until": null, "pin": null, "codes": [],
+            "lock_id": door.id, "status": "not-in-service", "reason": null, "may_open_until": null, "pin": null,
+            "codes": [],
         }])
+    );
+    assert_eq!(
+        shown["provisioning"],
+        json!({ "status": "under-provisioned", "missing": [door.id], "lingering": [], "failed": [] })
     );
     assert_eq!(shown["schedule"], given["schedule"]);
     door.try_enrol().await.unwrap();
     let shown = ana.get(&format!("/v1/grants/{}", id(&given))).await.expect(200);
     assert_eq!(shown["locks"][0]["status"], "ready");
+    assert_eq!(shown["provisioning"]["status"], "complete");
 }
 
 async fn terms_that_make_no_sense_are_refused(database: TestDatabase) {
@@ -94,6 +103,16 @@ async fn terms_that_make_no_sense_are_refused(database: TestDatabase) {
         (json!({ "role": "tenant" }), "role"),
         (json!({ "role": "owner" }), "role"),
         (json!({ "delegable": "yes" }), "delegable"),
+        (json!({ "spare": true, "delegable": true }), "delegable"),
+        (json!({ "spare": true, "ways": ["app", "pin"] }), "ways"),
+        (json!({ "spare": true, "release_minutes": 0 }), "release_minutes"),
+        (json!({ "spare": true, "release_minutes": 1441 }), "release_minutes"),
+        (json!({ "spare": true, "on_silence": "shout" }), "on_silence"),
+        (json!({ "answer_within_minutes": 5 }), "answer_within_minutes"),
+        (
+            json!({ "spare": false, "landlord_may_release": true }),
+            "landlord_may_release",
+        ),
         (json!({ "schedule": { "weekly": [] } }), "schedule"),
         (json!({ "schedule": window("12:00") }), "schedule"),
         (json!({ "schedule": window("9:00") }), "schedule"),

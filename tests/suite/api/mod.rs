@@ -2,7 +2,9 @@
 
 mod access_log;
 mod bad_input;
+mod delegation;
 pub mod enrolments;
+mod grant_changes;
 mod grants;
 mod house_access;
 mod idempotency;
@@ -23,5 +25,6 @@ mod roles;
 mod schedules;
 mod service;
 mod sign_in;
+mod spare_keys;
 mod transfers;
 mod unlock;

@@ -16,7 +16,8 @@ async fn another_role_counts_from_the_next_request(database: TestDatabase) {
     let t = TestServer::start(&database).await;
     let ana = t.landlord("ana").await;
     let max = ana.manager("max").await;
-    max.add_property("Europe/Vienna").await;
+    let place = max.add_property("Europe/Vienna").await;
+    let pins = format!("{}/pins", max.add_lock(&place, "Front door").await.path());
     let changed = ana.change_role(&max, "viewer").await.expect(200);
     assert_eq!((&changed["id"], &changed["role"]), (&json!(max.id), &json!("viewer")));
     let house = json!({
@@ -26,9 +27,9 @@ async fn another_role_counts_from_the_next_request(database: TestDatabase) {
         .json(house.clone())
         .await
         .expect_problem(403, "forbidden");
-    max.get("/v1/grants").await.expect(200);
+    max.get(&pins).await.expect(200);
     ana.change_role(&max, "desk").await.expect(200);
-    max.get("/v1/grants").await.expect_problem(403, "forbidden");
+    max.get(&pins).await.expect_problem(403, "forbidden");
     max.get("/v1/properties").await.expect(200);
     ana.change_role(&max, "manager").await.expect(200);
     max.post("/v1/properties").json(house).await.expect(201);
