@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::guests::add_guest;
 use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
@@ -13,12 +14,13 @@ use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error, What, house_access, managed_by, viewed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Email, Role, Scope};
+use crate::domain::account::{Email, PersonName, Role, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, ProposalId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
+use crate::domain::pass;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, access_log, accounts, grants, locks, passes, revocations};
@@ -35,6 +37,8 @@ pub enum To {
     Person(PersonId),
     /// Whoever has this address: a member, or somebody who is invited as a guest with it.
     Email(Email),
+    /// Somebody new without an account, by this name: a link or a code lets them in.
+    Guest(PersonName),
 }
 
 impl To {
@@ -42,7 +46,7 @@ impl To {
     fn email(&self) -> Option<&Email> {
         match self {
             Self::Email(email) => Some(email),
-            Self::Person(_) => None,
+            Self::Person(_) | Self::Guest(_) => None,
         }
     }
 }
@@ -112,6 +116,7 @@ impl App {
         });
         GrantDraft {
             id: GrantId::from_bits(self.id_bits(now)),
+            newcomer: PersonId::from_bits(self.id_bits(now)),
             invitation,
         }
     }
@@ -200,6 +205,8 @@ impl App {
 /// A grant before it is known whether it is given.
 pub(super) struct GrantDraft {
     id: GrantId,
+    /// Who a new guest without an account is.
+    newcomer: PersonId,
     /// For somebody who turns out to be no member.
     invitation: Option<(Draft, SecretLink)>,
 }
@@ -228,7 +235,17 @@ pub(super) fn give_in(
             let invited = draft.store(conn, into, Role::Guest, None, &who.person, now)?;
             (Holder::Invited(invited), Some(link))
         }
-        (None, None) => return Err(Error::NotFound(What::Person)),
+        (None, None) => match to {
+            To::Guest(name) => {
+                let role = match terms.role {
+                    pass::Role::Vendor => Role::Vendor,
+                    pass::Role::Guest | pass::Role::Tenant => Role::Guest,
+                };
+                let guest = add_guest(conn, &organization, (draft.newcomer, name), role, who, now)?;
+                (Holder::Person(guest), None)
+            }
+            To::Person(_) | To::Email(_) => return Err(Error::NotFound(What::Person)),
+        },
     };
     refuse_programs_among_themselves(conn, who, &organization, &holder)?;
     let house_access = match &holder {
@@ -269,6 +286,7 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: &To) -> Result<Opt
     let person = match to {
         To::Person(person) => Some(person.clone()),
         To::Email(email) => accounts::find_by_email(conn, email)?.map(|(person, _)| person.id),
+        To::Guest(_) => None,
     };
     let Some(person) = person else { return Ok(None) };
     Ok(accounts::hold_membership(conn, organization, &person)?.then_some(person))

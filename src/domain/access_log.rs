@@ -49,6 +49,12 @@ kinds! {
     GrantGiven = "grant-given",
     /// Access was taken back.
     GrantRevoked = "grant-revoked",
+    /// A link was made by which the grant's holder comes in without an account.
+    LinkMade = "link-made",
+    /// A link was taken back.
+    LinkTakenBack = "link-taken-back",
+    /// A phone redeemed a link: it acts for the grant's holder from then on.
+    LinkRedeemed = "link-redeemed",
     /// A PIN was given.
     PinGiven = "pin-given",
     /// A PIN was taken back.

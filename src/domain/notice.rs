@@ -57,6 +57,8 @@ kinds! {
     LockoutRefused = "lockout-refused",
     /// The ledger says something new of what they owe.
     LedgerLine = "ledger-line",
+    /// A phone redeemed a link that they made, or one for access that they gave.
+    LinkRedeemed = "link-redeemed",
 }
 
 /// A text is not the kind of a notice.

@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod enrolments;
 mod grants;
+mod guests;
 mod idempotency;
 mod invitations;
 mod json;
@@ -148,6 +149,9 @@ fn routes(to: &mut ServiceConfig) {
         .service(grants::give)
         .service(grants::show_grant)
         .service(grants::revoke)
+        .service(guests::make_link)
+        .service(guests::take_link_back)
+        .service(guests::redeem)
         .service(pins::give_pin)
         .service(pins::take_pin_back)
         .service(pins::show_pins)

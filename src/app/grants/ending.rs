@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::app::guests::void_link;
 use crate::app::pins::{clear_of_grant, outlives};
 use crate::app::revocations::{Revocation, revoke_rights};
 use crate::app::{App, Error};
@@ -58,8 +59,8 @@ impl Ended {
     }
 }
 
-/// Ends what hangs on rights that have just ended in this transaction: their passes are void, and the PINs of grants are to
-/// be cleared at every lock that holds one. The caller holds the locks that the rights open.
+/// Ends what hangs on rights that have just ended in this transaction: their passes are void, the PINs of grants are to
+/// be cleared at every lock that holds one, and their links let nobody in. The caller holds the locks that the rights open.
 pub(in crate::app) fn end_with(conn: &mut Conn, rights: Vec<RightSource>, now: Timestamp) -> Result<Ended, Error> {
     let mut ended = Ended::before(rights);
     let mut changed = BTreeSet::new();
@@ -68,6 +69,7 @@ pub(in crate::app) fn end_with(conn: &mut Conn, rights: Vec<RightSource>, now: T
         let set = slots.into_iter().filter(|slot| slot.state == SlotState::Set);
         let doors: Vec<LockId> = set.map(|slot| slot.lock).collect();
         changed.extend(clear_of_grant(conn, grant, &doors, now)?);
+        void_link(conn, grant, now)?;
     }
     revoke_rights(conn, &ended.rights, now)?;
     ended.changed = changed;

@@ -18,6 +18,7 @@ mod review;
 mod show;
 mod transfer;
 
+pub(super) use give::uses_left;
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
 pub use show::{CodeView, LockPinsView, SlotView};
 pub(super) use transfer::{clear_at, void_codes_at};
@@ -53,6 +54,9 @@ pub struct GivenAt {
     pub code: Option<Digits>,
     /// What became of it.
     pub status: Status,
+    /// Where the grant counts its uses: whether the lock does so by itself. One behind an adapter does not: there the PIN is
+    /// taken back once the last opening was heard of.
+    pub counts_uses: Option<bool>,
 }
 
 /// What is known of the lock's PINs, its row held until this transaction ends. What another controller of this lock held

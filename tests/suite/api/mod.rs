@@ -4,6 +4,7 @@ mod access_log;
 mod bad_input;
 pub mod enrolments;
 mod grants;
+mod guests;
 mod house_access;
 mod idempotency;
 mod invitations;
