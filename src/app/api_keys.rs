@@ -32,6 +32,7 @@ impl Actor {
             session: SessionId::from_bits(by_key.key.id.bits()),
             memberships: vec![by_key.membership()],
             key: Some(by_key),
+            reach: None,
         }
     }
 }

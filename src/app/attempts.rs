@@ -3,12 +3,12 @@
 use super::metrics::AttemptLabels;
 use super::{Actor, App, Error, What, joined_by, role_in};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
-use crate::domain::account::Role;
+use crate::domain::account::{Role, Scope};
 use crate::domain::attempt::{Attempt, Change, Reason};
 use crate::domain::ids::{AttemptId, GrantId};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, access_log, attempts, locks};
+use crate::store::{Conn, access_log, attempts, grants, locks};
 
 impl App {
     /// Closes the attempt if `how` makes something of it, writes that down, and tells who waits.
@@ -91,8 +91,19 @@ impl App {
             .read(move |conn| {
                 let scope = joined_by(conn, &who)?;
                 let attempt = attempts::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Attempt))?;
-                let role = role_in(conn, &who, &attempt.organization)?;
-                let may_see = attempt.person == who.person || role.is_some_and(Role::views);
+                let is_own = attempt.person == who.person;
+                let may_see = match &who.reach {
+                    // Their person may have asked at other doors too.
+                    Some(reach) => {
+                        let scope = Scope::only(attempt.organization.clone());
+                        let grant = grants::find(conn, &reach.grant, &scope)?;
+                        is_own && grant.is_some_and(|grant| grant.terms.locks.contains(&attempt.lock))
+                    }
+                    None => {
+                        let role = role_in(conn, &who, &attempt.organization)?;
+                        is_own || role.is_some_and(Role::views)
+                    }
+                };
                 if may_see {
                     Ok(attempt)
                 } else {

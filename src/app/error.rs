@@ -25,6 +25,8 @@ pub enum What {
     Lock,
     /// A grant.
     Grant,
+    /// A guest's link.
+    Link,
     /// An attempt.
     Attempt,
     /// A phone.
@@ -53,6 +55,7 @@ impl What {
             Self::Unit => "unit",
             Self::Lock => "lock",
             Self::Grant => "grant",
+            Self::Link => "link",
             Self::Attempt => "attempt",
             Self::Phone => "phone",
             Self::Notice => "notice",

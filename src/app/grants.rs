@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::guests::add_guest;
 use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
@@ -11,11 +12,12 @@ use super::proposals::{self, Matter, Settled, Weighty};
 use super::{Actor, App, Error, What, house_access, joined_by, managed_by, role_in};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Email, Role, Scope};
+use crate::domain::account::{Email, PersonName, Role, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, ProposalId};
 use crate::domain::lock::LockState;
 use crate::domain::notice::{self, News};
+use crate::domain::pass;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, access_log, accounts, grants, locks};
@@ -44,6 +46,8 @@ pub enum To {
     Person(PersonId),
     /// Whoever has this address: a member, or somebody who is invited as a guest with it.
     Email(Email),
+    /// Somebody new without an account, by this name: a link or a code lets them in.
+    Guest(PersonName),
 }
 
 impl To {
@@ -51,7 +55,7 @@ impl To {
     fn email(&self) -> Option<&Email> {
         match self {
             Self::Email(email) => Some(email),
-            Self::Person(_) => None,
+            Self::Person(_) | Self::Guest(_) => None,
         }
     }
 }
@@ -118,6 +122,7 @@ impl App {
         });
         GrantDraft {
             id: GrantId::from_bits(self.id_bits(now)),
+            newcomer: PersonId::from_bits(self.id_bits(now)),
             invitation,
         }
     }
@@ -126,6 +131,8 @@ impl App {
 /// A grant before it is known whether it is given.
 pub(super) struct GrantDraft {
     id: GrantId,
+    /// Who a new guest without an account is.
+    newcomer: PersonId,
     /// For somebody who turns out to be no member.
     invitation: Option<(Draft, SecretLink)>,
 }
@@ -147,7 +154,7 @@ pub(super) fn give_in(
     let mut terms = checked(&new, now)?;
     let organization = organization_of(conn, &terms.locks, &scope)?;
     let person = member(conn, &organization, &to)?;
-    let (holder, invitation) = holder_of(conn, who, &organization, person, draft.invitation, now)?;
+    let (holder, invitation) = holder_of(conn, who, &organization, (to, person), (draft.newcomer, draft.invitation), &terms, now)?;
     refuse_programs_among_themselves(conn, who, &organization, &holder)?;
     let house_access = match &holder {
         Holder::Person(person) => house_access::postpone(conn, &organization, person, &mut terms, new.reason, now)?,
@@ -174,13 +181,15 @@ pub(super) fn give_in(
     Ok(Given { grant, invitation })
 }
 
-/// Who holds the grant: the member who is meant, or whoever accepts the invitation that is stored here.
+/// Who holds the grant: the member who is meant, whoever accepts the invitation that is stored here, or a guest without an
+/// account, who is added.
 fn holder_of(
     conn: &mut Conn,
     who: &Actor,
     organization: &OrganizationId,
-    person: Option<PersonId>,
-    invitation: Option<(Draft, SecretLink)>,
+    (to, person): (To, Option<PersonId>),
+    (newcomer, invitation): (PersonId, Option<(Draft, SecretLink)>),
+    terms: &Terms,
     now: Timestamp,
 ) -> Result<(Holder, Option<SecretLink>), Error> {
     match (person, invitation) {
@@ -191,7 +200,17 @@ fn holder_of(
             let invited = draft.store(conn, into, Role::Guest, None, &who.person, now)?;
             Ok((Holder::Invited(invited), Some(link)))
         }
-        (None, None) => Err(Error::NotFound(What::Person)),
+        (None, None) => match to {
+            To::Guest(name) => {
+                let role = match terms.role {
+                    pass::Role::Vendor => Role::Vendor,
+                    pass::Role::Guest | pass::Role::Tenant => Role::Guest,
+                };
+                let guest = add_guest(conn, organization, (newcomer, name), role, who, now)?;
+                Ok((Holder::Person(guest), None))
+            }
+            To::Person(_) | To::Email(_) => Err(Error::NotFound(What::Person)),
+        },
     }
 }
 
@@ -215,6 +234,7 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: &To) -> Result<Opt
     let person = match to {
         To::Person(person) => Some(person.clone()),
         To::Email(email) => accounts::find_by_email(conn, email)?.map(|(person, _)| person.id),
+        To::Guest(_) => None,
     };
     let Some(person) = person else { return Ok(None) };
     Ok(accounts::hold_membership(conn, organization, &person)?.then_some(person))

@@ -13,10 +13,13 @@ use crate::crypto::random::Random;
 use crate::domain::access_log::NewEntry;
 use crate::domain::account::{Membership, Role, Scope};
 use crate::domain::api_key::{ApiKey, KeyScope};
+use crate::domain::guest::Reach;
 use crate::domain::ids::{OrganizationId, PersonId, SessionId};
+use crate::domain::lock::Lock;
 use crate::domain::pass::Lives;
 use crate::domain::relay::{Registrar, Relay};
 use crate::domain::time::{Clock, Timestamp};
+use crate::domain::unlock::Right;
 use crate::store::{self, Conn, Db, accounts};
 
 pub mod access_log;
@@ -29,6 +32,7 @@ pub mod credentials;
 pub mod enrolment;
 mod error;
 pub mod grants;
+pub mod guests;
 mod house_access;
 pub mod housekeeping;
 pub mod idempotency;
@@ -167,6 +171,8 @@ pub struct Actor {
     pub memberships: Vec<Membership>,
     /// The API key by which a program calls, and for what; `None` for persons.
     pub key: Option<ByKey>,
+    /// How far they reach who came by a guest's link; `None` for somebody who signed in.
+    pub reach: Option<Reach>,
 }
 
 /// A program's call: by which key, and in which of its scopes.
@@ -317,6 +323,15 @@ fn scope_of(conn: &mut Conn, who: &Actor, may: fn(Role) -> bool) -> Result<Scope
     } else {
         Ok(scope)
     }
+}
+
+/// The rights by which the caller may open the lock: their person's, and of those only what is within reach.
+fn rights_of(conn: &mut Conn, lock: &Lock, who: &Actor) -> Result<Vec<Right>, Error> {
+    let rights = store::grants::rights(conn, lock, &who.person)?;
+    Ok(match &who.reach {
+        Some(reach) => reach.narrow(rights),
+        None => rights,
+    })
 }
 
 /// The organizations that the person belongs to, in any role.

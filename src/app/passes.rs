@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::wire;
 
 use super::unlock::{pseudonym, refuse_old_clock, zone_of};
-use super::{Actor, App, Error, What, joined_by};
+use super::{Actor, App, Error, What, joined_by, rights_of};
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::tokens::{schedule_for_lock, zone_for_lock};
 use crate::domain::grant::Uses;
@@ -182,6 +182,9 @@ fn settle(
     lives: &Lives,
     now: Timestamp,
 ) -> Result<Settled, Error> {
+    if who.reach.as_ref().is_some_and(|reach| reach.phone != *phone) {
+        return Err(Error::NotFound(What::Phone));
+    }
     let phone = phones::hold(conn, phone, &who.person)?.ok_or(Error::NotFound(What::Phone))?;
     let scope = joined_by(conn, who)?;
     let mut candidates = Vec::new();
@@ -190,7 +193,7 @@ fn settle(
         let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
         refuse_old_clock(conn, &lock, now)?;
         let zone = zone_of(conn, &lock)?;
-        let rights = grants::rights(conn, &lock, &who.person)?;
+        let rights = rights_of(conn, &lock, who)?;
         let decided = pass::decide(&lock, &rights, &zone, now, lives);
         match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {
             Ok((schedule, pass)) => candidates.push((lock, zone, pass, schedule)),

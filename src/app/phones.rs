@@ -4,12 +4,22 @@ use super::revocations::{Revocation, revoke_phone};
 use super::{Actor, App, Error, What};
 use crate::crypto::public_key::PublicKey;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::ids::{OrganizationId, PhoneId};
+use crate::domain::ids::{OrganizationId, PersonId, PhoneId};
 use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, StoreError, access_log, accounts, phones};
 
-const KEY_TAKEN: Error = Error::Conflict {
+pub(super) const KEY_REMOVED: Error = Error::Conflict {
+    word: "phone-removed",
+    why: "this key was removed, and does not come back; the phone makes a new one",
+};
+
+pub(super) const TOO_MANY: Error = Error::Conflict {
+    word: "too-many-phones",
+    why: "remove a phone first",
+};
+
+pub(super) const KEY_TAKEN: Error = Error::Conflict {
     word: "key-taken",
     why: "this key is registered for somebody else; a phone makes a key of its own",
 };
@@ -32,20 +42,12 @@ impl App {
             .write(move |conn| {
                 match phones::find_by_key(conn, &phone.thumbprint)? {
                     Some((known, _)) if known.person != who.person => return Err(KEY_TAKEN),
-                    Some((_, true)) => {
-                        return Err(Error::Conflict {
-                            word: "phone-removed",
-                            why: "this key was removed, and does not come back; the phone makes a new one",
-                        });
-                    }
+                    Some((_, true)) => return Err(KEY_REMOVED),
                     Some((known, false)) => return Ok((known, false)),
                     None => {}
                 }
                 if phones::of_person(conn, &who.person)?.len() >= MOST_PHONES {
-                    return Err(Error::Conflict {
-                        word: "too-many-phones",
-                        why: "remove a phone first",
-                    });
+                    return Err(TOO_MANY);
                 }
                 match phones::add(conn, &phone, &key.to_json()) {
                     Err(StoreError::Conflict { .. }) => Err(KEY_TAKEN),
@@ -74,16 +76,26 @@ impl App {
         let (now, person) = (self.now(), who.person.clone());
         let phone = self
             .db
-            .write(move |conn| {
-                let phone = phones::hold(conn, &id, &person)?.ok_or(Error::NotFound(What::Phone))?;
-                phones::remove(conn, &id, now)?;
-                revoke_phone(conn, &phone, now)?;
-                write_down(conn, &phone, Kind::PhoneRemoved, now)?;
-                Ok::<_, Error>(phone)
-            })
+            .write(move |conn| take_out(conn, &id, &person, now)?.ok_or(Error::NotFound(What::Phone)))
             .await?;
         self.make_effective(vec![phone.thumbprint]).await
     }
+}
+
+/// Removes the person's phone: its passes are void, and its key does not come back. `None` where they have no such phone.
+pub(super) fn take_out(
+    conn: &mut Conn,
+    id: &PhoneId,
+    person: &PersonId,
+    now: Timestamp,
+) -> Result<Option<Phone>, Error> {
+    let Some(phone) = phones::hold(conn, id, person)? else {
+        return Ok(None);
+    };
+    phones::remove(conn, id, now)?;
+    revoke_phone(conn, &phone, now)?;
+    write_down(conn, &phone, Kind::PhoneRemoved, now)?;
+    Ok(Some(phone))
 }
 
 /// Writes it down wherever the person belongs: a phone may hold passes of every organization. What it is called is its

@@ -4,7 +4,7 @@
 use super::{Actor, App, Error, What, managed_by};
 use crate::crypto::password::PasswordHash;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Person, PersonName, Role};
+use crate::domain::account::{Email, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId, SessionId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
@@ -96,8 +96,7 @@ impl App {
         let password = self.random.secret().expose().parse();
         let password = password.map_err(|bad: crate::domain::password::BadPassword| unsaid(bad.into()))?;
         let hash = self.passwords.hash(password).await?;
-        let email = format!("{id}@service.invalid").parse();
-        let email = email.map_err(|bad: crate::domain::account::BadEmail| unsaid(bad.into()))?;
+        let email = Email::of_nobody(&id, "service");
         Ok((Person { id, email, name }, hash))
     }
 
@@ -119,6 +118,7 @@ impl App {
                     session,
                     memberships,
                     key: None,
+                    reach: None,
                 })
             })
             .await

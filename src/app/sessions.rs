@@ -11,8 +11,8 @@ use crate::domain::ids::{PersonId, SessionId};
 use crate::domain::password::Password;
 use crate::domain::signin::{self, Failures, Verdict};
 use crate::domain::time::Timestamp;
-use crate::store::sessions::{self, TokenPair};
-use crate::store::{Conn, StoreError, accounts};
+use crate::store::sessions::{self, Living, TokenPair};
+use crate::store::{Conn, StoreError, accounts, guest_links};
 
 /// The tokens of a session, shown once.
 #[derive(Debug)]
@@ -23,6 +23,17 @@ pub struct Tokens {
     pub access_ends_at: Timestamp,
     /// What is exchanged for the next pair, once.
     pub refresh: Secret,
+}
+
+impl Tokens {
+    /// The tokens as they were kept: good no longer than that.
+    #[must_use]
+    pub(super) fn as_kept(self, pair: &TokenPair) -> Self {
+        Self {
+            access_ends_at: pair.access_ends_at,
+            ..self
+        }
+    }
 }
 
 /// Somebody who has shown their password, and what it was checked against.
@@ -164,6 +175,7 @@ impl App {
             })
             .await?;
         let stored: Option<(Person, PasswordHash)> = found
+            .filter(|(person, _)| person.email.leads_somewhere())
             .map(|(person, hash)| Ok::<_, StoreError>((person, hash.parse().map_err(StoreError::corrupt)?)))
             .transpose()?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
@@ -195,13 +207,18 @@ impl App {
         self.db
             .write(move |conn| {
                 first(conn)?;
-                Ok::<_, Error>(sessions::add(conn, &session, &person, &pair, now)?)
+                let session = Living {
+                    id: session,
+                    person,
+                    by_link: None,
+                };
+                Ok::<_, Error>(sessions::add(conn, &session, &pair, now)?)
             })
             .await?;
         Ok(tokens)
     }
 
-    fn new_tokens(&self, now: Timestamp) -> (Tokens, TokenPair) {
+    pub(super) fn new_tokens(&self, now: Timestamp) -> (Tokens, TokenPair) {
         let tokens = Tokens {
             access: self.random.secret(),
             access_ends_at: now + self.settings.access_life,
@@ -228,24 +245,28 @@ impl App {
         let rotated = self
             .db
             .write(move |conn| {
-                if let Some((session, _)) = sessions::find_by_refresh(conn, &spent, now)? {
+                if let Some(session) = sessions::find_by_refresh(conn, &spent, now)? {
+                    let pair = match &session.by_link {
+                        None => pair,
+                        Some((link, phone)) => match guest_links::reach(conn, link, phone, now)? {
+                            Some(reach) => pair.until(reach.ends_at),
+                            None => return Ok::<_, Error>(None),
+                        },
+                    };
                     // Of two exchanges at once on two nodes, the second finds the token spent.
-                    if sessions::rotate(conn, &session, &spent, &pair)? {
-                        return Ok::<_, Error>(true);
+                    if sessions::rotate(conn, &session.id, &spent, &pair)? {
+                        return Ok(Some(pair));
                     }
                 }
-                if let Some((session, person)) = sessions::find_by_spent_refresh(conn, &spent)? {
-                    sessions::end(conn, &session, "refresh-token-reused", now)?;
-                    tracing::warn!(session.id = %session, person.id = %person, "a spent refresh token of {session} came again; the session is ended");
+                if let Some(Living { id, person, .. }) = sessions::find_by_spent_refresh(conn, &spent)? {
+                    sessions::end(conn, &id, "refresh-token-reused", now)?;
+                    tracing::warn!(session.id = %id, person.id = %person, "a spent refresh token of {id} came again; the session is ended");
                 }
-                Ok(false)
+                Ok(None)
             })
             .await?;
-        if rotated {
-            Ok(tokens)
-        } else {
-            Err(Error::Unauthenticated)
-        }
+        let pair = rotated.ok_or(Error::Unauthenticated)?;
+        Ok(tokens.as_kept(&pair))
     }
 
     /// The person whom this access token lets in.
@@ -257,13 +278,21 @@ impl App {
         let now = self.now();
         self.db
             .read(move |conn| {
-                let (session, person) = sessions::find_by_access(conn, &digest, now)?.ok_or(Error::Unauthenticated)?;
-                let memberships = accounts::memberships(conn, &person)?;
+                let found = sessions::find_by_access(conn, &digest, now)?.ok_or(Error::Unauthenticated)?;
+                let reach = match &found.by_link {
+                    None => None,
+                    // It lives no longer than what it reaches.
+                    Some((link, phone)) => {
+                        Some(guest_links::reach(conn, link, phone, now)?.ok_or(Error::Unauthenticated)?)
+                    }
+                };
+                let memberships = accounts::memberships(conn, &found.person)?;
                 Ok(Actor {
-                    person,
-                    session,
+                    person: found.person,
+                    session: found.id,
                     memberships,
                     key: None,
+                    reach,
                 })
             })
             .await

@@ -15,6 +15,7 @@ pub mod private_folder;
 pub mod public_key;
 pub mod random;
 pub mod recovery_kit;
+pub mod redemption;
 pub mod sealed;
 pub mod secret;
 pub mod tls;

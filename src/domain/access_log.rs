@@ -59,6 +59,12 @@ kinds! {
     SpareRefused = "spare-refused",
     /// A released spare key opens nothing any more; `reason` is `time` where it went back by itself.
     SpareReturned = "spare-returned",
+    /// A link was made by which the grant's holder comes in without an account.
+    LinkMade = "link-made",
+    /// A link was taken back.
+    LinkTakenBack = "link-taken-back",
+    /// A phone redeemed a link: it acts for the grant's holder from then on.
+    LinkRedeemed = "link-redeemed",
     /// A PIN was given.
     PinGiven = "pin-given",
     /// A PIN was taken back.

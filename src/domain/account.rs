@@ -39,6 +39,12 @@ impl Email {
         &self.0
     }
 
+    /// The address of an account that nobody signs in to, and that is told to nobody: it leads nowhere.
+    #[must_use]
+    pub fn of_nobody(person: &PersonId, kind: &str) -> Self {
+        Self(format!("{person}@{kind}.invalid"))
+    }
+
     /// Whether a letter to it can arrive anywhere: people and programs without a mailbox have an address below `.invalid`
     /// (RFC 6761, 6.4).
     #[must_use]
@@ -318,6 +324,13 @@ mod tests {
             let email: Result<Email, _> = text.parse();
             assert_eq!(email.is_ok(), text.trim() == "ana@example.org", "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_nobody_leads_nowhere() {
+        let nobody = Email::of_nobody(&PersonId::from_bits(7), "guest");
+        assert_eq!(nobody.as_str().parse(), Ok(nobody.clone()));
+        assert!(!nobody.leads_somewhere());
     }
 
     #[test]

@@ -99,6 +99,8 @@ ids! {
     LockId = "lock";
     /// Somebody's access to some locks.
     GrantId = "grant";
+    /// A link by which a guest without an account comes in.
+    LinkId = "link";
     /// One asked-for movement of one lock, granted or not.
     AttemptId = "attempt";
     /// A phone that a person has registered.

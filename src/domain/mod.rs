@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod chain;
 pub mod delegation;
 pub mod grant;
+pub mod guest;
 pub mod ids;
 pub mod letter;
 pub mod lock;

@@ -67,6 +67,8 @@ kinds! {
     SpareRefused = "spare-refused",
     /// A spare key that was released is back.
     SpareReturned = "spare-returned",
+    /// A phone redeemed a link that they made, or one for access that they gave.
+    LinkRedeemed = "link-redeemed",
 }
 
 /// A text is not the kind of a notice.

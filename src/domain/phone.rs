@@ -13,6 +13,14 @@ pub struct PhoneName(String);
 
 text::line_type!(PhoneName, 64);
 
+impl PhoneName {
+    /// What a phone is called that came by a guest's link: nobody has named it.
+    #[must_use]
+    pub fn by_link() -> Self {
+        Self("By link".to_owned())
+    }
+}
+
 /// The most phones that one person has at a time.
 pub const MOST_PHONES: usize = 10;
 

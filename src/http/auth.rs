@@ -18,7 +18,11 @@ use crate::crypto::secret::Secret;
 use crate::domain::account::Role;
 use crate::domain::api_key::ApiKey;
 
-/// Anybody who is signed in.
+/// Anybody who is signed in, or has come by a guest's link: who may ask at doors.
+#[derive(Debug)]
+pub struct Caller(pub Actor);
+
+/// Anybody who is signed in; who has come by a guest's link is not.
 #[derive(Debug)]
 pub struct Anyone(pub Actor);
 
@@ -48,13 +52,33 @@ pub struct ClientAddress(pub IpAddr);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
-impl FromRequest for Anyone {
+impl FromRequest for Caller {
     type Error = Problem;
     type Future = Extracted<Self>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
         Box::pin(async move { admit(&req).await.map(Self) })
+    }
+}
+
+impl FromRequest for Anyone {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move { signed_in(&req).await.map(Self) })
+    }
+}
+
+/// Lets the caller in, unless a guest's link is all that they have: that opens the doors of one grant, and lends nothing
+/// else of what its holder may.
+async fn signed_in(req: &HttpRequest) -> Result<Actor, Problem> {
+    let who = admit(req).await?;
+    match who.reach {
+        None => Ok(who),
+        Some(_) => Err(Problem::beyond_link()),
     }
 }
 
@@ -67,7 +91,7 @@ macro_rules! roles {
             fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
                 let req = req.clone();
                 Box::pin(async move {
-                    let who = admit(&req).await?;
+                    let who = signed_in(&req).await?;
                     if who.memberships.iter().any(|membership| $may(membership.role)) {
                         Ok(Self(who))
                     } else {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::Anyone;
+use super::guests::LinkOfGrant;
 use super::invitations::Invited;
 use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};
@@ -18,7 +19,7 @@ use super::{Service, schema};
 use crate::app::grants::{Asked, Door, Given, Shown, To, Which};
 use crate::app::proposals::Settled;
 use crate::app::revocations::Revocation;
-use crate::domain::account::Email;
+use crate::domain::account::{Email, PersonName};
 use crate::domain::grant::{self, GrantReason, GrantState, Holder, NewGrant, Way};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use crate::domain::pass::Role;
@@ -155,24 +156,36 @@ enum Receiver {
     PersonId(PersonId),
     /// Whoever has this address; somebody who is no member is invited as a guest.
     Email(Email),
+    /// Somebody without an account.
+    Guest(PersonName),
 }
 
-/// As it stands in a body: one of the two. An enum of serde would call any other number of members broken JSON.
+/// Somebody without an account, by name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedGuest {
+    name: PersonName,
+}
+
+/// As it stands in a body: one of the three. An enum of serde would call any other number of members broken JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenReceiver {
     person_id: Option<PersonId>,
     email: Option<Email>,
+    #[serde(default, deserialize_with = "object_or_nothing")]
+    guest: Option<NamedGuest>,
 }
 
 impl TryFrom<Object<WrittenReceiver>> for Receiver {
     type Error = &'static str;
 
     fn try_from(Object(written): Object<WrittenReceiver>) -> Result<Self, Self::Error> {
-        match (written.person_id, written.email) {
-            (Some(person), None) => Ok(Self::PersonId(person)),
-            (None, Some(email)) => Ok(Self::Email(email)),
-            _ => Err("expected either `person_id` or `email`"),
+        match (written.person_id, written.email, written.guest) {
+            (Some(person), None, None) => Ok(Self::PersonId(person)),
+            (None, Some(email), None) => Ok(Self::Email(email)),
+            (None, None, Some(guest)) => Ok(Self::Guest(guest.name)),
+            _ => Err("expected one of `person_id`, `email` and `guest`"),
         }
     }
 }
@@ -339,6 +352,9 @@ impl From<Given> for GivenGrant {
 struct ProvisionedGrant {
     #[serde(flatten)]
     grant: Grant,
+    /// The link by which its holder comes in without an account; `null` where none stands.
+    #[schema(required = true)]
+    link: Option<LinkOfGrant>,
     provisioning: Provisioning,
     /// The locks that it names, and those that it named and where something of it lingers.
     locks: Vec<GrantAtLock>,
@@ -424,6 +440,7 @@ impl From<Shown> for ProvisionedGrant {
             },
             locks: shown.doors.into_iter().map(GrantAtLock::from).collect(),
             grant: Grant::with_ask(shown.grant, shown.asked),
+            link: shown.link.map(LinkOfGrant::from),
         }
     }
 }
@@ -512,6 +529,7 @@ pub(super) async fn give(
     let to = match give.to {
         Receiver::PersonId(person) => To::Person(person),
         Receiver::Email(email) => To::Email(email),
+        Receiver::Guest(name) => To::Guest(name),
     };
     let new = NewGrant {
         locks: give.lock_ids,

@@ -18,7 +18,7 @@ use crate::domain::ids::{PersonId, SessionId};
 pub struct LimitSettings {
     /// Requests of one session, and requests from one address whose token lets nobody in.
     pub requests_per_minute: u32,
-    /// From one address: sign-ins, refreshes and new passwords; accepted invitations; enrolments; asks and codes of who is locked out. Each has this budget for itself.
+    /// From one address: sign-ins, refreshes and new passwords; accepted invitations; guests' links; enrolments; asks and codes of who is locked out. Each has this budget for itself.
     pub sign_ins_per_minute: u32,
     /// Unlock and lock commands of one person.
     pub unlocks_per_minute: u32,
@@ -30,6 +30,7 @@ pub struct Limits {
     unlock: Meter<PersonId>,
     sign_in: Meter<IpAddr>,
     invitation: Meter<IpAddr>,
+    guest_link: Meter<IpAddr>,
     enrolment: Meter<IpAddr>,
     lockout: Meter<IpAddr>,
     stranger: Meter<IpAddr>,
@@ -44,6 +45,7 @@ impl Limits {
             unlock: Meter::new(settings.unlocks_per_minute),
             sign_in: Meter::new(settings.sign_ins_per_minute),
             invitation: Meter::new(settings.sign_ins_per_minute),
+            guest_link: Meter::new(settings.sign_ins_per_minute),
             enrolment: Meter::new(settings.sign_ins_per_minute),
             lockout: Meter::new(settings.sign_ins_per_minute),
             stranger: Meter::new(settings.requests_per_minute),
@@ -76,6 +78,14 @@ impl Limits {
     /// `throttled` where nothing is left.
     pub fn spend_invitation(&self, from: IpAddr) -> Result<(), Problem> {
         self.invitation.spend(&network(from))
+    }
+
+    /// Takes one from what the address has for redeeming guests' links.
+    ///
+    /// # Errors
+    /// `throttled` where nothing is left.
+    pub fn spend_guest_link(&self, from: IpAddr) -> Result<(), Problem> {
+        self.guest_link.spend(&network(from))
     }
 
     /// Takes one from what the address has for enrolling locks.
@@ -160,6 +170,7 @@ mod tests {
             session: SessionId::from_bits(n),
             memberships: Vec::new(),
             key: None,
+            reach: None,
         }
     }
 

@@ -5,11 +5,11 @@ use actix_web::{HttpResponse, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::auth::Anyone;
+use super::auth::{Anyone, Caller};
 use super::page::List;
 use super::problem::Problem;
 use super::{Service, schema};
-use crate::app::members::Me as Caller;
+use crate::app::members;
 use crate::app::unlock::Openable;
 use crate::domain::account::{Email, OrganizationName, PersonName, Role};
 use crate::domain::grant::Way;
@@ -42,8 +42,8 @@ struct Membership {
     role: Role,
 }
 
-impl From<Caller> for Me {
-    fn from(Caller { person, memberships }: Caller) -> Self {
+impl From<members::Me> for Me {
+    fn from(members::Me { person, memberships }: members::Me) -> Self {
         let memberships = memberships.into_iter().map(|(membership, name)| Membership {
             organization_id: membership.organization,
             organization_name: name,
@@ -126,7 +126,7 @@ impl MyLock {
     responses((status = 200, description = "All of them, on one page", body = List<MyLock>))
 )]
 #[get("/v1/me/locks")]
-pub(super) async fn list_openable(service: Data<Service>, Anyone(who): Anyone) -> Result<HttpResponse, Problem> {
+pub(super) async fn list_openable(service: Data<Service>, Caller(who): Caller) -> Result<HttpResponse, Problem> {
     let items = service.app.openable(&who).await?;
     let now = service.app.now();
     let all = Page::<_, String> { items, next: None };

@@ -22,8 +22,9 @@ use crate::domain::ids::{OrganizationId, PersonId};
 struct Member {
     #[schema(value_type = schema::PersonId)]
     id: PersonId,
-    #[schema(value_type = schema::Email)]
-    email: Email,
+    /// `null` for a program, and for a guest without an account.
+    #[schema(value_type = Option<schema::Email>, required = true)]
+    email: Option<Email>,
     #[schema(value_type = schema::PersonName)]
     name: PersonName,
     #[schema(value_type = schema::Role)]
@@ -34,7 +35,7 @@ impl From<members::Member> for Member {
     fn from(member: members::Member) -> Self {
         Self {
             id: member.person.id,
-            email: member.person.email,
+            email: Some(member.person.email).filter(Email::leads_somewhere),
             name: member.person.name,
             role: member.role,
         }

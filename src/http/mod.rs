@@ -15,6 +15,7 @@ mod auth;
 mod edge;
 mod enrolments;
 mod grants;
+mod guests;
 mod idempotency;
 mod invitations;
 mod json;
@@ -152,6 +153,9 @@ fn routes(to: &mut ServiceConfig) {
         .service(grants::spare::ask_for_spare)
         .service(grants::spare::release_spare)
         .service(grants::spare::refuse_spare)
+        .service(guests::make_link)
+        .service(guests::take_link_back)
+        .service(guests::redeem)
         .service(pins::give_pin)
         .service(pins::take_pin_back)
         .service(pins::show_pins)

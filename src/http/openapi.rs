@@ -75,6 +75,7 @@ struct Problem {
         (name = "unlock", description = "Asking for a door"),
         (name = "offline", description = "Phones and the passes by which they open doors without the backend"),
         (name = "grants", description = "Giving access and taking it back"),
+        (name = "guests", description = "Links by which guests come in without an account"),
         (name = "PINs", description = "Codes at the keypad"),
         (name = "lock-outs", description = "Standing before one's own door, and what that costs"),
         (name = "access log", description = "What happened, and who did it"),

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::Anyone;
+use super::auth::{Anyone, Caller};
 use super::json::Json;
 use super::path::Id;
 use super::problem::Problem;
@@ -143,7 +143,7 @@ impl From<Issued> for Passes {
 #[post("/v1/passes")]
 pub(super) async fn issue_passes(
     service: Data<Service>,
-    Anyone(who): Anyone,
+    Caller(who): Caller,
     Json(ask): Json<Ask>,
 ) -> Result<HttpResponse, Problem> {
     let issued = service.app.issue_passes(&who, ask.lock_ids, ask.phone_id).await?;

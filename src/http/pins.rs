@@ -12,6 +12,7 @@ use super::path::Id;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::pins::{CodeView, GivenAt, GivenPin, LockPinsView, SlotView};
+use crate::domain::guest::sheet::Sheet;
 use crate::domain::ids::{GrantId, LockId};
 use crate::domain::pin::{PinKind, SlotState, Status};
 use crate::domain::time::Timestamp;
@@ -46,6 +47,8 @@ struct Given {
     #[schema(value_type = Option<schema::Time>, required = true)]
     first_use_before: Option<Timestamp>,
     locks: Vec<GivenLock>,
+    /// All of it in words, to be printed for who has no phone; as secret as the code.
+    sheet: String,
 }
 
 /// A PIN that was given, at one lock.
@@ -62,6 +65,10 @@ struct GivenLock {
     /// As of a slot of a lock; a computed code is `applied` from the beginning.
     #[schema(value_type = schema::PinStatus)]
     status: &'static str,
+    /// Where the grant counts its uses: whether the lock does so by itself, and so opens no oftener even off line. `false` of
+    /// a lock behind an adapter: there the PIN is taken back once the last opening was heard of, and might open again before.
+    #[schema(required = true)]
+    counts_uses: Option<bool>,
 }
 
 impl From<GivenAt> for GivenLock {
@@ -71,13 +78,15 @@ impl From<GivenAt> for GivenLock {
             code: at.code.map(|code| code.expose().to_owned()),
             slot: at.slot,
             status: at.status.as_str(),
+            counts_uses: at.counts_uses,
         }
     }
 }
 
-impl From<GivenPin> for Given {
-    fn from(given: GivenPin) -> Self {
+impl From<(GivenPin, Sheet)> for Given {
+    fn from((given, sheet): (GivenPin, Sheet)) -> Self {
         Self {
+            sheet: sheet.expose().to_owned(),
             code: given.code.map(|code| code.expose().to_owned()),
             kind: given.kind,
             revocable: given.kind == PinKind::Synced,

@@ -176,6 +176,17 @@ impl Problem {
         .with("scope", scope.as_str())
     }
 
+    /// The caller came by a guest's link, which lets them in at doors and nowhere else.
+    #[must_use]
+    pub fn beyond_link() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Not allowed",
+            "a guest's link is for the doors of its grant; this needs an account",
+        )
+    }
+
     /// A field of the body does not say what it should.
     #[must_use]
     pub fn invalid_field(field: &str, why: impl Into<String>) -> Self {

@@ -49,6 +49,13 @@ fn receiver() -> ObjectBuilder {
     ObjectBuilder::new()
         .property("person_id", PersonId::schema())
         .property("email", Email::schema())
+        .property(
+            "guest",
+            ObjectBuilder::new()
+                .property("name", PersonName::schema())
+                .required("name")
+                .additional_properties(Some(AdditionalProperties::FreeForm(false))),
+        )
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .min_properties(Some(1))
         .max_properties(Some(1))
@@ -166,6 +173,7 @@ texts! {
     LockId = id("lock"), "A lock.";
     GrantId = id("grant"), "A grant.";
     AttemptId = id("attempt"), "An attempt.";
+    LinkId = id("link"), "A guest's link.";
     PhoneId = id("phone"), "A phone.";
     NoticeId = id("notice"), "A notice.";
     ApiKeyId = id("key"), "An API key.";
@@ -219,7 +227,7 @@ texts! {
     Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
     EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
-    Receiver = receiver(), "Who gets access: a member, or whoever has an e-mail address.";
+    Receiver = receiver(), "Who gets access: a member, whoever has an e-mail address, or somebody new without an account.";
     PhoneName = line(64, "Tom's phone"), "What a phone is called, on one line.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
     Role = text().enum_values(Some(crate::domain::account::Role::ALL.map(crate::domain::account::Role::as_str))),

@@ -22,6 +22,8 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("POST /v1/grants/{grant_id}/revoke", KeyScope::GrantsWrite),
     ("POST /v1/grants/{grant_id}/pin", KeyScope::GrantsWrite),
     ("DELETE /v1/grants/{grant_id}/pin", KeyScope::GrantsWrite),
+    ("POST /v1/grants/{grant_id}/link", KeyScope::GrantsWrite),
+    ("DELETE /v1/grants/{grant_id}/link", KeyScope::GrantsWrite),
     // Whoever asks at the desk was seen there by a person.
     ("GET /v1/lockouts", KeyScope::Lockouts),
     ("GET /v1/lockouts/{lockout_id}", KeyScope::Lockouts),

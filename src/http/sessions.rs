@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, ClientAddress};
+use super::auth::{Anyone, Caller, ClientAddress};
 use super::json::Json;
 use super::problem::Problem;
 use super::{Service, schema};
@@ -107,7 +107,7 @@ pub(super) async fn refresh(
 /// Sign out: the session's tokens are worth nothing from now on
 #[utoipa::path(tag = "sign-in", responses((status = 204, description = "Signed out")))]
 #[post("/v1/auth/sign-out")]
-pub(super) async fn sign_out(service: Data<Service>, Anyone(who): Anyone) -> Result<HttpResponse, Problem> {
+pub(super) async fn sign_out(service: Data<Service>, Caller(who): Caller) -> Result<HttpResponse, Problem> {
     service.app.sign_out(&who).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
-use super::auth::Anyone;
+use super::auth::Caller;
 use super::json::JsonOrNothing;
 use super::path::Id;
 use super::problem::Problem;
@@ -130,7 +130,7 @@ enum Answers {
 #[post("/v1/locks/{lock_id}/unlock")]
 pub(super) async fn unlock_door(
     service: Data<Service>,
-    Anyone(who): Anyone,
+    Caller(who): Caller,
     Id(lock): Id<LockId>,
     JsonOrNothing(wait): JsonOrNothing<Wait>,
 ) -> Result<HttpResponse, Problem> {
@@ -149,7 +149,7 @@ pub(super) async fn unlock_door(
 #[post("/v1/locks/{lock_id}/lock")]
 pub(super) async fn lock_door(
     service: Data<Service>,
-    Anyone(who): Anyone,
+    Caller(who): Caller,
     Id(lock): Id<LockId>,
     JsonOrNothing(wait): JsonOrNothing<Wait>,
 ) -> Result<HttpResponse, Problem> {
@@ -228,7 +228,7 @@ pub(super) fn in_words(reason: &str) -> &'static str {
 #[get("/v1/attempts/{attempt_id}")]
 pub(super) async fn show_attempt(
     service: Data<Service>,
-    Anyone(who): Anyone,
+    Caller(who): Caller,
     Id(id): Id<AttemptId>,
 ) -> Result<HttpResponse, Problem> {
     let attempt: Attempt = service.app.attempt(&who, id).await?.into();

@@ -11,6 +11,10 @@ use crate::domain::account::{Email, Membership, OrganizationName, Person, Person
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::time::Timestamp;
 
+/// What stands in the place of a password's hash where no password lets anybody in: an account whose address leads
+/// nowhere.
+pub const NO_PASSWORD: &str = "none";
+
 /// Adds an organization, with the head of its empty access log.
 pub fn add_organization(
     conn: &mut Conn,

@@ -25,6 +25,7 @@ mod error;
 mod file;
 pub mod grants;
 mod group_commit;
+pub mod guest_links;
 pub mod idempotency;
 pub mod installation;
 pub mod invitations;

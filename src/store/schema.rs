@@ -49,6 +49,31 @@ diesel::table! {
         created_at_ms -> BigInt,
         ended_at_ms -> Nullable<BigInt>,
         end_reason -> Nullable<Text>,
+        link_id -> Nullable<Text>,
+        phone_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    guest_links (id) {
+        id -> Text,
+        organization_id -> Text,
+        grant_id -> Text,
+        secret_digest -> Text,
+        phones_limit -> BigInt,
+        starts_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        made_by -> Text,
+        created_at_ms -> BigInt,
+        voided_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    guest_link_phones (link_id, phone_id) {
+        link_id -> Text,
+        phone_id -> Text,
+        redeemed_at_ms -> BigInt,
     }
 }
 
@@ -579,6 +604,9 @@ diesel::table! {
 }
 
 diesel::joinable!(grant_locks -> grants (grant_id));
+diesel::joinable!(guest_link_phones -> guest_links (link_id));
+diesel::joinable!(guest_link_phones -> phones (phone_id));
+diesel::joinable!(guest_links -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
 diesel::joinable!(memberships -> persons (person_id));
@@ -589,6 +617,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     persons,
     memberships,
     sessions,
+    guest_links,
+    guest_link_phones,
     spent_refresh_tokens,
     sign_in_failures,
     properties,

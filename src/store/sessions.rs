@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 
-use super::columns::parsed;
+use super::columns::{parsed, parsed_option};
 use super::schema::{sessions, sign_in_failures, spent_refresh_tokens};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
-use crate::domain::ids::{PersonId, SessionId};
+use crate::domain::ids::{LinkId, PersonId, PhoneId, SessionId};
 use crate::domain::time::Timestamp;
 
 /// The pair of tokens that a session goes by now: digests, and until when each is good.
@@ -22,18 +22,42 @@ pub struct TokenPair {
     pub refresh_ends_at: Timestamp,
 }
 
+impl TokenPair {
+    /// The same tokens, good no longer than until `end`.
+    #[must_use]
+    pub fn until(self, end: Timestamp) -> Self {
+        Self {
+            access_ends_at: self.access_ends_at.min(end),
+            refresh_ends_at: self.refresh_ends_at.min(end),
+            ..self
+        }
+    }
+}
+
+/// A session that lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Living {
+    /// Which.
+    pub id: SessionId,
+    /// Whose it is.
+    pub person: PersonId,
+    /// The guest's link by which it began and the phone that redeemed it; `None` where somebody signed in.
+    pub by_link: Option<(LinkId, PhoneId)>,
+}
+
 /// Begins a session.
-pub fn add(
-    conn: &mut Conn,
-    id: &SessionId,
-    person: &PersonId,
-    tokens: &TokenPair,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub fn add(conn: &mut Conn, session: &Living, tokens: &TokenPair, now: Timestamp) -> Result<(), StoreError> {
+    let (link, phone) = session
+        .by_link
+        .as_ref()
+        .map(|(link, phone)| (link.as_str(), phone.as_str()))
+        .unzip();
     diesel::insert_into(sessions::table)
         .values((
-            sessions::id.eq(id.as_str()),
-            sessions::person_id.eq(person.as_str()),
+            sessions::id.eq(session.id.as_str()),
+            sessions::person_id.eq(session.person.as_str()),
+            sessions::link_id.eq(link),
+            sessions::phone_id.eq(phone),
             sessions::access_digest.eq(hexadecimal(&tokens.access_digest)),
             sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
             sessions::refresh_digest.eq(hexadecimal(&tokens.refresh_digest)),
@@ -44,50 +68,54 @@ pub fn add(
     Ok(())
 }
 
-type Row = (String, String);
+type Row = (String, String, Option<String>, Option<String>);
+const ROW: (sessions::id, sessions::person_id, sessions::link_id, sessions::phone_id) =
+    (sessions::id, sessions::person_id, sessions::link_id, sessions::phone_id);
 
-/// A session, and whose it is.
-fn whose((id, person): Row) -> Result<(SessionId, PersonId), StoreError> {
-    Ok((parsed(&id)?, parsed(&person)?))
+fn living((id, person, link, phone): Row) -> Result<Living, StoreError> {
+    let (link, phone) = (parsed_option(link.as_deref())?, parsed_option(phone.as_deref())?);
+    if link.is_some() != phone.is_some() {
+        return Err(StoreError::corrupt(
+            "a session has a link without a phone, or a phone without a link",
+        ));
+    }
+    Ok(Living {
+        id: parsed(&id)?,
+        person: parsed(&person)?,
+        by_link: link.zip(phone),
+    })
 }
 
-/// The living session whose access token has this digest and is good at `now`, and whose it is.
-pub fn find_by_access(
-    conn: &mut Conn,
-    access_digest: &[u8; 32],
-    now: Timestamp,
-) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+/// The living session whose access token has this digest and is good at `now`.
+pub fn find_by_access(conn: &mut Conn, access_digest: &[u8; 32], now: Timestamp) -> Result<Option<Living>, StoreError> {
     let row: Option<Row> = sessions::table
         .filter(sessions::access_digest.eq(hexadecimal(access_digest)))
         .filter(sessions::access_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
-        .select((sessions::id, sessions::person_id))
+        .select(ROW)
         .get_result(conn)
         .optional()?;
-    row.map(whose).transpose()
+    row.map(living).transpose()
 }
 
-/// The living session whose present refresh token has this digest and is good at `now`, and whose it is.
+/// The living session whose present refresh token has this digest and is good at `now`.
 pub fn find_by_refresh(
     conn: &mut Conn,
     refresh_digest: &[u8; 32],
     now: Timestamp,
-) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+) -> Result<Option<Living>, StoreError> {
     let row: Option<Row> = sessions::table
         .filter(sessions::refresh_digest.eq(hexadecimal(refresh_digest)))
         .filter(sessions::refresh_ends_at_ms.gt(now.as_millis()))
         .filter(sessions::ended_at_ms.is_null())
-        .select((sessions::id, sessions::person_id))
+        .select(ROW)
         .first(conn)
         .optional()?;
-    row.map(whose).transpose()
+    row.map(living).transpose()
 }
 
-/// The living session that exchanged the refresh token of this digest before, and whose it is.
-pub fn find_by_spent_refresh(
-    conn: &mut Conn,
-    refresh_digest: &[u8; 32],
-) -> Result<Option<(SessionId, PersonId)>, StoreError> {
+/// The living session that exchanged the refresh token of this digest before.
+pub fn find_by_spent_refresh(conn: &mut Conn, refresh_digest: &[u8; 32]) -> Result<Option<Living>, StoreError> {
     let row: Option<Row> = sessions::table
         .filter(
             sessions::id.eq_any(
@@ -97,10 +125,10 @@ pub fn find_by_spent_refresh(
             ),
         )
         .filter(sessions::ended_at_ms.is_null())
-        .select((sessions::id, sessions::person_id))
+        .select(ROW)
         .first(conn)
         .optional()?;
-    row.map(whose).transpose()
+    row.map(living).transpose()
 }
 
 /// Exchanges the session's tokens: the refresh token of digest `spent` becomes a spent one. Says whether it was still
@@ -143,6 +171,30 @@ pub fn end(conn: &mut Conn, id: &SessionId, reason: &str, now: Timestamp) -> Res
         sessions::end_reason.eq(reason),
     ))
     .execute(conn)?;
+    Ok(())
+}
+
+/// Ends the sessions that began by the link, from this phone or from any, for this reason.
+pub fn end_of_link(
+    conn: &mut Conn,
+    link: &LinkId,
+    phone: Option<&PhoneId>,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let of_link = sessions::table
+        .filter(sessions::link_id.eq(link.as_str()))
+        .filter(sessions::ended_at_ms.is_null());
+    let ended = (
+        sessions::ended_at_ms.eq(now.as_millis()),
+        sessions::end_reason.eq(reason),
+    );
+    match phone {
+        Some(phone) => diesel::update(of_link.filter(sessions::phone_id.eq(phone.as_str())))
+            .set(ended)
+            .execute(conn)?,
+        None => diesel::update(of_link).set(ended).execute(conn)?,
+    };
     Ok(())
 }
 

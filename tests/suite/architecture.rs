@@ -35,7 +35,7 @@ const FLOORS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that stay behind a fence, and where that is.
-const FENCES: [(&str, &[&str]); 19] = [
+const FENCES: [(&str, &[&str]); 20] = [
     ("diesel", &["store"]),
     ("diesel_migrations", &["store"]),
     ("libsqlite3_sys", &["store"]),
@@ -45,6 +45,7 @@ const FENCES: [(&str, &[&str]); 19] = [
     ("utoipa_actix_web", &["http"]),
     ("utoipa_swagger_ui", &["http"]),
     ("governor", &["http"]),
+    ("ics", &["http"]),
     ("qrcode", &["http"]),
     ("rumqttc", &["mqtt"]),
     ("mqtt5", &["mqtt"]),

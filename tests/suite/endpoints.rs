@@ -43,6 +43,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/auth/sign-in",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/refresh",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/invitations/accept",                                       [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/guest/redeem",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/enrolments",                                               [409, 409, 409, 409, 409, 409, 409, 409]),
     ("GET /v1/me",                                                        [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/me/locks",                                                  [401, 200, 200, 200, 200, 200, 200, 200]),
@@ -73,6 +74,8 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 404, 403, 404, 409, 409, 404]),
     ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 404, 403, 404, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/link",                                   [401, 403, 404, 403, 404, 201, 201, 404]),
+    ("DELETE /v1/grants/{grant_id}/link",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
     ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 403, 200, 200, 404]),
     ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 403, 403, 200, 200, 404]),
@@ -129,6 +132,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
 
 on_each_database!(
     everybody_gets_what_their_role_allows,
+    a_guests_link_lends_its_doors_and_nothing_else,
     no_endpoint_is_missing_from_the_table
 );
 
@@ -149,6 +153,45 @@ async fn everybody_gets_what_their_role_allows(database: TestDatabase) {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// What who came by a link may ask, where signing in is needed, and what they are answered.
+const BY_LINK: [(&str, u16); 6] = [
+    ("GET /v1/me/locks", 200),
+    ("GET /v1/attempts/{attempt_id}", 404),
+    ("POST /v1/locks/{lock_id}/unlock", 200),
+    ("POST /v1/locks/{lock_id}/lock", 200),
+    ("POST /v1/passes", 200),
+    ("POST /v1/auth/sign-out", 204),
+];
+
+async fn a_guests_link_lends_its_doors_and_nothing_else(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let place = Place::new(&t).await;
+    let _lock = place.door.install().await;
+    // The holder may do everything, and a session of theirs that began by a link still nothing of it.
+    let grant = place.owner.grant(&place.manager, &place.door, json!({})).await;
+    let (linked, phone) = place.owner.link(&grant, json!({})).await.open().await;
+    for &(operation, _) in TABLE.iter().filter(|(_, [anonymous, ..])| *anonymous == 401) {
+        let (method, path) = operation.split_once(' ').unwrap();
+        let path = place.path(operation, path, Role::Anonymous).await;
+        let request = linked.request(method, &path);
+        let body = match operation {
+            "POST /v1/passes" => json!({ "lock_ids": [place.door.id], "phone_id": phone.id }),
+            _ => place.body(operation, Role::Anonymous).await,
+        };
+        let answer = match body {
+            Value::Null => request.await,
+            body => request.json(body).await,
+        };
+        match BY_LINK.iter().find(|(allowed, _)| *allowed == operation) {
+            Some((_, status)) => assert_eq!(answer.status, *status, "{operation}: {}", answer.text),
+            None => {
+                answer.expect_problem(403, "forbidden");
+            }
+        }
+    }
+    linked.get("/v1/me/locks").await.expect_problem(401, "unauthenticated");
 }
 
 async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
@@ -414,6 +457,11 @@ impl Place {
             "POST /v1/auth/refresh" => {
                 let session = Person::sign_in(&self.http, &person.name, &person.email).await;
                 json!({ "refresh_token": session.refresh_token() })
+            }
+            "POST /v1/guest/redeem" => {
+                let grant = self.owner.grant_guest(&self.unused_name(), &self.door, json!({})).await;
+                let link = self.owner.link(&grant, json!({})).await;
+                link.redemption(&Phone::new_key())
             }
             "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
             "POST /v1/invitations" => json!({

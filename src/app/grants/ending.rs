@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::access::to_change;
 use super::{concerned_by, tell_of, write_down};
+use crate::app::guests::void_link;
 use crate::app::pins::{Reworded, Untold, clear_of_grant, outlives};
 use crate::app::revocations::{Revocation, hold_locks, revoke_rights};
 use crate::app::{Actor, App, Error};
@@ -127,7 +128,7 @@ pub(in crate::app) fn end_with(
     Ok(ended)
 }
 
-/// Has the passes and PINs of rights that have ended taken back, and their asks closed.
+/// Has the passes and PINs of rights that have ended taken back, their links void, and their asks closed.
 pub(super) fn end_alone(conn: &mut Conn, rights: Vec<RightSource>, now: Timestamp) -> Result<Ended, Error> {
     let mut ended = Ended::before(rights);
     let mut changed = BTreeSet::new();
@@ -137,6 +138,7 @@ pub(super) fn end_alone(conn: &mut Conn, rights: Vec<RightSource>, now: Timestam
         let doors: Vec<LockId> = set.map(|slot| slot.lock).collect();
         changed.extend(clear_of_grant(conn, grant, &doors, now)?);
         spare_asks::answer(conn, grant, AskAnswer::Over, None, now)?;
+        void_link(conn, grant, now)?;
     }
     revoke_rights(conn, &ended.rights, now)?;
     ended.changed = changed;

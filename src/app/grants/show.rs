@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::access::seen;
+use crate::app::guests::{StandingLink, standing_link};
 use crate::app::pins::{CodeView, SlotView, views_of_grant};
 use crate::app::{Actor, App, Error, belongs, joined_by};
 use crate::domain::account::{Role, Scope};
@@ -40,6 +41,8 @@ pub struct Shown {
     pub summary: Summary,
     /// The ask that waits for its answer, where it is a spare key.
     pub asked: Option<Asked>,
+    /// The link by which its holder comes in without an account, where one stands.
+    pub link: Option<StandingLink>,
 }
 
 /// A grant at one lock.
@@ -177,6 +180,7 @@ fn show(conn: &mut Conn, grant: Grant, now: Timestamp) -> Result<Shown, Error> {
     Ok(Shown {
         summary: Summary::of(doors.iter().map(|door| (&door.lock, &door.at))),
         asked: spare_asks::open(conn, &grant.id)?,
+        link: standing_link(conn, &grant.id)?,
         doors,
         grant,
     })

@@ -33,7 +33,8 @@ pub(super) fn give_under(
     if person.as_ref() == Some(&who.person) {
         return Err(Error::invalid("to", "you have this access already"));
     }
-    let (holder, invitation) = holder_of(conn, who, &organization, person, draft.invitation, now)?;
+    let newcomer = (draft.newcomer, draft.invitation);
+    let (holder, invitation) = holder_of(conn, who, &organization, (to, person), newcomer, &terms, now)?;
     let grant = Grant {
         id: draft.id,
         organization,

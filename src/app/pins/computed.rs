@@ -85,6 +85,7 @@ pub(super) fn computed(
             slot: None,
             code: computed_code(&key, of),
             status: Status::Applied,
+            counts_uses: None,
         });
     }
     // All locks of a property read one clock; those of several may read two, and then the first to end counts.

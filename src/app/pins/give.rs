@@ -6,6 +6,7 @@ use doorward_lock::wire;
 
 use super::{GivenAt, GivenPin, begin, clear_of_grant, is_in_service, outlives};
 use crate::app::grants::to_change;
+use crate::app::guests::stay_of;
 use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error};
 use crate::crypto::pin_codes::{SlotKey, next_length, seal_digits};
@@ -14,7 +15,9 @@ use crate::crypto::random::Random;
 use crate::crypto::tokens::schedule_for_lock;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::grant::{Grant, GrantState, Holder, Uses, Way};
-use crate::domain::ids::GrantId;
+use crate::domain::guest::message::Stay;
+use crate::domain::guest::sheet::{self, PrintedCode, Sheet};
+use crate::domain::ids::{GrantId, LockId};
 use crate::domain::lock::{Assurance, Lock};
 use crate::domain::pin::{Digits, LockPins, PinKind, Slot, SlotState, Status};
 use crate::domain::schedule::Schedule;
@@ -36,14 +39,15 @@ const NO_SLOT_LEFT: Error = Error::Conflict {
 };
 
 impl App {
-    /// Gives a PIN of the grant, and tells the locks that are there. Its digits are shown now and never again.
+    /// Gives a PIN of the grant, and tells the locks that are there. Its digits are shown now and never again: by
+    /// themselves, and on a sheet to be printed.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where the grant, a lock or the kind does not allow it.
-    pub async fn give_pin(&self, who: &Actor, grant: GrantId, kind: PinKind) -> Result<GivenPin, Error> {
+    pub async fn give_pin(&self, who: &Actor, grant: GrantId, kind: PinKind) -> Result<(GivenPin, Sheet), Error> {
         let (now, who) = (self.now(), who.clone());
         let (pin_keys, random) = (self.pin_keys.clone(), self.random.clone());
-        let given = self
+        let (given, sheet) = self
             .db
             .write(move |conn| {
                 let grant = to_change(conn, &who, &grant)?;
@@ -82,13 +86,15 @@ impl App {
                     ..entry(conn, &who, &grant, Kind::PinGiven, now)?
                 };
                 access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
-                Ok(given)
+                let stay = stay_of(conn, &grant, given.starts_at, given.ends_at)?;
+                let sheet = print(&stay, &given);
+                Ok::<_, Error>((given, sheet))
             })
             .await?;
         for door in &given.locks {
             self.push_pins(&door.lock).await?;
         }
-        Ok(given)
+        Ok((given, sheet))
     }
 
     /// Takes the grant's PIN back; the grant stands. A lock that is there forgets it now, one that is away when it comes
@@ -120,6 +126,20 @@ impl App {
             waiting_for: Vec::new(),
         })
     }
+}
+
+/// The PIN on a sheet of paper.
+fn print(stay: &Stay, given: &GivenPin) -> Sheet {
+    let own: Vec<(LockId, Digits)> = (given.locks.iter())
+        .filter_map(|at| Some((at.lock.clone(), at.code.clone()?)))
+        .collect();
+    let code = PrintedCode {
+        shared: given.code.as_ref(),
+        own: &own,
+        kind: given.kind,
+        first_use_before: given.first_use_before,
+    };
+    sheet::print(stay, &code)
 }
 
 const OVER: Error = Error::Conflict {
@@ -203,6 +223,7 @@ fn synced(
     let mut given = Vec::new();
     for (lock, mut held, _, key, number) in places {
         let version = held.delivery.change();
+        let counts_uses = left.map(|_| lock.assurance.is_none());
         let sealed = match lock.assurance {
             Some(Assurance::Adapter) => Some(seal_digits(&key, number, &digits, random)?),
             None => None,
@@ -233,6 +254,7 @@ fn synced(
             slot: Some(number),
             code: None,
             status: Status::Pending,
+            counts_uses,
         });
     }
     Ok(GivenPin {
@@ -246,7 +268,7 @@ fn synced(
 }
 
 /// How many openings the grant still allows; `None` for any number.
-pub(super) fn uses_left(grant: &Grant) -> Option<u32> {
+pub(in crate::app) fn uses_left(grant: &Grant) -> Option<u32> {
     grant.terms.uses.map(|uses: Uses| uses.limit() - uses.taken())
 }
 

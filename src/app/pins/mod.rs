@@ -19,6 +19,7 @@ mod reword;
 mod show;
 mod transfer;
 
+pub(super) use give::uses_left;
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
 pub(super) use reword::{Reworded, Untold, reword};
 pub(super) use show::views_of_grant;
@@ -56,6 +57,9 @@ pub struct GivenAt {
     pub code: Option<Digits>,
     /// What became of it.
     pub status: Status,
+    /// Where the grant counts its uses: whether the lock does so by itself. One behind an adapter does not: there the PIN is
+    /// taken back once the last opening was heard of.
+    pub counts_uses: Option<bool>,
 }
 
 /// What is known of the lock's PINs, its row held until this transaction ends. What another controller of this lock held

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::CLOCK_TOLERANCE;
 use crate::app::attempts::{end, grant_of};
-use crate::app::{Actor, App, Error, What, joined_by};
+use crate::app::{Actor, App, Error, What, joined_by, rights_of};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, AttemptState, Command, Reason};
@@ -18,7 +18,7 @@ use crate::domain::pass::{self, Lives, Pass};
 use crate::domain::time::{TimeZone, Timestamp};
 use crate::domain::unlock::{Ask, Decision, Refusal, Right, RightSource, ToldRefusal, decide};
 use crate::store::lock_events::Clocks;
-use crate::store::{Conn, access_log, attempts, grants, lock_events, locks, passes, places};
+use crate::store::{Conn, access_log, attempts, grants, guest_links, lock_events, locks, passes, places};
 
 /// What the transaction decided.
 pub(super) enum Decided {
@@ -89,7 +89,7 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
     let lock = locks::find(conn, &ask.lock, &scope)?.ok_or(Error::NotFound(What::Lock))?;
     refuse_old_clock(conn, &lock, now)?;
     let zone = zone_of(conn, &lock)?;
-    let rights = grants::rights(conn, &lock, &who.person)?;
+    let rights = rights_of(conn, &lock, who)?;
     let attempt = Attempt {
         id: request.id.clone(),
         organization: lock.organization.clone(),
@@ -126,7 +126,10 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
         };
         return refuse(conn, who, attempt, &lock, refusal, Some(by), now);
     }
-    if !grants::hold(conn, &by, (&lock.organization, &who.person), now)? {
+    let by_link = who.reach.as_ref().map(|reach| &reach.link);
+    let stands = grants::hold(conn, &by, (&lock.organization, &who.person), now)?
+        && by_link.map_or(Ok(true), |link| guest_links::keep(conn, link))?;
+    if !stands {
         return refuse(conn, who, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
     }
     if let (true, RightSource::Grant(grant)) = (takes_use, &by)
@@ -189,8 +192,10 @@ fn ways_without_us(
         pass.starts_at <= request.now
             && (pass.schedule.as_ref()).is_none_or(|schedule| schedule.is_open(zone, request.now))
     };
-    let by_pass =
-        gets_one.as_ref().is_ok_and(is_open) || passes::has_any(conn, &lock.id, &request.who.person, request.now)?;
+    // What the person's own phones hold is not for somebody who came by a link.
+    let is_signed_in = request.who.reach.is_none();
+    let by_pass = gets_one.as_ref().is_ok_and(is_open)
+        || is_signed_in && passes::has_any(conn, &lock.id, &request.who.person, request.now)?;
     Ok(if by_pass { vec![Way::Offline] } else { Vec::new() })
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::decision::Decided;
-use super::{Actor, App, Error, joined_by};
+use super::{Actor, App, Error, joined_by, rights_of};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::attempt::{Action, Attempt, Command};
 use crate::domain::grant::Way;
@@ -184,7 +184,7 @@ impl App {
                         continue;
                     }
                     let zone = decision::zone_of(conn, &lock)?;
-                    let rights = grants::rights(conn, &lock, &who.person)?;
+                    let rights = rights_of(conn, &lock, &who)?;
                     let ask = Ask {
                         lock: lock.id.clone(),
                         action: Action::Unlock,

@@ -34,6 +34,20 @@ pub enum Weekday {
 }
 
 impl Weekday {
+    /// Its name for people, short: `Mon`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mon => "Mon",
+            Self::Tue => "Tue",
+            Self::Wed => "Wed",
+            Self::Thu => "Thu",
+            Self::Fri => "Fri",
+            Self::Sat => "Sat",
+            Self::Sun => "Sun",
+        }
+    }
+
     /// The day of the week of `date`.
     #[must_use]
     pub fn of(date: Date) -> Self {

@@ -6,6 +6,7 @@ mod delegation;
 pub mod enrolments;
 mod grant_changes;
 mod grants;
+mod guests;
 mod house_access;
 mod idempotency;
 mod invitations;

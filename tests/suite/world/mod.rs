@@ -16,6 +16,7 @@
 mod answer;
 mod clock;
 mod door;
+mod guest;
 mod hand_lock;
 mod http;
 mod landlord;
@@ -26,6 +27,7 @@ mod server;
 pub use answer::Answer;
 pub use clock::HandClock;
 pub use door::{Door, InstalledLock};
+pub use guest::redemption;
 pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
 pub use landlord::{Landlord, Property, Unit};

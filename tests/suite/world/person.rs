@@ -52,6 +52,17 @@ impl Person {
         Self::of(http, name, email, &tokens).await
     }
 
+    /// Somebody without an account, whom a link has let in.
+    pub fn by_link(http: &Http, name: &str, answer: &Value) -> Self {
+        Self {
+            id: String::new(),
+            name: name.to_owned(),
+            email: String::new(),
+            http: http.clone(),
+            tokens: Mutex::new(Tokens::of(answer)),
+        }
+    }
+
     async fn of(http: &Http, name: &str, email: &str, answer: &Value) -> Self {
         let mut person = Self {
             id: String::new(),

@@ -123,6 +123,7 @@ impl Site {
             session: SessionId::from_bits(1),
             memberships: Vec::new(),
             key: None,
+            reach: None,
         };
         Self {
             app,
