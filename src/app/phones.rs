@@ -4,7 +4,7 @@ use super::revocations::{Revocation, revoke_phone};
 use super::{Actor, App, Error, What};
 use crate::crypto::public_key::PublicKey;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::ids::{OrganizationId, PhoneId};
+use crate::domain::ids::{OrganizationId, PersonId, PhoneId};
 use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, StoreError, access_log, accounts, phones};
@@ -84,6 +84,21 @@ impl App {
             .await?;
         self.make_effective(vec![phone.thumbprint]).await
     }
+}
+
+/// Removes every phone of the person, whose account is being erased: their names go, their keys never come back. Gives the
+/// thumbprints.
+pub(super) fn remove_all(conn: &mut Conn, person: &PersonId, now: Timestamp) -> Result<Vec<String>, Error> {
+    let mut thumbprints = Vec::new();
+    for phone in phones::of_person(conn, person)? {
+        if let Some(phone) = phones::hold(conn, &phone.id, person)? {
+            phones::remove(conn, &phone.id, now)?;
+            revoke_phone(conn, &phone, now)?;
+            thumbprints.push(phone.thumbprint);
+        }
+    }
+    phones::forget_names(conn, person)?;
+    Ok(thumbprints)
 }
 
 /// Writes it down wherever the person belongs: a phone may hold passes of every organization. What it is called is its

@@ -57,6 +57,10 @@ kinds! {
     LockoutRefused = "lockout-refused",
     /// The ledger says something new of what they owe.
     LedgerLine = "ledger-line",
+    /// Somebody opened a part of the access log that is theirs.
+    LookOpened = "look-opened",
+    /// What the log of the house shows and for how long was changed.
+    PrivacyChanged = "privacy-changed",
 }
 
 /// A text is not the kind of a notice.

@@ -3,6 +3,7 @@
 mod access_log;
 mod bad_input;
 pub mod enrolments;
+mod forgetting;
 mod grants;
 mod house_access;
 mod idempotency;
@@ -17,6 +18,7 @@ mod passes;
 mod phones;
 mod pins;
 mod places;
+mod privacy;
 mod proposals;
 mod raw;
 mod roles;
