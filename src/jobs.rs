@@ -101,6 +101,11 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.read_gauges().await.map(|()| 0) }),
     },
     Job {
+        name: "forget-records",
+        every: Duration::from_secs(600),
+        round: |app| Box::pin(async move { app.forget_records().await }),
+    },
+    Job {
         name: "forget",
         every: Duration::from_secs(600),
         round: |app| Box::pin(async move { app.forget().await }),

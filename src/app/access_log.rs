@@ -1,22 +1,33 @@
-//! Reading the access log: managers their organization's, everybody their own.
+//! Reading the access log: everybody what the rule shows them ([`crate::domain::access_log::visibility`]).
 
 use super::{Actor, App, Error, What, joined_by, role_in};
+use crate::domain::access_log::visibility::Reader;
 use crate::domain::access_log::{Entry, Kind, NewEntry};
-use crate::domain::account::PersonName;
-use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::account::{PersonName, Role};
+use crate::domain::ids::{LookId, OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
+use crate::domain::time::Timestamp;
 pub use crate::store::access_log::Filter;
-use crate::store::access_log::{self, Order};
-use crate::store::{Conn, accounts, locks};
+use crate::store::access_log::{self, Order, Seen};
+use crate::store::{Conn, accounts, locks, looks};
 
 /// Whose log is read, and what of it the caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// Whose log.
     pub organization: OrganizationId,
-    /// Only entries about this person, where the caller is no manager.
-    only_of: Option<PersonId>,
+    /// Who reads.
+    pub(super) reader: Reader,
+}
+
+impl View {
+    /// The reader at `now`: a look that has ended shows nothing more, even in the midst of an export.
+    fn reader_at(&self, now: Timestamp) -> Reader {
+        let mut reader = self.reader.clone();
+        reader.looks.retain(|look| look.is_open(now));
+        reader
+    }
 }
 
 /// An entry with the names that belong to its identifiers, as they are now.
@@ -39,7 +50,8 @@ impl App {
     /// [`Error::NotFound`] where they do not belong to it; [`Error::Invalid`] where they must name one.
     pub async fn log_view(&self, who: &Actor, organization: Option<OrganizationId>) -> Result<View, Error> {
         let who = who.clone();
-        self.db.read(move |conn| view(conn, &who, organization)).await
+        let now = self.now();
+        self.db.read(move |conn| view(conn, &who, organization, now)).await
     }
 
     /// A page of the log, the newest entries first.
@@ -52,22 +64,21 @@ impl App {
         filter: Filter,
         page: PageRequest<i64>,
     ) -> Result<Page<NamedEntry, i64>, Error> {
-        self.db
+        let reader = view.reader_at(self.now());
+        let (page, used) = self
+            .db
             .read(move |conn| {
                 let limit = i64::from(page.limit) + 1;
-                let of = view.only_of.as_ref();
-                let found = access_log::entries(
-                    conn,
-                    &view.organization,
-                    &filter,
-                    of,
-                    Order::NewestFirst,
-                    page.after,
-                    limit,
-                )?;
-                Ok(Page::cut(named(conn, found)?, page.limit, |named| named.entry.seq))
+                let order = Order::NewestFirst;
+                let found = access_log::entries(conn, &view.organization, &filter, &reader, order, page.after, limit)?;
+                let page = Page::cut(found, page.limit, |seen| seen.entry.seq);
+                let used = used_by(&reader, &page.items);
+                let items = named(conn, page.items)?;
+                Ok::<_, Error>((Page { items, next: page.next }, used))
             })
-            .await
+            .await?;
+        self.mark_used(used).await?;
+        Ok(page)
     }
 
     /// Writes down that the log is about to be exported.
@@ -96,18 +107,45 @@ impl App {
         after: i64,
         most: u16,
     ) -> Result<Vec<NamedEntry>, Error> {
-        self.db
+        let reader = view.reader_at(self.now());
+        let (part, used) = self
+            .db
             .read(move |conn| {
-                let (of, limit) = (view.only_of.as_ref(), i64::from(most));
-                let order = Order::OldestFirst;
-                let found = access_log::entries(conn, &view.organization, &filter, of, order, Some(after), limit)?;
-                named(conn, found)
+                let (order, limit) = (Order::OldestFirst, i64::from(most));
+                let found = access_log::entries(conn, &view.organization, &filter, &reader, order, Some(after), limit)?;
+                let used = used_by(&reader, &found);
+                Ok::<_, Error>((named(conn, found)?, used))
+            })
+            .await?;
+        self.mark_used(used).await?;
+        Ok(part)
+    }
+
+    /// Records that these looks showed something, before they do.
+    pub(super) async fn mark_used(&self, used: Vec<LookId>) -> Result<(), Error> {
+        if used.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        self.db
+            .write(move |conn| {
+                for look in &used {
+                    looks::mark_used(conn, look, now)?;
+                }
+                Ok(())
             })
             .await
     }
 }
 
-fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> Result<View, Error> {
+/// The looks of the reader that show one of the entries for the first time.
+pub(super) fn used_by(reader: &Reader, seen: &[Seen]) -> Vec<LookId> {
+    let unused = reader.looks.iter().filter(|look| look.used_at.is_none());
+    let used = unused.filter(|look| seen.iter().any(|seen| seen.by_look.as_ref() == Some(&look.id)));
+    used.map(|look| look.id.clone()).collect()
+}
+
+fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>, now: Timestamp) -> Result<View, Error> {
     let organization = match organization {
         Some(named) => named,
         None => {
@@ -124,13 +162,35 @@ fn view(conn: &mut Conn, who: &Actor, organization: Option<OrganizationId>) -> R
             }
         }
     };
-    let role = role_in(conn, who, &organization)?.ok_or(Error::NotFound(What::Organization))?;
-    let only_of = (!role.views()).then(|| who.person.clone());
-    Ok(View { organization, only_of })
+    let reader = reader(conn, who, &organization, now)?.ok_or(Error::NotFound(What::Organization))?;
+    Ok(View { organization, reader })
+}
+
+/// What the caller is as a reader of the organization's log; `None` where they do not belong to it.
+pub(super) fn reader(
+    conn: &mut Conn,
+    who: &Actor,
+    organization: &OrganizationId,
+    now: Timestamp,
+) -> Result<Option<Reader>, Error> {
+    let Some(role) = role_in(conn, who, organization)? else {
+        return Ok(None);
+    };
+    // Who manages no more looks no more.
+    let looks = match Role::manages(role) {
+        true => looks::open(conn, organization, &who.person, now)?,
+        false => Vec::new(),
+    };
+    Ok(Some(Reader {
+        person: who.person.clone(),
+        views: role.views(),
+        looks,
+    }))
 }
 
 /// The entries with the names that belong to them: two look-ups for all of them.
-fn named(conn: &mut Conn, entries: Vec<Entry>) -> Result<Vec<NamedEntry>, Error> {
+pub(super) fn named(conn: &mut Conn, seen: Vec<Seen>) -> Result<Vec<NamedEntry>, Error> {
+    let entries: Vec<Entry> = seen.into_iter().map(|seen| seen.entry).collect();
     let whats = || entries.iter().map(|entry| &entry.what);
     let persons: Vec<_> = whats().flat_map(|what| what.person.iter().chain(&what.actor)).collect();
     let persons = accounts::names(conn, &persons)?;

@@ -1,9 +1,10 @@
 //! Attempts after they were asked: how they end, and who may see them.
 
+use super::access_log::{reader, used_by};
 use super::metrics::AttemptLabels;
-use super::{Actor, App, Error, What, joined_by, role_in};
+use super::{Actor, App, Error, What, joined_by};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
-use crate::domain::account::{Role, Scope};
+use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, Change, Reason};
 use crate::domain::ids::{AttemptId, GrantId};
 use crate::domain::time::Timestamp;
@@ -81,36 +82,47 @@ impl App {
         self.metrics.attempts.get_or_create(&labels).inc();
     }
 
-    /// One attempt: the person's own, or any of an organization that they manage.
+    /// One attempt: the person's own, or one of which the access log tells them.
     ///
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn attempt(&self, who: &Actor, id: AttemptId) -> Result<Attempt, Error> {
-        let who = who.clone();
-        self.db
+        let (now, who) = (self.now(), who.clone());
+        let (attempt, used) = self
+            .db
             .read(move |conn| {
                 let scope = joined_by(conn, &who)?;
                 let attempt = attempts::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Attempt))?;
                 let is_own = attempt.person == who.person;
-                let may_see = match &who.reach {
+                if let Some(reach) = &who.reach {
                     // Their person may have asked at other doors too.
-                    Some(reach) => {
-                        let scope = Scope::only(attempt.organization.clone());
-                        let grant = grants::find(conn, &reach.grant, &scope)?;
-                        is_own && grant.is_some_and(|grant| grant.terms.locks.contains(&attempt.lock))
-                    }
-                    None => {
-                        let role = role_in(conn, &who, &attempt.organization)?;
-                        is_own || role.is_some_and(Role::views)
-                    }
-                };
-                if may_see {
-                    Ok(attempt)
-                } else {
-                    Err(Error::NotFound(What::Attempt))
+                    let scope = Scope::only(attempt.organization.clone());
+                    let grant = grants::find(conn, &reach.grant, &scope)?;
+                    let is_within = grant.is_some_and(|grant| grant.terms.locks.contains(&attempt.lock));
+                    return match is_own && is_within {
+                        true => Ok((attempt, Vec::new())),
+                        false => Err(Error::NotFound(What::Attempt)),
+                    };
                 }
+                if is_own {
+                    return Ok((attempt, Vec::new()));
+                }
+                let reader = reader(conn, &who, &attempt.organization, now)?;
+                let reader = reader.ok_or(Error::NotFound(What::Attempt))?;
+                let seen = access_log::of_attempt(conn, &attempt.organization, &id, &reader)?;
+                if seen.is_empty() {
+                    return Err(Error::NotFound(What::Attempt));
+                }
+                // Where one entry shows it anyway, no look was needed.
+                let used = match seen.iter().all(|seen| seen.by_look.is_some()) {
+                    true => used_by(&reader, &seen),
+                    false => Vec::new(),
+                };
+                Ok((attempt, used))
             })
-            .await
+            .await?;
+        self.mark_used(used).await?;
+        Ok(attempt)
     }
 }
 

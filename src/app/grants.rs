@@ -91,7 +91,7 @@ impl App {
                 let organization = organization_of(conn, &terms.locks, &scope)?;
                 let person = member(conn, &organization, &to)?;
                 if !role_in(conn, &who, &organization)?.is_some_and(Role::manages) {
-                    let given = under::give_under(conn, &*random, &who, (organization, person), new, draft, now)?;
+                    let given = under::give_under(conn, &*random, &who, (organization, to, person), new, draft, now)?;
                     return Ok(Settled::Done(given));
                 }
                 let weighty = Weighty::Grant {

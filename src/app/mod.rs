@@ -25,12 +25,15 @@ use crate::store::{self, Conn, Db, accounts};
 pub mod access_log;
 pub mod api_keys;
 pub mod attempts;
+pub mod belongings;
 pub mod bootstrap;
 mod broker_turns;
 mod changes;
 pub mod credentials;
 pub mod enrolment;
+pub mod erasure;
 mod error;
+pub mod forgetting;
 pub mod grants;
 pub mod guests;
 mod house_access;
@@ -43,6 +46,7 @@ pub mod letters;
 pub mod lock_messages;
 pub mod lockouts;
 pub mod locks;
+pub mod looks;
 pub mod members;
 pub mod metrics;
 pub mod notices;
@@ -50,6 +54,7 @@ pub mod passes;
 pub mod phones;
 pub mod pins;
 pub mod places;
+pub mod privacy;
 pub mod proposals;
 pub mod readiness;
 pub mod revocations;
@@ -157,6 +162,8 @@ pub struct App {
     confirmations: tokio::sync::Notify,
     /// Whether it was written down that the clock is behind.
     clock_alarm: AtomicBool,
+    /// Whether something was forgotten that may still stand in SQLite's log: at a start, what an earlier run forgot.
+    has_traces: AtomicBool,
     key_watch: keys::KeyWatch,
 }
 
@@ -249,6 +256,7 @@ impl App {
             departures: locks::Departures::default(),
             confirmations: tokio::sync::Notify::new(),
             clock_alarm: AtomicBool::new(false),
+            has_traces: AtomicBool::new(true),
         }
     }
 

@@ -98,6 +98,21 @@ pub(super) fn take_out(
     Ok(Some(phone))
 }
 
+/// Removes every phone of the person, whose account is being erased: their names go, their keys never come back. Gives the
+/// thumbprints.
+pub(super) fn remove_all(conn: &mut Conn, person: &PersonId, now: Timestamp) -> Result<Vec<String>, Error> {
+    let mut thumbprints = Vec::new();
+    for phone in phones::of_person(conn, person)? {
+        if let Some(phone) = phones::hold(conn, &phone.id, person)? {
+            phones::remove(conn, &phone.id, now)?;
+            revoke_phone(conn, &phone, now)?;
+            thumbprints.push(phone.thumbprint);
+        }
+    }
+    phones::forget_names(conn, person)?;
+    Ok(thumbprints)
+}
+
 /// Writes it down wherever the person belongs: a phone may hold passes of every organization. What it is called is its
 /// owner's own.
 fn write_down(conn: &mut Conn, phone: &Phone, kind: Kind, now: Timestamp) -> Result<(), Error> {

@@ -41,6 +41,16 @@ pub struct Revocation {
 }
 
 impl Revocation {
+    /// Both: the later time, and the locks of the two.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        let waiting: BTreeSet<LockId> = self.waiting_for.into_iter().chain(other.waiting_for).collect();
+        Self {
+            effective_no_later_than: self.effective_no_later_than.max(other.effective_no_later_than),
+            waiting_for: waiting.into_iter().collect(),
+        }
+    }
+
     /// With a PIN that a lock may still take until then.
     #[must_use]
     pub(super) fn or_by_pin(self, until: Option<Timestamp>) -> Self {

@@ -7,6 +7,7 @@ pub mod claim_link;
 pub mod digest;
 pub mod identity_code;
 pub mod keys;
+pub mod leaf;
 pub mod letter_key;
 pub mod password;
 pub mod pin_codes;

@@ -1,9 +1,12 @@
-//! The access log: what is written down, in which words.
+//! The access log: what is written down, in which words, and who sees it ([`visibility`]).
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AttemptId, GrantId, LockId, PersonId, PropertyId, UnitId};
 use super::time::Timestamp;
+
+pub mod canonical;
+pub mod visibility;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)+) => {
@@ -143,6 +146,14 @@ kinds! {
     LedgerExported = "ledger-exported",
     /// The access log was exported.
     LogExported = "log-exported",
+    /// A hidden part of the log was opened to somebody for a while, for a reason.
+    LookOpened = "look-opened",
+    /// What a property's log shows and for how long was changed.
+    PrivacyChanged = "privacy-changed",
+    /// Somebody erased their account.
+    PersonErased = "person-erased",
+    /// What the entry said is forgotten: its time is over, or it was erased.
+    Forgotten = "forgotten",
 }
 
 /// A text is not the kind of an entry.

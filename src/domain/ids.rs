@@ -117,6 +117,8 @@ ids! {
     ApiKeyId = "key";
     /// Something that a second person must confirm before it is done.
     ProposalId = "proposal";
+    /// A hidden part of the access log, opened to somebody for a while.
+    LookId = "look";
 }
 
 #[cfg(test)]

@@ -69,6 +69,10 @@ kinds! {
     SpareReturned = "spare-returned",
     /// A phone redeemed a link that they made, or one for access that they gave.
     LinkRedeemed = "link-redeemed",
+    /// Somebody opened a part of the access log that is theirs.
+    LookOpened = "look-opened",
+    /// What the log of the house shows and for how long was changed.
+    PrivacyChanged = "privacy-changed",
 }
 
 /// A text is not the kind of a notice.

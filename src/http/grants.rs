@@ -192,7 +192,7 @@ impl TryFrom<Object<WrittenReceiver>> for Receiver {
 
 /// Somebody's access to some locks.
 #[derive(Serialize, ToSchema)]
-struct Grant {
+pub(super) struct Grant {
     #[schema(value_type = schema::GrantId)]
     id: GrantId,
     #[schema(value_type = schema::OrganizationId)]

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 
 /// Who the caller is.
 #[derive(Serialize, ToSchema)]
-struct Me {
+pub(super) struct Me {
     #[schema(value_type = schema::PersonId)]
     id: PersonId,
     #[schema(value_type = schema::Email)]

@@ -12,6 +12,7 @@ use crate::app::App;
 
 mod access_log;
 mod auth;
+mod belongings;
 mod edge;
 mod enrolments;
 mod grants;
@@ -23,6 +24,7 @@ mod ledger;
 pub mod limits;
 mod lockouts;
 mod locks;
+mod looks;
 mod me;
 mod members;
 mod notices;
@@ -34,6 +36,7 @@ mod path;
 mod phones;
 mod pins;
 mod places;
+mod privacy;
 mod problem;
 mod proposals;
 mod query;
@@ -177,6 +180,13 @@ fn routes(to: &mut ServiceConfig) {
         .service(ledger::waive)
         .service(access_log::list_entries)
         .service(access_log::export::export)
+        .service(privacy::show_privacy)
+        .service(privacy::change_privacy)
+        .service(belongings::take_along)
+        .service(belongings::erase)
+        .service(looks::open_look)
+        .service(looks::list_looks)
+        .service(looks::list_looks_at_me)
         .service(service::health)
         .service(service::readiness)
         .service(service::jwks)

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 
 /// Something that the caller was told.
 #[derive(Serialize, ToSchema)]
-struct Notice {
+pub(super) struct Notice {
     #[schema(value_type = schema::NoticeId)]
     id: NoticeId,
     #[schema(value_type = schema::OrganizationId)]

@@ -31,7 +31,7 @@ struct Register {
 
 /// A phone that the caller has registered.
 #[derive(Serialize, ToSchema)]
-struct Phone {
+pub(super) struct Phone {
     #[schema(value_type = schema::PhoneId)]
     id: PhoneId,
     #[schema(value_type = schema::PhoneName)]

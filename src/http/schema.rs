@@ -194,6 +194,8 @@ texts! {
         "What is proposed.";
     GrantReason = line(200, "The heating valve is read"), "Why access is given, on one line, for the people behind the door.";
     DelayHours = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(168)), "Whole hours.";
+    LookId = id("look"), "A look at a hidden part of the access log.";
+    WrittenReason = line(300, "A theft on the third floor"), "Why, on one line; those whom it concerns read it.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

@@ -1,18 +1,27 @@
-//! The access log: entries numbered per organization without gaps, never changed.
+//! The access log: entries numbered per organization without gaps, never changed, and forgotten when their time is over.
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::columns::{parsed_option, word};
+use super::columns::{parsed, parsed_option, word};
 use super::kept::Kept;
-use super::schema::{access_log, access_log_heads};
+use super::schema::{access_log, access_log_heads, access_log_witnesses, looks};
 use super::{Conn, StoreError};
+use crate::crypto::leaf::leaf;
+use crate::crypto::random::{OsRandom, Random as _};
+use crate::domain::access_log::visibility::{self, Audience, Reader, Sight};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
-use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId};
+use crate::domain::ids::{AttemptId, GrantId, LockId, LookId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::time::Timestamp;
+
+mod circumstances;
+pub mod forgetting;
 
 /// Writes the entry down at the end of the organization's log and returns its number. Its head row is updated first:
 /// that orders writers on both databases without a retry. Time in the log never runs backwards: an entry is recorded
-/// at `now` or at the last one's time, whichever is later.
+/// at `now` or at the last one's time, whichever is later. Who will see it is decided here, by what is true when it
+/// happens ([`visibility`]), and its leaf is made ([`leaf`]).
 ///
 /// # Errors
 /// [`StoreError::Missing`] where there is no such organization.
@@ -22,6 +31,7 @@ pub fn append(
     entry: &NewEntry,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
+    let audience = visibility::audience(entry, &circumstances::of(conn, organization, entry)?);
     let (seq, last_at_ms) = Kept(
         diesel::update(access_log_heads::table.find(organization.as_str()))
             .set(access_log_heads::last_seq.eq(access_log_heads::last_seq + 1))
@@ -38,26 +48,57 @@ pub fn append(
         )
         .execute(conn)?;
     }
+    let entry = Entry {
+        seq,
+        recorded_at: Timestamp::from_millis(recorded_at_ms),
+        what: entry.clone(),
+    };
+    insert(conn, organization, &entry, &audience)?;
+    Ok(seq)
+}
+
+/// Stores the numbered entry with who sees it. The salt is drawn here: it decides nothing and shows in no answer.
+fn insert(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    entry: &Entry,
+    audience: &Audience,
+) -> Result<(), StoreError> {
+    let what = &entry.what;
+    let salt = OsRandom.bits();
     diesel::insert_into(access_log::table)
         .values((
             access_log::organization_id.eq(organization.as_str()),
-            access_log::seq.eq(seq),
-            access_log::recorded_at_ms.eq(recorded_at_ms),
-            access_log::occurred_at_ms.eq(entry.occurred_at.as_millis()),
-            access_log::kind.eq(entry.kind.as_str()),
-            access_log::outcome.eq(entry.outcome.as_str()),
-            access_log::reason.eq(entry.reason.as_deref()),
-            access_log::property_id.eq(entry.property.as_ref().map(PropertyId::as_str)),
-            access_log::unit_id.eq(entry.unit.as_ref().map(crate::domain::ids::UnitId::as_str)),
-            access_log::lock_id.eq(entry.lock.as_ref().map(LockId::as_str)),
-            access_log::person_id.eq(entry.person.as_ref().map(PersonId::as_str)),
-            access_log::actor_id.eq(entry.actor.as_ref().map(PersonId::as_str)),
-            access_log::grant_id.eq(entry.grant.as_ref().map(crate::domain::ids::GrantId::as_str)),
-            access_log::attempt_id.eq(entry.attempt.as_ref().map(crate::domain::ids::AttemptId::as_str)),
-            access_log::detail.eq(entry.detail.as_ref().map(serde_json::Value::to_string)),
+            access_log::seq.eq(entry.seq),
+            access_log::recorded_at_ms.eq(entry.recorded_at.as_millis()),
+            access_log::occurred_at_ms.eq(what.occurred_at.as_millis()),
+            access_log::kind.eq(what.kind.as_str()),
+            access_log::outcome.eq(what.outcome.as_str()),
+            access_log::reason.eq(what.reason.as_deref()),
+            access_log::property_id.eq(what.property.as_ref().map(PropertyId::as_str)),
+            access_log::unit_id.eq(what.unit.as_ref().map(UnitId::as_str)),
+            access_log::lock_id.eq(what.lock.as_ref().map(LockId::as_str)),
+            access_log::person_id.eq(what.person.as_ref().map(PersonId::as_str)),
+            access_log::actor_id.eq(what.actor.as_ref().map(PersonId::as_str)),
+            access_log::grant_id.eq(what.grant.as_ref().map(GrantId::as_str)),
+            access_log::attempt_id.eq(what.attempt.as_ref().map(AttemptId::as_str)),
+            access_log::detail.eq(what.detail.as_ref().map(serde_json::Value::to_string)),
+            access_log::staff_sees.eq(audience.staff.as_str()),
+            access_log::salt.eq(format!("{salt:032x}")),
+            access_log::leaf.eq(leaf(salt, organization, entry)),
         ))
         .execute(conn)?;
-    Ok(seq)
+    for (person, sees) in &audience.witnesses {
+        diesel::insert_into(access_log_witnesses::table)
+            .values((
+                access_log_witnesses::organization_id.eq(organization.as_str()),
+                access_log_witnesses::seq.eq(entry.seq),
+                access_log_witnesses::person_id.eq(person.as_str()),
+                access_log_witnesses::sees.eq(sees.as_str()),
+            ))
+            .execute(conn)?;
+    }
+    Ok(())
 }
 
 /// The time of the organization's last entry.
@@ -121,12 +162,15 @@ struct Row {
     grant_id: Option<String>,
     attempt_id: Option<String>,
     detail: Option<String>,
+    staff_sees: String,
 }
 
 impl Row {
-    fn into_domain(self) -> Result<Entry, StoreError> {
+    /// The entry, and what staff see of it.
+    fn into_domain(self) -> Result<(Entry, Sight), StoreError> {
+        let staff = parsed(&self.staff_sees)?;
         let detail = self.detail.as_deref().map(serde_json::from_str).transpose();
-        Ok(Entry {
+        let entry = Entry {
             seq: self.seq,
             recorded_at: Timestamp::from_millis(self.recorded_at_ms),
             what: NewEntry {
@@ -143,24 +187,37 @@ impl Row {
                 attempt: parsed_option(self.attempt_id.as_deref())?,
                 detail: detail.map_err(StoreError::corrupt)?,
             },
-        })
+        };
+        Ok((entry, staff))
     }
 }
 
-/// The entries of the organization that pass `filter`, in `order`, those beyond the number `beyond`, at most `limit`.
-/// `only_of` bounds the answer to what a person may see of themselves: entries in which they are the person concerned.
+/// An entry as somebody sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The entry, without who where that is not for them.
+    pub entry: Entry,
+    /// The look without which they would see less.
+    pub by_look: Option<LookId>,
+}
+
+/// The entries of the organization that pass `filter` and that the reader sees, as they see them, in `order`, those beyond
+/// the number `beyond`, at most `limit`. Whoever asks for one person's finds those that tell them of that person.
 pub fn entries(
     conn: &mut Conn,
     organization: &OrganizationId,
     filter: &Filter,
-    only_of: Option<&PersonId>,
+    reader: &Reader,
     order: Order,
     beyond: Option<i64>,
     limit: i64,
-) -> Result<Vec<Entry>, StoreError> {
-    let mut query = access_log::table
-        .filter(access_log::organization_id.eq(organization.as_str()))
-        .into_boxed();
+) -> Result<Vec<Seen>, StoreError> {
+    let least = if filter.person.is_some() {
+        Sight::Whole
+    } else {
+        Sight::What
+    };
+    let mut query = visible(organization, reader, least);
     if let Some(property) = &filter.property {
         query = query.filter(access_log::property_id.eq(property.as_str()));
     }
@@ -168,9 +225,6 @@ pub fn entries(
         query = query.filter(access_log::lock_id.eq(lock.as_str()));
     }
     if let Some(person) = &filter.person {
-        query = query.filter(access_log::person_id.eq(person.as_str()));
-    }
-    if let Some(person) = only_of {
         query = query.filter(access_log::person_id.eq(person.as_str()));
     }
     if let Some(kind) = filter.kind {
@@ -193,5 +247,101 @@ pub fn entries(
         };
     }
     let rows: Vec<Row> = query.limit(limit).select(Row::as_select()).load(conn)?;
-    rows.into_iter().map(Row::into_domain).collect()
+    as_seen(conn, organization, rows, reader)
+}
+
+/// The entries that tell the reader, by name, of the attempt.
+pub fn of_attempt(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    attempt: &AttemptId,
+    reader: &Reader,
+) -> Result<Vec<Seen>, StoreError> {
+    let rows: Vec<Row> = visible(organization, reader, Sight::Whole)
+        .filter(access_log::attempt_id.eq(attempt.as_str()))
+        .order(access_log::seq)
+        .select(Row::as_select())
+        .load(conn)?;
+    as_seen(conn, organization, rows, reader)
+}
+
+/// The entries of the organization of which the reader sees at least `least`: [`visibility::sight`] as a condition.
+fn visible<'a>(
+    organization: &'a OrganizationId,
+    reader: &'a Reader,
+    least: Sight,
+) -> access_log::BoxedQuery<'a, super::MultiBackend> {
+    // Text columns hold words, so their order says nothing: each sight is named.
+    let sights = move || {
+        Sight::ALL
+            .into_iter()
+            .filter(move |sight| *sight >= least)
+            .map(Sight::as_str)
+    };
+    let me = reader.person.as_str();
+    let witnessed = access_log_witnesses::table
+        .filter(access_log_witnesses::organization_id.eq(organization.as_str()))
+        .filter(access_log_witnesses::person_id.eq(me))
+        .filter(access_log_witnesses::sees.eq_any(sights()))
+        .select(access_log_witnesses::seq);
+    let own = access_log::person_id.eq(me).or(access_log::seq.eq_any(witnessed));
+    let query = access_log::table
+        .filter(access_log::organization_id.eq(organization.as_str()))
+        .into_boxed();
+    let as_staff = access_log::staff_sees.eq_any(sights());
+    if reader.looks.is_empty() {
+        return if reader.views {
+            query.filter(own.or(as_staff))
+        } else {
+            query.filter(own)
+        };
+    }
+    let covered = looks::table
+        .filter(looks::id.eq_any(reader.looks.iter().map(|look| look.id.as_str())))
+        .filter(looks::unit_id.nullable().eq(access_log::unit_id))
+        .filter(looks::lock_id.is_null().or(looks::lock_id.eq(access_log::lock_id)))
+        .filter(looks::from_at_ms.le(access_log::occurred_at_ms))
+        .filter(looks::to_at_ms.gt(access_log::occurred_at_ms))
+        .select(looks::id);
+    let by_look = diesel::dsl::exists(covered);
+    if reader.views {
+        query.filter(own.or(as_staff).or(by_look))
+    } else {
+        query.filter(own.or(by_look))
+    }
+}
+
+/// The rows as the reader sees them.
+fn as_seen(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    rows: Vec<Row>,
+    reader: &Reader,
+) -> Result<Vec<Seen>, StoreError> {
+    let witnessed: Vec<(i64, String)> = access_log_witnesses::table
+        .filter(access_log_witnesses::organization_id.eq(organization.as_str()))
+        .filter(access_log_witnesses::person_id.eq(reader.person.as_str()))
+        .filter(access_log_witnesses::seq.eq_any(rows.iter().map(|row| row.seq)))
+        .select((access_log_witnesses::seq, access_log_witnesses::sees))
+        .load(conn)?;
+    let witnessed: HashMap<i64, String> = witnessed.into_iter().collect();
+    let mut seen = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (mut entry, staff) = row.into_domain()?;
+        let mine = witnessed.get(&entry.seq).map(|sees| parsed(sees)).transpose()?;
+        let audience = Audience {
+            staff,
+            witnesses: mine.map(|sees| (reader.person.clone(), sees)).into_iter().collect(),
+        };
+        let plain = visibility::plain_sight(&entry.what, &audience, reader);
+        let by_look = reader.look(&entry.what).filter(|_| plain < Sight::Whole);
+        if by_look.is_none() && plain < Sight::Whole {
+            entry.what = visibility::without_who(&entry.what);
+        }
+        seen.push(Seen {
+            by_look: by_look.map(|look| look.id.clone()),
+            entry,
+        });
+    }
+    Ok(seen)
 }

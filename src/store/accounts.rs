@@ -325,3 +325,25 @@ pub fn count_owners(conn: &mut Conn, organization: &OrganizationId) -> Result<i6
         .count()
         .get_result(conn)?)
 }
+
+/// The organizations to which the person belongs or belonged, by id.
+pub fn ever_joined(conn: &mut Conn, person: &PersonId) -> Result<Vec<OrganizationId>, StoreError> {
+    let ids: Vec<String> = memberships::table
+        .filter(memberships::person_id.eq(person.as_str()))
+        .order(memberships::organization_id)
+        .select(memberships::organization_id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Replaces the person's name, address and password.
+pub fn replace(conn: &mut Conn, person: &Person, password_hash: &str) -> Result<(), StoreError> {
+    diesel::update(persons::table.find(person.id.as_str()))
+        .set((
+            persons::email.eq(person.email.as_str()),
+            persons::name.eq(person.name.as_str()),
+            persons::password_hash.eq(password_hash),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

@@ -4,11 +4,11 @@ use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option};
 use super::kept::Kept;
-use super::schema::attempts;
+use super::schema::{attempts, locks};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, AttemptState, AttemptStatus, Command};
-use crate::domain::ids::{AttemptId, GrantId, LockId, TenancyId};
+use crate::domain::ids::{AttemptId, GrantId, LockId, PropertyId, TenancyId};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 
@@ -246,5 +246,33 @@ pub fn set_takes_use(conn: &mut Conn, id: &AttemptId, takes_use: bool) -> Result
     diesel::update(attempts::table.find(id.as_str()))
         .set(attempts::takes_use.eq(takes_use))
         .execute(conn)?;
+    Ok(())
+}
+
+/// Up to `limit` attempts at locks of the property that were made before `before` and have ended, the oldest first.
+pub fn older(
+    conn: &mut Conn,
+    property: &PropertyId,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<AttemptId>, StoreError> {
+    let doors = locks::table
+        .filter(locks::property_id.eq(property.as_str()))
+        .select(locks::id);
+    let ids: Vec<String> = attempts::table
+        .filter(attempts::lock_id.eq_any(doors))
+        .filter(attempts::requested_at_ms.lt(before.as_millis()))
+        .filter(attempts::status.ne(AttemptStatus::Pending.as_str()))
+        .order(attempts::requested_at_ms)
+        .limit(limit)
+        .select(attempts::id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Forgets these attempts.
+pub fn forget(conn: &mut Conn, ids: &[AttemptId]) -> Result<(), StoreError> {
+    let ids = ids.iter().map(AttemptId::as_str);
+    diesel::delete(attempts::table.filter(attempts::id.eq_any(ids))).execute(conn)?;
     Ok(())
 }

@@ -94,7 +94,8 @@ impl Conn {
         ))?;
         conn.batch_execute(match purpose {
             Purpose::Read => "PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000; PRAGMA query_only = ON;",
-            Purpose::Write => "PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000;",
+            // What is deleted is written over with zeros: forgotten is gone from the file too.
+            Purpose::Write => "PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; PRAGMA secure_delete = ON;",
             // SQLite rebuilds a table by dropping the old one, which would delete what refers to it; the keys are
             // checked before the commit instead.
             Purpose::Migrate => "PRAGMA foreign_keys = OFF;",
@@ -178,6 +179,21 @@ impl Conn {
             }
         }
         self.batch_execute("ROLLBACK TO piece; RELEASE piece")
+    }
+
+    /// Writes SQLite's log into its file and empties it; says whether that worked out. Others wait for it, but not long.
+    pub(super) fn empty_log(&mut self) -> Result<bool, StoreError> {
+        #[derive(diesel::QueryableByName)]
+        struct Checkpoint {
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            busy: i32,
+        }
+
+        let Self::Sqlite(conn) = self else { return Ok(true) };
+        conn.batch_execute("PRAGMA busy_timeout = 200")?;
+        let checkpoint = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)");
+        let done: Checkpoint = diesel::RunQueryDsl::get_result(checkpoint, conn)?;
+        Ok(done.busy == 0)
     }
 
     /// Whether the connection is unusable, or stuck in a transaction.

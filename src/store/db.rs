@@ -158,6 +158,26 @@ impl Db {
             .unwrap_or(Err(StoreError::Panicked))
     }
 
+    /// Writes SQLite's log into its file and empties it, so that what was deleted is in neither. Says whether it is empty:
+    /// not where somebody reads an older state just then. Postgres keeps what was deleted until its own vacuum, and its log
+    /// until it is recycled.
+    ///
+    /// # Errors
+    /// Those of opening a connection, and of the disk.
+    pub async fn empty_log(&self) -> Result<bool, StoreError> {
+        let opener = self
+            .shared
+            .opener
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let opener = opener.ok_or_else(|| StoreError::unavailable("the database is closed"))?;
+        let empty = move || opener.open(Purpose::Write)?.empty_log();
+        tokio::task::spawn_blocking(empty)
+            .await
+            .unwrap_or(Err(StoreError::Panicked))
+    }
+
     /// What the database has done since it was opened, and what waits.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -829,3 +829,19 @@ pub fn lock_ids_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<LockId>, St
     ids.dedup();
     ids.iter().map(|id| parsed(id)).collect()
 }
+
+/// The grants of the organization that the person gave, by id.
+pub fn given_by(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<Vec<Grant>, StoreError> {
+    let rows: Vec<Row> = grants::table
+        .filter(grants::organization_id.eq(organization.as_str()))
+        .filter(grants::given_by.eq(person.as_str()))
+        .order(grants::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter()
+        .map(|row| {
+            let locks = locks_of(conn, &row.id)?;
+            row.into_domain(locks)
+        })
+        .collect()
+}

@@ -173,3 +173,11 @@ pub fn close_all_of(
         .execute(conn)?;
     Ok(())
 }
+
+/// Writes another address over that of every invitation of the person who had it.
+pub fn rename(conn: &mut Conn, email: &Email, to: &Email) -> Result<(), StoreError> {
+    diesel::update(invitations::table.filter(invitations::email.eq(email.as_str())))
+        .set(invitations::email.eq(to.as_str()))
+        .execute(conn)?;
+    Ok(())
+}

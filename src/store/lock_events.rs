@@ -7,10 +7,15 @@ use diesel::prelude::*;
 use super::kept::Kept;
 use super::schema::{lock_events, lock_reports, locks};
 use super::{Conn, StoreError};
+use crate::crypto::tokens::{is_hash_of, is_same_statement};
 use crate::domain::chain::Progress;
 use crate::domain::ids::LockId;
 use crate::domain::lock::{Assurance, Bolt, Door, LockClock, LockState};
 use crate::domain::time::Timestamp;
+
+mod forgetting;
+
+pub use forgetting::{Leaving, forget, older};
 
 /// How many events behind a gap are looked at for further gaps.
 const SHOWN_BEYOND: i64 = 1000;
@@ -120,14 +125,66 @@ pub struct StoredEvent {
     pub token: String,
 }
 
-/// The event of this number, if it is stored.
-pub fn find(conn: &mut Conn, id: &LockId, chain: &str, seq: i64) -> Result<Option<StoredEvent>, StoreError> {
-    let row: Option<(String, String)> = lock_events::table
+/// An event that was stored, as far as it is still known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// As the lock signed it.
+    Signed(StoredEvent),
+    /// What it said is forgotten; the hashes of both its forms are left.
+    Forgotten {
+        /// SHA-256 of its token, base64url.
+        hash: String,
+        /// The same of its token's other form.
+        twin_hash: Option<String>,
+    },
+}
+
+impl Known {
+    /// Whether a verified event of the same place says the same.
+    #[must_use]
+    pub fn says_the_same(&self, event: &StoredEvent) -> bool {
+        match self {
+            Self::Signed(known) => is_same_statement(&known.token, &event.token),
+            Self::Forgotten { .. } => self.has_hash(&event.hash),
+        }
+    }
+
+    /// Whether `hash` is that of it in either form.
+    #[must_use]
+    pub fn has_hash(&self, hash: &str) -> bool {
+        match self {
+            Self::Signed(known) => is_hash_of(hash, &known.token),
+            Self::Forgotten { hash: known, twin_hash } => known == hash || twin_hash.as_deref() == Some(hash),
+        }
+    }
+
+    /// The event as the lock signed it.
+    #[must_use]
+    pub fn signed(self) -> Option<StoredEvent> {
+        match self {
+            Self::Signed(event) => Some(event),
+            Self::Forgotten { .. } => None,
+        }
+    }
+}
+
+/// The event of this number, if it was stored.
+pub fn find(conn: &mut Conn, id: &LockId, chain: &str, seq: i64) -> Result<Option<Known>, StoreError> {
+    type Row = (String, String, Option<String>, bool);
+    let row: Option<Row> = lock_events::table
         .find((id.as_str(), chain, seq))
-        .select((lock_events::hash, lock_events::token))
+        .select((
+            lock_events::hash,
+            lock_events::token,
+            lock_events::twin_hash,
+            lock_events::forgotten,
+        ))
         .get_result(conn)
         .optional()?;
-    Ok(row.map(|(hash, token)| StoredEvent { hash, token }))
+    Ok(row.map(|(hash, token, twin_hash, forgotten)| match forgotten {
+        true => Known::Forgotten { hash, twin_hash },
+        false => Known::Signed(StoredEvent { hash, token }),
+    }))
 }
 
 /// The lowest number above `beyond` of which an event is stored.

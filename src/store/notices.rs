@@ -125,3 +125,14 @@ pub fn mark_weighed(conn: &mut Conn, id: &NoticeId, now: Timestamp) -> Result<bo
         .execute(conn)?;
     Ok(marked > 0)
 }
+
+/// Forgets what people were told before `before`; says how many notices that were.
+pub fn forget_older(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
+    Ok(diesel::delete(notices::table.filter(notices::told_at_ms.lt(before.as_millis()))).execute(conn)?)
+}
+
+/// Forgets everything that the person was told.
+pub fn forget_all_of(conn: &mut Conn, person: &PersonId) -> Result<(), StoreError> {
+    diesel::delete(notices::table.filter(notices::person_id.eq(person.as_str()))).execute(conn)?;
+    Ok(())
+}

@@ -103,3 +103,11 @@ pub fn remove(conn: &mut Conn, id: &PhoneId, at: Timestamp) -> Result<(), StoreE
         .execute(conn)?;
     Ok(())
 }
+
+/// Forgets what the person called their phones.
+pub fn forget_names(conn: &mut Conn, person: &PersonId) -> Result<(), StoreError> {
+    diesel::update(phones::table.filter(phones::person_id.eq(person.as_str())))
+        .set(phones::name.eq("Erased phone"))
+        .execute(conn)?;
+    Ok(())
+}

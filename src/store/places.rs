@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::columns::{parsed, text};
 use super::kept::Kept;
-use super::schema::{locks, properties, units};
+use super::schema::{locks, privacy_rules, properties, units};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::ids::{PropertyId, UnitId};
@@ -92,7 +92,7 @@ pub fn update_property(conn: &mut Conn, property: &Property) -> Result<(), Store
     Ok(())
 }
 
-/// Whether the property still has units or locks, retired ones included.
+/// Whether the property still has units or locks, retired ones included, or ever had a privacy rule of its own.
 pub fn property_is_in_use(conn: &mut Conn, id: &PropertyId) -> Result<bool, StoreError> {
     let unit: Option<String> = units::table
         .filter(units::property_id.eq(id.as_str()))
@@ -104,7 +104,12 @@ pub fn property_is_in_use(conn: &mut Conn, id: &PropertyId) -> Result<bool, Stor
         .select(locks::id)
         .first(conn)
         .optional()?;
-    Ok(unit.is_some() || lock.is_some())
+    let rule: Option<String> = privacy_rules::table
+        .find(id.as_str())
+        .select(privacy_rules::property_id)
+        .get_result(conn)
+        .optional()?;
+    Ok(unit.is_some() || lock.is_some() || rule.is_some())
 }
 
 /// Deletes a property that has neither units nor locks.

@@ -343,6 +343,8 @@ diesel::table! {
         kind -> Text,
         token -> Text,
         received_at_ms -> BigInt,
+        twin_hash -> Nullable<Text>,
+        forgotten -> Bool,
     }
 }
 
@@ -363,6 +365,53 @@ diesel::table! {
         grant_id -> Nullable<Text>,
         attempt_id -> Nullable<Text>,
         detail -> Nullable<Text>,
+        staff_sees -> Text,
+        salt -> Nullable<Text>,
+        leaf -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    access_log_witnesses (organization_id, person_id, seq) {
+        organization_id -> Text,
+        seq -> BigInt,
+        person_id -> Text,
+        sees -> Text,
+    }
+}
+
+diesel::table! {
+    privacy_rules (property_id) {
+        property_id -> Text,
+        landlord_sees_since_ms -> Nullable<BigInt>,
+        retention_days -> BigInt,
+        retention_reason -> Nullable<Text>,
+        promised_days -> Nullable<BigInt>,
+        promised_until_ms -> Nullable<BigInt>,
+        changed_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    looks (id) {
+        id -> Text,
+        organization_id -> Text,
+        person_id -> Text,
+        unit_id -> Text,
+        lock_id -> Nullable<Text>,
+        from_at_ms -> BigInt,
+        to_at_ms -> BigInt,
+        reason -> Text,
+        opened_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        used_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    look_concerns (person_id, look_id) {
+        look_id -> Text,
+        person_id -> Text,
     }
 }
 
@@ -610,6 +659,7 @@ diesel::joinable!(guest_links -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
 diesel::joinable!(memberships -> persons (person_id));
+diesel::joinable!(privacy_rules -> properties (property_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
@@ -639,6 +689,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     attempts,
     lock_events,
     access_log,
+    access_log_witnesses,
+    privacy_rules,
+    looks,
+    look_concerns,
     lock_pins,
     pin_slots,
     computed_codes,

@@ -325,3 +325,9 @@ pub fn forget_failures(conn: &mut Conn, before: Timestamp) -> Result<usize, Stor
             .execute(conn)?,
     )
 }
+
+/// Forgets all of the person's sessions, with their spent tokens.
+pub fn forget_all_of(conn: &mut Conn, person: &PersonId) -> Result<(), StoreError> {
+    diesel::delete(sessions::table.filter(sessions::person_id.eq(person.as_str()))).execute(conn)?;
+    Ok(())
+}

@@ -2,10 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::columns::parsed;
-use super::schema::tenancies;
+use super::columns::{instant, parsed};
+use super::schema::{tenancies, units};
 use super::{Conn, StoreError};
-use crate::domain::ids::{OrganizationId, PersonId, TenancyId, UnitId};
+use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
 use crate::domain::place::Tenancy;
 use crate::domain::time::Timestamp;
 
@@ -103,4 +103,70 @@ pub fn residents_within(
         .load(conn)?;
     persons.dedup();
     persons.iter().map(|id| parsed(id)).collect()
+}
+
+/// Who lives in any unit of the property at `at`, each once.
+pub fn residents_of_property(
+    conn: &mut Conn,
+    property: &PropertyId,
+    at: Timestamp,
+) -> Result<Vec<PersonId>, StoreError> {
+    let units = units::table
+        .filter(units::property_id.eq(property.as_str()))
+        .select(units::id);
+    let persons: Vec<String> = tenancies::table
+        .filter(tenancies::unit_id.eq_any(units))
+        .filter(tenancies::starts_at_ms.le(at.as_millis()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(at.as_millis())),
+        )
+        .order(tenancies::person_id)
+        .select(tenancies::person_id)
+        .distinct()
+        .load(conn)?;
+    persons.iter().map(|id| parsed(id)).collect()
+}
+
+/// The person's tenancies, whether they are over, last or are to come, each with the organization whose unit it is.
+pub fn ever_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<(OrganizationId, Tenancy)>, StoreError> {
+    let rows: Vec<(String, String, String, i64, Option<i64>)> = tenancies::table
+        .filter(tenancies::person_id.eq(person.as_str()))
+        .order(tenancies::id)
+        .select((
+            tenancies::id,
+            tenancies::organization_id,
+            tenancies::unit_id,
+            tenancies::starts_at_ms,
+            tenancies::ends_at_ms,
+        ))
+        .load(conn)?;
+    rows.into_iter()
+        .map(|(id, organization, unit, starts_at, ends_at)| {
+            let tenancy = Tenancy {
+                id: parsed(&id)?,
+                unit: parsed(&unit)?,
+                person: person.clone(),
+                starts_at: Timestamp::from_millis(starts_at),
+                ends_at: instant(ends_at),
+            };
+            Ok((parsed(&organization)?, tenancy))
+        })
+        .collect()
+}
+
+/// Whether a tenancy of the person lasts at `now`, or is to begin.
+pub fn has_lasting(conn: &mut Conn, person: &PersonId, now: Timestamp) -> Result<bool, StoreError> {
+    let lasting: Option<String> = tenancies::table
+        .filter(tenancies::person_id.eq(person.as_str()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(now.as_millis())),
+        )
+        .select(tenancies::id)
+        .first(conn)
+        .optional()?;
+    Ok(lasting.is_some())
 }

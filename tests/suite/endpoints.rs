@@ -58,7 +58,14 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 403, 403, 200, 200, 404]),
     ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 200, 200, 404]),
-    ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 200, 404, 200, 200, 404]),
+    ("GET /v1/me/export",                                                 [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/looks",                                                  [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/looks",                                                     [401, 403, 403, 200, 403, 200, 200, 200]),
+    ("POST /v1/looks",                                                    [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/properties/{property_id}/privacy",                          [401, 404, 200, 200, 200, 200, 200, 404]),
+    ("PUT /v1/properties/{property_id}/privacy",                          [401, 403, 403, 403, 403, 200, 200, 404]),
+    // The tenant's, at their own door.
+    ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 404, 404, 404, 404, 404]),
     ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 403, 403, 404]),
     ("GET /v1/grants",                                                    [401, 200, 200, 200, 200, 200, 200, 200]),
@@ -128,6 +135,8 @@ const TABLE: &[(&str, [u16; 8])] = &[
     // These end the caller's sessions.
     ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204, 204, 204]),
+    // Nobody is left after this: who owns something or lives somewhere stays.
+    ("POST /v1/me/erase",                                                 [401, 200, 409, 200, 200, 200, 409, 409]),
 ];
 
 on_each_database!(
@@ -487,6 +496,12 @@ impl Place {
                 "time_zone": "Europe/Vienna",
             }),
             "PATCH /v1/properties/{property_id}" => json!({ "address": "Linden Street 4a" }),
+            "PUT /v1/properties/{property_id}/privacy" => json!({ "own_doors": "private", "retention_days": 60 }),
+            "POST /v1/me/erase" => json!({ "password": PASSWORD }),
+            "POST /v1/looks" => json!({
+                "unit_id": self.unit.id, "from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z",
+                "reason": "Somebody asked", "minutes": 5,
+            }),
             "POST /v1/properties/{property_id}/units" => json!({ "name": self.unused_name() }),
             "POST /v1/locks" => json!({
                 "property_id": self.house.id, "unit_id": self.unit.id, "name": "Balcony", "kind": "controller",

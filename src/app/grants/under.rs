@@ -20,7 +20,7 @@ pub(super) fn give_under(
     conn: &mut Conn,
     random: &dyn Random,
     who: &Actor,
-    (organization, person): (OrganizationId, Option<PersonId>),
+    (organization, to, person): (OrganizationId, To, Option<PersonId>),
     new: NewGrant,
     draft: GrantDraft,
     now: Timestamp,

@@ -5,14 +5,13 @@ use doorward_lock::wire;
 use super::answers::Gap;
 use super::events::Verified;
 use crate::app::Error;
-use crate::crypto::tokens::is_hash_of;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::Lock;
 use crate::domain::time::Timestamp;
-use crate::store::lock_events::{self, ChainEnd, StoredEvent};
+use crate::store::lock_events::{self, ChainEnd, Known, StoredEvent};
 use crate::store::{Conn, StoreError, access_log, attempts, locks};
 
 /// Moves the end of the chain over everything that is stored without a gap.
@@ -55,7 +54,8 @@ pub(super) fn advance(
 /// Moves the end over the events that are stored right behind it.
 fn run_on(conn: &mut Conn, lock: &Lock, mut end: ChainEnd, now: Timestamp) -> Result<ChainEnd, Error> {
     let chain = end.chain.clone().unwrap_or_default();
-    while let Some(stored) = lock_events::find(conn, &lock.id, &chain, end.seq + 1)? {
+    // What lies beyond the end is not forgotten.
+    while let Some(stored) = lock_events::find(conn, &lock.id, &chain, end.seq + 1)?.and_then(Known::signed) {
         if !follows(conn, &lock.id, &chain, &end, &previous_of(&stored)?)? {
             fork(conn, lock, "chain-broken", now)?;
             break;
@@ -91,7 +91,8 @@ pub(super) fn skip_lost(
     };
     let scope = Scope::only(organization.clone());
     let lock = locks::find(conn, id, &scope)?;
-    let (Some(lock), Some(stored)) = (lock, lock_events::find(conn, id, &chain, next)?) else {
+    let stored = lock_events::find(conn, id, &chain, next)?.and_then(Known::signed);
+    let (Some(lock), Some(stored)) = (lock, stored) else {
         return Ok(end);
     };
     let entry = NewEntry {
@@ -133,7 +134,7 @@ fn follows(conn: &mut Conn, lock: &LockId, chain: &str, end: &ChainEnd, prev: &s
         return Ok(true);
     }
     let last = lock_events::find(conn, lock, chain, end.seq)?;
-    Ok(last.is_some_and(|last| is_hash_of(prev, &last.token)))
+    Ok(last.is_some_and(|last| last.has_hash(prev)))
 }
 
 /// What a stored event says of the one before it. Its signature was verified when it was stored.

@@ -11,7 +11,6 @@ use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
 use crate::app::pins::{Keypad, Spoken, hear_event, spoke};
 use crate::app::{App, Error};
-use crate::crypto::tokens::is_same_statement;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Attempt, AttemptState};
@@ -175,7 +174,7 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
         false => lock_events::find(conn, &event.lock, &event.chain, event.seq)?,
     };
     if let Some(known) = known {
-        if !is_same_statement(&known.token, &event.stored.token) {
+        if !known.says_the_same(&event.stored) {
             fork(conn, &lock, "event-fork", now)?;
             return Ok(Followup::default());
         }

@@ -10,7 +10,7 @@ mod schedule;
 mod twin;
 
 pub use schedule::{schedule_for_lock, zone_for_lock};
-pub use twin::{is_hash_of, is_same_statement};
+pub use twin::{hash_of_twin, is_hash_of, is_same_statement};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

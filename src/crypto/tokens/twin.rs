@@ -30,6 +30,12 @@ pub fn is_hash_of(hash: &str, compact: &str) -> bool {
     names(compact) || twin(compact).is_some_and(|twin| names(&twin))
 }
 
+/// The hash of a verified message's other form, base64url, by which it is known once the message is forgotten.
+#[must_use]
+pub fn hash_of_twin(compact: &str) -> Option<String> {
+    twin(compact).map(|twin| URL_SAFE_NO_PAD.encode(digest(twin.as_bytes())))
+}
+
 /// The other form of a message.
 pub(super) fn twin(compact: &str) -> Option<String> {
     let (signed, signature) = compact.rsplit_once('.')?;
@@ -77,6 +83,7 @@ mod tests {
         let hash = |text: &str| URL_SAFE_NO_PAD.encode(digest(text.as_bytes()));
         assert!(is_hash_of(&hash(&message), &message));
         assert!(is_hash_of(&hash(&twin(&message).unwrap()), &message));
+        assert_eq!(hash_of_twin(&message), Some(hash(&twin(&message).unwrap())));
         assert!(!is_hash_of(&hash(&other), &message));
         assert!(is_same_statement(&message, &twin(&message).unwrap()));
         assert!(!is_same_statement(&message, &other) && !is_same_statement("", ""));

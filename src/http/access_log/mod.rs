@@ -146,7 +146,7 @@ impl LogFilter {
     }
 }
 
-/// The access log, the newest entries first; who is no manager sees what is about themselves
+/// The access log, the newest entries first: of it, what is for the caller (`docs/PRIVACY.md`)
 #[utoipa::path(
     tag = "access log",
     params(LogFilter, Paging),

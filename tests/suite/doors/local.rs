@@ -104,12 +104,12 @@ async fn a_tenant_gets_in_with_the_backend_gone() {
     phone.wallet.renew(&Phone::backend(tom.base_url())).await.unwrap();
     assert_eq!(phone.wallet.carries(), 0);
     soon("the log to have it", async {
-        while entries(&ana, "unlocked").await.len() < 2 {
+        while entries(&tom, "unlocked").await.len() < 2 {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     })
     .await;
-    for entry in entries(&ana, "unlocked").await {
+    for entry in entries(&tom, "unlocked").await {
         assert_eq!(entry["detail"]["cause"], "pass", "{entry}");
         assert_eq!(entry["person_id"], *tom.id, "{entry}");
     }

@@ -50,9 +50,9 @@ async fn until_status(person: &Person, attempt: &Value, status: &str) -> Value {
     .await
 }
 
-/// The entries of the log of this kind, the newest first.
-async fn entries(landlord: &Landlord, kind: &str) -> Vec<Value> {
-    landlord.list(&format!("/v1/access-log?kind={kind}")).await
+/// The entries of the log of this kind that the person sees, the newest first.
+async fn entries(reader: &Person, kind: &str) -> Vec<Value> {
+    reader.list(&format!("/v1/access-log?kind={kind}")).await
 }
 
 /// The reasons of the alarms in the log, the newest first.

@@ -42,8 +42,8 @@ async fn a_tenant_opens_their_door_and_no_other(database: TestDatabase) {
     let opened = tom.unlock(&own).await.expect_opened();
     assert_eq!(lock.view().borrow().bolt, Bolt::Unlocked);
     lock.until_settled().await;
-    let unlocked = &entries(&ana, "unlocked").await[0];
-    let asked = &entries(&ana, "unlock-requested").await[0];
+    let unlocked = &entries(&tom, "unlocked").await[0];
+    let asked = &entries(&tom, "unlock-requested").await[0];
     for entry in [unlocked, asked] {
         assert_eq!(entry["attempt_id"], opened["id"], "{entry}");
         assert_eq!(entry["person_id"], *tom.id, "{entry}");

@@ -3,6 +3,7 @@
 mod bad_days;
 mod migrations;
 mod pieces;
+mod visibility;
 
 use std::sync::mpsc;
 use std::time::Duration;

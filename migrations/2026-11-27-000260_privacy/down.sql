@@ -1,0 +1,14 @@
+DROP INDEX notices_by_age;
+DROP INDEX attempts_by_age;
+DROP INDEX lock_events_by_age;
+ALTER TABLE lock_events DROP COLUMN forgotten;
+ALTER TABLE lock_events DROP COLUMN twin_hash;
+DROP TABLE look_concerns;
+DROP TABLE looks;
+DROP TABLE privacy_rules;
+DROP TABLE access_log_witnesses;
+DROP INDEX access_log_of_attempt;
+DROP INDEX access_log_by_age;
+ALTER TABLE access_log DROP COLUMN leaf;
+ALTER TABLE access_log DROP COLUMN salt;
+ALTER TABLE access_log DROP COLUMN staff_sees;

@@ -1,0 +1,126 @@
+//! Erasing an account: what is a person's own goes at once, what others need stays under a name that is nobody's, until its
+//! time is over (`docs/PRIVACY.md`).
+
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use super::grants::{Ended, end_with};
+use super::phones::remove_all;
+use super::revocations::{Revocation, hold_locks};
+use super::{Actor, App, Error};
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::{BadEmail, Email, Membership, Person, PersonName, Role};
+use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::password::{BadPassword, Password};
+use crate::domain::text::BadText;
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
+use crate::store::access_log::forgetting;
+use crate::store::{Conn, access_log, accounts, grants, invitations, locks, looks, notices, sessions, tenancies};
+
+/// What somebody is called who has erased their account.
+const NOBODY: &str = "Erased person";
+
+impl App {
+    /// Erases the caller's account, once they have shown their password: their memberships, sessions and phones end, what they
+    /// were told and what only they saw of logs goes, and what is left of them is an identifier.
+    ///
+    /// # Errors
+    /// [`Error::WrongCredentials`], [`Error::Throttled`] and [`Error::Busy`] as in [`Self::sign_in`]; [`Error::Conflict`]
+    /// while they own an organization or have a tenancy that is not over.
+    pub async fn erase(&self, who: &Actor, password: Password, from: IpAddr) -> Result<Revocation, Error> {
+        let (now, id) = (self.now(), who.person.clone());
+        let person = self
+            .db
+            .read(move |conn| Ok::<_, Error>(accounts::find_person(conn, &id)?))
+            .await?;
+        let person = person.ok_or(Error::Unauthenticated)?;
+        let proven = self.check_password(person.email.clone(), password, from).await?;
+        let unsaid = |error| Error::Internal("erasing an account", error);
+        let secret = self.random.secret().expose().parse();
+        let secret = secret.map_err(|bad: BadPassword| unsaid(bad.into()))?;
+        let hash = self.passwords.hash(secret).await?;
+        let nobody = nobody(&person.id).map_err(unsaid)?;
+        let (ended, thumbprints) = self
+            .db
+            .write(move |conn| {
+                proven.hold(conn)?;
+                let memberships = accounts::memberships(conn, &person.id)?;
+                if memberships.iter().any(|membership| membership.role == Role::Owner) {
+                    return Err(Error::Conflict {
+                        word: "still-in-use",
+                        why: "an organization is yours; hand it on first",
+                    });
+                }
+                if tenancies::has_lasting(conn, &person.id, now)? {
+                    return Err(Error::Conflict {
+                        word: "still-in-use",
+                        why: "you live somewhere, or are to; the account can be erased when that has ended",
+                    });
+                }
+                // Phones, locks, rights, ends of logs: the order in which a pass takes them.
+                let thumbprints = remove_all(conn, &person.id, now)?;
+                let ended = leave_all(conn, &person, &memberships, now)?;
+                accounts::replace(conn, &nobody, hash.as_str())?;
+                invitations::rename(conn, &person.email, &nobody.email)?;
+                sessions::forget_all_of(conn, &person.id)?;
+                notices::forget_all_of(conn, &person.id)?;
+                looks::forget_concerns(conn, &person.id)?;
+                let own = forgetting::only_of(conn, &person.id)?;
+                forgetting::forget(conn, &own)?;
+                Ok((ended, thumbprints))
+            })
+            .await?;
+        self.has_traces.store(true, Ordering::Relaxed);
+        if let Err(error) = self.wipe_traces().await {
+            // The job that forgets does it too, a little later.
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "what an erased account left in the database's log is not gone yet"
+            );
+        }
+        let by_phone = self.make_effective(thumbprints).await?;
+        let by_right = self.make_end_effective(ended).await?;
+        Ok(by_right.and(by_phone))
+    }
+}
+
+/// The account without what tells whose it was; its address leads nowhere (RFC 6761, 6.4).
+fn nobody(id: &PersonId) -> Result<Person, Box<dyn std::error::Error + Send + Sync>> {
+    let email: Email = format!("{id}@erased.invalid").parse().map_err(|bad: BadEmail| bad)?;
+    let name = PersonName::try_from(NOBODY.to_owned()).map_err(|bad: BadText| bad)?;
+    Ok(Person {
+        id: id.clone(),
+        email,
+        name,
+    })
+}
+
+/// Ends the person's memberships and every right that they still have anywhere, and writes it down where they belonged.
+fn leave_all(conn: &mut Conn, person: &Person, memberships: &[Membership], now: Timestamp) -> Result<Ended, Error> {
+    let id = &person.id;
+    let mut organizations: Vec<OrganizationId> = memberships.iter().map(|joined| joined.organization.clone()).collect();
+    // The ends of several logs, always in this order.
+    organizations.sort_unstable();
+    for organization in &organizations {
+        invitations::close_all_of(conn, organization, &person.email, id, now)?;
+        accounts::end_membership(conn, organization, id, now)?;
+    }
+    let doors = grants::lock_ids_of(conn, id)?;
+    let doors = locks::with_ids(conn, &doors)?;
+    hold_locks(conn, &doors.into_iter().map(|lock| lock.id).collect::<Vec<_>>())?;
+    let mut rights = Vec::new();
+    for organization in &organizations {
+        let ended = grants::revoke_all_of(conn, organization, id, id, now)?;
+        rights.extend(ended.into_iter().map(RightSource::Grant));
+    }
+    let ended = end_with(conn, rights, now)?;
+    for organization in &organizations {
+        let entry = NewEntry {
+            person: Some(id.clone()),
+            ..NewEntry::new(Kind::PersonErased, now)
+        };
+        access_log::append(conn, organization, &entry, now)?;
+    }
+    Ok(ended)
+}
