@@ -29,6 +29,10 @@ pub enum What {
     Attempt,
     /// A phone.
     Phone,
+    /// A lockdown.
+    Lockdown,
+    /// A list of whom lockdowns except.
+    LockdownList,
     /// A notice.
     Notice,
     /// An API key.
@@ -55,6 +59,8 @@ impl What {
             Self::Grant => "grant",
             Self::Attempt => "attempt",
             Self::Phone => "phone",
+            Self::Lockdown => "lockdown",
+            Self::LockdownList => "list",
             Self::Notice => "notice",
             Self::ApiKey => "key",
             Self::Proposal => "proposal",

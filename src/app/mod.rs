@@ -38,6 +38,7 @@ pub mod ledger;
 pub mod letters;
 pub mod lock_messages;
 pub mod lockouts;
+pub mod lockdowns;
 pub mod locks;
 pub mod members;
 pub mod metrics;

@@ -10,6 +10,7 @@ pub mod grant;
 pub mod ids;
 pub mod letter;
 pub mod lock;
+pub mod lockdown;
 pub mod lockout;
 pub mod money;
 pub mod notice;

@@ -57,6 +57,12 @@ kinds! {
     LockoutRefused = "lockout-refused",
     /// The ledger says something new of what they owe.
     LedgerLine = "ledger-line",
+    /// Nobody but the excepted is let in until a time, and it concerns doors of theirs.
+    LockdownBegun = "lockdown-begun",
+    /// That time was changed.
+    LockdownChanged = "lockdown-changed",
+    /// Their doors open again.
+    LockdownEnded = "lockdown-ended",
 }
 
 /// A text is not the kind of a notice.

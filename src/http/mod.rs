@@ -21,6 +21,7 @@ mod json;
 mod ledger;
 pub mod limits;
 mod lockouts;
+mod lockdowns;
 mod locks;
 mod me;
 mod members;
@@ -131,6 +132,13 @@ fn routes(to: &mut ServiceConfig) {
         .service(places::delete_property)
         .service(places::list_units)
         .service(places::add_unit)
+        .service(lockdowns::begin_lockdown)
+        .service(lockdowns::show_lockdowns)
+        .service(lockdowns::end_lockdowns)
+        .service(lockdowns::change_lockdown)
+        .service(lockdowns::end_lockdown)
+        .service(lockdowns::show_lists)
+        .service(lockdowns::put_list)
         .service(locks::list_locks)
         .service(locks::add_lock)
         .service(locks::show_lock)

@@ -36,6 +36,7 @@ pub mod letters;
 pub mod lock_events;
 pub mod lockout_asks;
 pub mod lockouts;
+pub mod lockdowns;
 pub mod locks;
 mod migrations;
 pub mod notices;

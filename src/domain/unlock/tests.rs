@@ -42,6 +42,7 @@ fn grant(number: u128, starts: i64, ends: i64) -> Right {
         spare: SpareKey::None,
         under: None,
         round: 0,
+        kept_out_until: None,
     }
 }
 
