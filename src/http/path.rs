@@ -9,8 +9,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
-    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
-    PropertyId, ProposalId,
+    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
+    PhoneId, PropertyId, ProposalId,
 };
 use crate::domain::lockdown::ListName;
 

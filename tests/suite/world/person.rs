@@ -106,6 +106,11 @@ impl Person {
         self.request("PATCH", path)
     }
 
+    /// `PUT`, without a body so far.
+    pub fn put(&self, path: &str) -> Request {
+        self.request("PUT", path)
+    }
+
     /// `DELETE`.
     pub fn delete(&self, path: &str) -> Request {
         self.request("DELETE", path)
