@@ -130,7 +130,7 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
         && let Some(until) = lockdowns::kept_out_since(conn, &lock, (Some(&who.person), &by), now)?
     {
         let refusal = Refusal::Lockdown { opens_at: Some(until) };
-        return refuse(conn, attempt, &lock, refusal, Some(by), now);
+        return refuse(conn, who, attempt, &lock, refusal, Some(by), now);
     }
     if !grants::hold(conn, &by, (&lock.organization, &who.person), now)? {
         return refuse(conn, who, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
