@@ -96,6 +96,16 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.deliver_letters().await }),
     },
     Job {
+        name: "lockdown",
+        every: Duration::from_secs(5),
+        round: |app| {
+            Box::pin(async move {
+                let ended = app.end_lockdowns_by_time().await?;
+                Ok(ended + app.repeat_lockdowns().await?)
+            })
+        },
+    },
+    Job {
         name: "gauge",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.read_gauges().await.map(|()| 0) }),

@@ -1,6 +1,6 @@
 //! What a lock's program must bring along: storage that outlives a loss of power, and hands.
 
-use crate::wire::{Action, Pins};
+use crate::wire::{Action, Lockdown, Pins};
 
 /// A place in storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +75,12 @@ pub trait Shell {
     /// told the digits. They may come again, after a loss of power. Returns when they are there to stay.
     fn keep_pins(&mut self, pins: &Pins<'_>) {
         let _ = pins;
+    }
+
+    /// The lock is about to hold this lockdown: for hands whose bolt has a keypad of its own, which must forget the PINs of
+    /// whoever is kept out. It may come again, after a loss of power. Returns when it is there to stay.
+    fn keep_lockdown(&mut self, lockdown: &Lockdown<'_>) {
+        let _ = lockdown;
     }
 
     /// Ends the connection and erases storage, keys and enrolment: the lock belongs to nobody now.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_lock::controller::Outcome;
-use doorward_lock::wire::{Action, Assurance, Bolt as Position, Pins};
+use doorward_lock::wire::{Action, Assurance, Bolt as Position, Lockdown, Pins};
 
 use super::dice::Dice;
 
@@ -23,6 +23,9 @@ pub type Movement = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 pub trait Keypad: Send + Sync {
     /// Takes in changes; they are there to stay when it returns. The same ones may come again.
     fn change(&self, pins: &Pins<'_>);
+
+    /// Takes in a lockdown, which is there to stay when it returns: PINs of whoever it keeps out open nothing while it holds.
+    fn lock_down(&self, lockdown: &Lockdown<'_>);
 }
 
 /// A bolt that can be moved.

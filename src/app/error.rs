@@ -31,6 +31,10 @@ pub enum What {
     Attempt,
     /// A phone.
     Phone,
+    /// A lockdown.
+    Lockdown,
+    /// A list of whom lockdowns except.
+    LockdownList,
     /// A notice.
     Notice,
     /// An API key.
@@ -58,6 +62,8 @@ impl What {
             Self::Link => "link",
             Self::Attempt => "attempt",
             Self::Phone => "phone",
+            Self::Lockdown => "lockdown",
+            Self::LockdownList => "list",
             Self::Notice => "notice",
             Self::ApiKey => "key",
             Self::Proposal => "proposal",

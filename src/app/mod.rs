@@ -44,6 +44,7 @@ pub mod keys;
 pub mod ledger;
 pub mod letters;
 pub mod lock_messages;
+pub mod lockdowns;
 pub mod lockouts;
 pub mod locks;
 pub mod looks;

@@ -21,7 +21,7 @@ use crate::domain::time::{TimeZone, Timestamp};
 use crate::domain::unlock::{Refusal, RightSource, ToldRefusal};
 use crate::store::passes::Held;
 use crate::store::revocations::{self, Standing};
-use crate::store::{Conn, StoreError, enrolments, grants, locks, passes, phones};
+use crate::store::{Conn, StoreError, enrolments, grants, lockdowns, locks, passes, phones};
 
 /// The most locks that are asked for at once; one pass holds as many.
 pub const MOST_LOCKS: usize = wire::MAX_PASS_LOCKS;
@@ -161,7 +161,8 @@ impl App {
             .keyset_first(wire::Use::Pass)
             .map(str::to_owned);
         let revocations = self.signed_revocations(lock).await?;
-        Ok(keyset.into_iter().chain(revocations).collect())
+        let lockdown = self.signed_lockdown(lock).await?;
+        Ok(keyset.into_iter().chain(revocations).chain(lockdown).collect())
     }
 }
 
@@ -202,7 +203,14 @@ fn settle(
     }
     let mut held = Vec::new();
     for (lock, zone, pass, schedule) in candidates {
-        match hold_lock(conn, &lock)? {
+        let in_service = hold_lock(conn, &lock)?;
+        let by = (Some(&who.person), &pass.by);
+        if let Some(until) = lockdowns::kept_out_since(conn, &lock, by, now)? {
+            let refusal = Refusal::Lockdown { opens_at: Some(until) };
+            refused.push((lock.id, refusal.for_person()));
+            continue;
+        }
+        match in_service {
             Some((standing, public_key)) => held.push(Candidate {
                 lock,
                 zone,

@@ -144,6 +144,12 @@ kinds! {
     ChargeWaived = "charge-waived",
     /// The ledger was exported.
     LedgerExported = "ledger-exported",
+    /// A lockdown was ordered: nobody but the excepted is let in.
+    LockdownBegun = "lockdown-begun",
+    /// A lockdown's end, reason or exceptions were changed, or a list of exceptions.
+    LockdownChanged = "lockdown-changed",
+    /// A lockdown has ended, early or by its time; `reason` says which.
+    LockdownEnded = "lockdown-ended",
     /// The access log was exported.
     LogExported = "log-exported",
     /// A hidden part of the log was opened to somebody for a while, for a reason.

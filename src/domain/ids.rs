@@ -105,6 +105,8 @@ ids! {
     AttemptId = "attempt";
     /// A phone that a person has registered.
     PhoneId = "phone";
+    /// A time in which nobody is let in.
+    LockdownId = "lockdown";
     /// Something that a person is told.
     NoticeId = "notice";
     /// An e-mail on its way to a person.

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod ids;
 pub mod letter;
 pub mod lock;
+pub mod lockdown;
 pub mod lockout;
 pub mod look;
 pub mod money;

@@ -73,6 +73,12 @@ kinds! {
     LookOpened = "look-opened",
     /// What the log of the house shows and for how long was changed.
     PrivacyChanged = "privacy-changed",
+    /// Nobody but the excepted is let in until a time, and it concerns doors of theirs.
+    LockdownBegun = "lockdown-begun",
+    /// That time was changed.
+    LockdownChanged = "lockdown-changed",
+    /// Their doors open again.
+    LockdownEnded = "lockdown-ended",
 }
 
 /// A text is not the kind of a notice.

@@ -230,6 +230,10 @@ fn of_right(right: &Right, zone: &TimeZone, now: Timestamp, lives: &Lives) -> Re
     if shares_uses || (right.uses.is_some() && !right.is_only_lock) {
         return Err(NoPass::SeveralLocks);
     }
+    if let Some(until) = right.kept_out(now) {
+        let opens_at = Some(until).filter(|opens| right.last_until().is_none_or(|end| *opens < end));
+        return Err(NoPass::Refused(Refusal::Lockdown { opens_at }));
+    }
     let schedule = schedule_of(right)?;
     let first = right.begins_at();
     let opens_at = right.next_opening(zone, now.max(first));

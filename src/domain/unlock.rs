@@ -144,6 +144,8 @@ pub struct Right {
     pub under: Option<Giver>,
     /// The round of its name.
     pub round: u32,
+    /// Until when a lockdown keeps its holder out of the lock; `None` where none does.
+    pub kept_out_until: Option<Timestamp>,
 }
 
 impl Right {
@@ -166,6 +168,7 @@ impl Right {
             spare: grant.spare_key(),
             under: grant.under.as_ref().map(|_| Giver::Gone),
             round: grant.round,
+            kept_out_until: None,
         })
     }
 
@@ -275,6 +278,7 @@ impl Right {
             spare: SpareKey::None,
             under: None,
             round: 0,
+            kept_out_until: None,
         }
     }
 
@@ -291,15 +295,28 @@ impl Right {
             return Some(Refusal::UsesExhausted);
         }
         let starts_at = self.begins_at();
-        let opens_at = self.next_opening(zone, now.max(starts_at));
-        match opens_at.filter(|opens| end.is_none_or(|end| *opens < end)) {
-            Some(opens) if opens == now => {
-                let in_hand = self.and_above().all(|right| right.spare.is_in_hand(now));
-                (!in_hand).then_some(Refusal::SpareNotReleased)
-            }
+        let begins = now.max(starts_at);
+        // Whoever goes may always lock behind them.
+        let kept_out_until = self.kept_out(now).filter(|_| action == Action::Unlock);
+        let first = |from| {
+            let opens_at = self.next_opening(zone, from);
+            opens_at.filter(|opens| end.is_none_or(|end| *opens < end))
+        };
+        let in_hand = self.and_above().all(|right| right.spare.is_in_hand(now));
+        match first(kept_out_until.map_or(begins, |until| begins.max(until))) {
+            Some(opens) if opens == now => (!in_hand).then_some(Refusal::SpareNotReleased),
+            opens_at if kept_out_until.is_some() && first(begins) == Some(now) => Some(Refusal::Lockdown {
+                opens_at: opens_at.filter(|_| in_hand),
+            }),
             Some(opens_at) if now < starts_at => Some(Refusal::NotYet { opens_at }),
             opens_at => Some(Refusal::OutsideSchedule { opens_at }),
         }
+    }
+
+    /// Until when a lockdown keeps its holder out; `None` where none does at `now`.
+    #[must_use]
+    pub fn kept_out(&self, now: Timestamp) -> Option<Timestamp> {
+        self.kept_out_until.filter(|until| now < *until)
     }
 
     /// Whether it is over for good: taken back, or past its end.
@@ -350,10 +367,11 @@ pub enum Decision {
 /// It opens by the first right that allows it; one whose uses are counted is taken only where no other opens, so that
 /// nobody loses a use that they did not need. Otherwise it refuses for the reason that is nearest to opening:
 ///
-/// 1. what opens by itself, the soonest first ([`Refusal::NotYet`], [`Refusal::OutsideSchedule`] with a time; at the
+/// 1. what opens by itself, the soonest first ([`Refusal::NotYet`], [`Refusal::OutsideSchedule`] and
+///    [`Refusal::Lockdown`] with a time; at the
 ///    same time the right that is running already),
 /// 2. a spare key that would open if it were released ([`Refusal::SpareNotReleased`]),
-/// 3. what runs and does not open any more ([`Refusal::OutsideSchedule`] without a time),
+/// 3. what runs and does not open any more ([`Refusal::OutsideSchedule`] and [`Refusal::Lockdown`] without a time),
 /// 4. what is used up ([`Refusal::UsesExhausted`]),
 /// 5. what has ended ([`Refusal::GrantExpired`]), 6. what was taken back ([`Refusal::GrantRevoked`]),
 /// 7. nothing at all ([`Refusal::NoAccess`]).
@@ -414,6 +432,11 @@ pub enum Refusal {
         /// When it opens next; `None` where that is after the right's end or not in sight.
         opens_at: Option<Timestamp>,
     },
+    /// A right runs, and a lockdown that does not except its holder keeps everybody out.
+    Lockdown {
+        /// When it opens next by itself; `None` where that is after the right's end or not in sight.
+        opens_at: Option<Timestamp>,
+    },
     /// The right has ended: the grant, or the tenancy.
     GrantExpired,
     /// The grant was taken back.
@@ -448,6 +471,7 @@ impl Refusal {
             Self::NoAccess => "no-access",
             Self::NotYet { .. } => "not-yet",
             Self::OutsideSchedule { .. } => "outside-schedule",
+            Self::Lockdown { .. } => "lockdown",
             Self::GrantExpired => "grant-expired",
             Self::GrantRevoked => "grant-revoked",
             Self::UsesExhausted => "uses-exhausted",
@@ -463,7 +487,7 @@ impl Refusal {
     pub fn opens_at(&self) -> Option<Timestamp> {
         match self {
             Self::NotYet { opens_at } => Some(*opens_at),
-            Self::OutsideSchedule { opens_at } => *opens_at,
+            Self::OutsideSchedule { opens_at } | Self::Lockdown { opens_at } => *opens_at,
             _ => None,
         }
     }
@@ -489,9 +513,12 @@ impl Refusal {
             Self::OutsideSchedule {
                 opens_at: Some(opens_at),
             } => (0, *opens_at, 0),
+            Self::Lockdown {
+                opens_at: Some(opens_at),
+            } => (0, *opens_at, 0),
             Self::NotYet { opens_at } => (0, *opens_at, 1),
             Self::SpareNotReleased => (1, Timestamp::MIN, 0),
-            Self::OutsideSchedule { opens_at: None } => (2, Timestamp::MIN, 0),
+            Self::OutsideSchedule { opens_at: None } | Self::Lockdown { opens_at: None } => (2, Timestamp::MIN, 0),
             Self::UsesExhausted => (3, Timestamp::MIN, 0),
             Self::GrantExpired => (4, Timestamp::MIN, 0),
             Self::GrantRevoked => (5, Timestamp::MIN, 0),

@@ -22,6 +22,7 @@ mod invitations;
 mod json;
 mod ledger;
 pub mod limits;
+mod lockdowns;
 mod lockouts;
 mod locks;
 mod looks;
@@ -135,6 +136,13 @@ fn routes(to: &mut ServiceConfig) {
         .service(places::delete_property)
         .service(places::list_units)
         .service(places::add_unit)
+        .service(lockdowns::begin_lockdown)
+        .service(lockdowns::show_lockdowns)
+        .service(lockdowns::end_lockdowns)
+        .service(lockdowns::change_lockdown)
+        .service(lockdowns::end_lockdown)
+        .service(lockdowns::show_lists)
+        .service(lockdowns::put_list)
         .service(locks::list_locks)
         .service(locks::add_lock)
         .service(locks::show_lock)

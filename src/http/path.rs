@@ -9,9 +9,10 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
-    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
-    PropertyId, ProposalId,
+    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
+    PhoneId, PropertyId, ProposalId,
 };
+use crate::domain::lockdown::ListName;
 
 /// A thing that addresses name.
 pub trait Named: FromStr + 'static {
@@ -43,6 +44,8 @@ named! {
     ProposalId = "proposal_id", Proposal;
     LockoutId = "lockout_id", Lockout;
     LedgerLineId = "line_id", LedgerLine;
+    LockdownId = "lockdown_id", Lockdown;
+    ListName = "list_name", LockdownList;
 }
 
 /// The id in the address.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -59,6 +59,16 @@ fn receiver() -> ObjectBuilder {
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
         .min_properties(Some(1))
         .max_properties(Some(1))
+}
+
+/// A word, or an object with one list of ids.
+fn lockdown_part() -> ObjectBuilder {
+    let ids = |id: RefOr<Schema>| ArrayBuilder::new().items(id).min_items(Some(1)).max_items(Some(200));
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Object]))
+        .property("unit_ids", ids(UnitId::schema()))
+        .property("lock_ids", ids(LockId::schema()))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
 fn schedule() -> ObjectBuilder {
@@ -196,6 +206,11 @@ texts! {
     DelayHours = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(168)), "Whole hours.";
     LookId = id("look"), "A look at a hidden part of the access log.";
     WrittenReason = line(300, "A theft on the third floor"), "Why, on one line; those whom it concerns read it.";
+    LockdownId = id("lockdown"), "A lockdown.";
+    LockdownReason = line(200, "Gas leak in the cellar"), "Why there is a lockdown, on one line.";
+    LockdownPart = lockdown_part(), "Which doors: `shared`, or those of units, or locks. In answers also `whole` and, to who is no staff, `some`.";
+    LockdownStatus = text().enum_values(Some(["holds", "pending", "not-supported"])), "What a lock knows of a lockdown.";
+    ListName = text().pattern(Some("^[a-z0-9-]{1,32}$")).examples(["emergency-services"]), "The name of a list of exceptions.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

@@ -29,6 +29,7 @@ struct Met {
     boot: u32,
     nonce: String,
     epoch: u64,
+    lockdown: Option<u64>,
 }
 
 impl Wallet {
@@ -85,7 +86,7 @@ impl Wallet {
             let mut documents = papers.documents;
             // An answer that has not been handed over yet is still to be.
             let waiting = known.map(|held| held.documents.as_slice()).unwrap_or_default();
-            documents.extend(waiting.iter().filter(|message| !is_revocations(message)).cloned());
+            documents.extend(waiting.iter().filter(|message| !is_kept(message)).cloned());
             let held = HeldLock {
                 public_key: papers.public_key,
                 pass: pass.map(|pass| pass.pass.clone()),
@@ -184,6 +185,7 @@ impl Wallet {
             boot: claims.boot,
             nonce: claims.nonce.to_owned(),
             epoch: claims.epoch,
+            lockdown: claims.lockdown,
             lock,
         })
     }
@@ -192,7 +194,7 @@ impl Wallet {
         let Some(held) = self.held.locks.get_mut(&met.lock) else {
             return Ok(());
         };
-        let news = held.news(met.epoch);
+        let news = held.news(met.epoch, met.lockdown);
         if !news.is_empty() {
             let events = door.hand_over(&news).await?;
             held.forget_handed_over();
@@ -224,6 +226,8 @@ fn seq_of(event: &str) -> Option<u64> {
     message.claims::<Event<'_>>().ok().map(|event| event.seq)
 }
 
-fn is_revocations(document: &str) -> bool {
-    Message::parse(document).is_ok_and(|message| message.typ() == Ok(Typ::Revocations))
+/// Whether a document is one that the backend gives anew with every pass.
+fn is_kept(document: &str) -> bool {
+    let kept = [Ok(Typ::Revocations), Ok(Typ::Lockdown)];
+    Message::parse(document).is_ok_and(|message| kept.contains(&message.typ()))
 }

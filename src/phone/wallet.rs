@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::jws::Message;
 use doorward_lock::keys;
-use doorward_lock::wire::{Revocations, Typ};
+use doorward_lock::wire::{Lockdown, Revocations, Typ};
 use p256::ecdsa::SigningKey;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -168,25 +168,33 @@ impl Wallet {
 }
 
 impl HeldLock {
-    /// The messages that a lock with revocations of this epoch still wants.
-    pub(super) fn news(&self, epoch: u64) -> Vec<String> {
-        let is_news = |document: &&String| epoch_of(document).is_none_or(|of| of > epoch);
+    /// The messages that a lock with revocations of this epoch, and a lockdown of that one, still wants; `None` for a lock that
+    /// knows nothing of lockdowns.
+    pub(super) fn news(&self, epoch: u64, lockdown: Option<u64>) -> Vec<String> {
+        let is_news = |document: &&String| match epoch_of(document) {
+            Some((Typ::Lockdown, of)) => lockdown.is_some_and(|held| of > held),
+            Some((_, of)) => of > epoch,
+            None => true,
+        };
         self.documents.iter().filter(is_news).cloned().collect()
     }
 
-    /// Forgets what is handed over once: all but the revocations, which other phones' visits may call for again.
+    /// Forgets what is handed over once: all but revocations and lockdown, which other phones' visits may call for again.
     pub(super) fn forget_handed_over(&mut self) {
         self.documents.retain(|document| epoch_of(document).is_some());
     }
 }
 
-/// The epoch of revocations, whoever signed them; `None` for another message.
-fn epoch_of(document: &str) -> Option<u64> {
+/// The epoch of revocations or of a lockdown, whoever signed them; `None` for another message.
+fn epoch_of(document: &str) -> Option<(Typ, u64)> {
     let message = Message::parse(document).ok()?;
-    if message.typ() != Ok(Typ::Revocations) {
-        return None;
-    }
-    message.claims::<Revocations<'_>>().ok().map(|claims| claims.epoch)
+    let typ = message.typ().ok()?;
+    let epoch = match typ {
+        Typ::Revocations => message.claims::<Revocations<'_>>().ok()?.epoch,
+        Typ::Lockdown => message.claims::<Lockdown<'_>>().ok()?.epoch,
+        _ => return None,
+    };
+    Some((typ, epoch))
 }
 
 /// A new private key as base64url.

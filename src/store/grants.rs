@@ -4,11 +4,12 @@ use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, word};
 use super::schema::{grant_locks, grants, tenancies};
-use super::{Conn, StoreError, accounts};
+use super::{Conn, StoreError, accounts, lockdowns};
 use crate::domain::account::{Email, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::Lock;
+use crate::domain::lockdown::kept_out_until;
 use crate::domain::schedule::Schedule;
 use crate::domain::spare::{Minutes, Spare};
 use crate::domain::time::Timestamp;
@@ -680,7 +681,7 @@ pub fn hold(
 
 /// What the person's grants and tenancies say about the lock, ended ones included: they give better reasons.
 /// A tenancy opens its unit's own locks and the property's shared ones. What hangs under another right comes with what its
-/// giver has there now.
+/// giver has there now. What a lockdown keeps out stands in them too.
 pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Right>, StoreError> {
     let rows: Vec<Row> = grants::table
         .inner_join(grant_locks::table)
@@ -701,6 +702,10 @@ pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Rig
         .load(conn)?;
     for stay in stays {
         rights.push(of_stay(stay, lock)?);
+    }
+    let holds = lockdowns::holds_at(conn, lock)?;
+    for right in &mut rights {
+        right.kept_out_until = kept_out_until(&holds, Some(person), &right.source);
     }
     Ok(rights)
 }

@@ -212,6 +212,8 @@ diesel::table! {
         keyset -> Nullable<BigInt>,
         revocations -> Nullable<BigInt>,
         revocations_seq -> Nullable<BigInt>,
+        lockdown -> Nullable<BigInt>,
+        lockdown_seq -> Nullable<BigInt>,
     }
 }
 
@@ -309,6 +311,41 @@ diesel::table! {
         leaves_at_ms -> BigInt,
         epoch -> BigInt,
         listed -> Bool,
+    }
+}
+
+diesel::table! {
+    lockdowns (id) {
+        id -> Text,
+        organization_id -> Text,
+        property_id -> Text,
+        part -> Text,
+        exceptions -> Text,
+        reason -> Text,
+        begun_by -> Text,
+        begun_at_ms -> BigInt,
+        until_at_ms -> BigInt,
+        ended_at_ms -> Nullable<BigInt>,
+        ended_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    lockdown_lists (property_id, name) {
+        property_id -> Text,
+        name -> Text,
+        person_ids -> Text,
+        grant_ids -> Text,
+    }
+}
+
+diesel::table! {
+    lock_lockdowns (lock_id) {
+        lock_id -> Text,
+        epoch -> BigInt,
+        holds -> Text,
+        ends_at_ms -> BigInt,
+        said_at_ms -> BigInt,
     }
 }
 
@@ -658,6 +695,9 @@ diesel::joinable!(guest_link_phones -> phones (phone_id));
 diesel::joinable!(guest_links -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
+diesel::joinable!(lock_lockdowns -> locks (lock_id));
+diesel::joinable!(grant_locks -> locks (lock_id));
+diesel::joinable!(tenancies -> units (unit_id));
 diesel::joinable!(memberships -> persons (person_id));
 diesel::joinable!(privacy_rules -> properties (property_id));
 
@@ -703,6 +743,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     lockouts,
     lockout_asks,
     ledger_lines,
+    lockdowns,
+    lockdown_lists,
+    lock_lockdowns,
     letters,
     unwanted_letters,
     api_keys,

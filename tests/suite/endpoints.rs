@@ -132,6 +132,13 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 403, 403, 204, 204, 404]),
     ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 200, 200, 404]),
     ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/properties/{property_id}/lockdown-lists",                   [401, 403, 403, 200, 403, 200, 200, 404]),
+    ("PUT /v1/properties/{property_id}/lockdown-lists/{list_name}",       [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/properties/{property_id}/lockdown",                        [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/properties/{property_id}/lockdown",                         [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("PUT /v1/lockdowns/{lockdown_id}",                                   [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/lockdowns/{lockdown_id}",                                [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/properties/{property_id}/lockdown",                      [401, 403, 403, 403, 403, 200, 200, 404]),
     // These end the caller's sessions.
     ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204, 204, 204]),
@@ -406,7 +413,18 @@ impl Place {
             "GET /v1/access-log/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             _ => String::new(),
         };
+        let lockdown = match path.contains("{lockdown_id}") {
+            true => {
+                let lockdown = format!("/v1/properties/{}/lockdown", self.house.id);
+                self.owner.delete(&lockdown).await.expect(200);
+                let order = json!({ "until": "2026-03-02T12:00:00Z", "reason": "Drill" });
+                self.owner.post(&lockdown).json(order).await.text_of("id")
+            }
+            false => String::new(),
+        };
         path.replace("{lock_id}", &lock)
+            .replace("{lockdown_id}", &lockdown)
+            .replace("{list_name}", "emergency-services")
             .replace("{property_id}", &property)
             .replace("{organization_id}", &self.owner.organization)
             .replace("{person_id}", &person)
@@ -521,6 +539,11 @@ impl Place {
             "POST /v1/service-accounts/{person_id}/keys" => json!({
                 "name": "Spare", "scopes": ["unlock"], "expires_at": self.owner.in_days(30),
             }),
+            "PUT /v1/properties/{property_id}/lockdown-lists/{list_name}" => json!({ "grant_ids": [self.grant] }),
+            "POST /v1/properties/{property_id}/lockdown" => {
+                json!({ "until": "2026-03-02T12:00:00Z", "reason": "Drill", "part": "shared" })
+            }
+            "PUT /v1/lockdowns/{lockdown_id}" => json!({ "until": "2026-03-02T13:00:00Z", "reason": "Drill" }),
             "POST /v1/me/phones" => {
                 json!({ "public_key": Phone::public_key(&Phone::new_key()), "name": "Phone" })
             }

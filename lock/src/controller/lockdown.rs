@@ -50,6 +50,7 @@ impl<S: Storage, K: PrivateKey> Controller<S, K> {
 
     /// Writes what follows from a document in storage: the event, and with it the state that goes by it.
     fn follow_lockdown(&mut self, lockdown: &Lockdown<'_>, shell: &mut impl Shell) -> Result<(), Error<S::Error>> {
+        shell.keep_lockdown(lockdown);
         let mono_ms = shell.mono_ms();
         let now = self.clock.wall(mono_ms);
         let held = HeldLockdown {

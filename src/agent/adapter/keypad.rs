@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use doorward_lock::controller::PinEnd;
 use doorward_lock::schedule::{WallClock, is_open};
-use doorward_lock::wire::{Pins, Schedule, ZoneChange};
+use doorward_lock::wire::{Lockdown, Pins, Schedule, ZoneChange};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -44,6 +44,17 @@ struct Inside {
 struct Told {
     zone: Vec<ZoneChange>,
     slots: BTreeMap<u16, Slot>,
+    /// The lockdown that the lock holds.
+    #[serde(default)]
+    holds: Vec<Hold>,
+}
+
+/// One lockdown: until when, and the grants that it does not concern.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hold {
+    until: u64,
+    except: Vec<String>,
 }
 
 /// A slot that the adapter keeps: one that it was never told of is somebody else's.
@@ -76,6 +87,9 @@ enum Holds {
 #[serde(deny_unknown_fields)]
 struct Pin {
     sealed: String,
+    /// The grant that it stands on.
+    #[serde(default)]
+    gid: String,
     nbf: u64,
     exp: Option<u64>,
     schedule: Option<Schedule>,
@@ -132,7 +146,14 @@ impl PinBook {
         let Inside { told, tries } = &mut *inside;
         let clock = WallClock::read(&told.zone, wall);
         for (slot, kept) in &mut told.slots {
-            let pin = kept.pin.as_ref().filter(|pin| pin.counts(wall, clock));
+            let is_kept_out = |pin: &Pin| {
+                let mut holding = told.holds.iter().filter(|hold| wall < hold.until);
+                holding.any(|hold| !hold.except.contains(&pin.gid))
+            };
+            let pin = kept
+                .pin
+                .as_ref()
+                .filter(|pin| pin.counts(wall, clock) && !is_kept_out(pin));
             let to_hold = pin.is_some();
             let is_so = matches!((kept.holds, to_hold), (Holds::Pin, true) | (Holds::Empty, false));
             if is_so || (kept.is_final && to_hold) {
@@ -232,6 +253,7 @@ impl Keypad for PinBook {
         for slot in &pins.set {
             let pin = slot.sealed.map(|sealed| Pin {
                 sealed: sealed.to_owned(),
+                gid: slot.gid.to_owned(),
                 nbf: slot.nbf,
                 exp: slot.exp,
                 schedule: slot.schedule.clone(),
@@ -263,6 +285,16 @@ impl Keypad for PinBook {
             inside.told.slots.insert(slot, kept);
             inside.tries.remove(&slot);
         }
+        self.keep(&inside.told);
+    }
+
+    fn lock_down(&self, lockdown: &Lockdown<'_>) {
+        let mut inside = self.lock();
+        let holds = lockdown.holds.iter().map(|hold| Hold {
+            until: hold.until,
+            except: hold.except.iter().map(|name| (*name).to_owned()).collect(),
+        });
+        inside.told.holds = holds.collect();
         self.keep(&inside.told);
     }
 }
@@ -393,6 +425,44 @@ mod tests {
         assert_eq!(book.heard(4, Held::Taken), Some(PinEnd::Applied));
         assert_eq!(wishes(&book, NINE + 3_599, now), []);
         assert_eq!(wishes(&book, NINE + 3_600, now), [(4, None)]);
+    }
+
+    #[test]
+    fn a_lockdown_takes_pins_away_and_gives_them_back_at_its_end() {
+        let (book, now) = (book(), Instant::now());
+        tell(
+            &book,
+            &[
+                slot(3),
+                WireSlot {
+                    gid: "grant_2",
+                    ..slot(4)
+                },
+            ],
+            &[],
+        );
+        let mut applied = 0;
+        while let Some((number, digits)) = wishes(&book, NINE, now).pop() {
+            let held = if digits.is_some() { Held::Taken } else { Held::Free };
+            applied += usize::from(book.heard(number, held) == Some(PinEnd::Applied));
+        }
+        assert_eq!(applied, 2);
+        let hold = doorward_lock::wire::Hold {
+            until: NINE + 600,
+            except: ["grant_2"].into_iter().collect(),
+        };
+        book.lock_down(&Lockdown {
+            iss: "i",
+            org: "o",
+            aud: "l",
+            epoch: 1,
+            iat: NINE,
+            holds: [hold].into_iter().collect(),
+        });
+        assert_eq!(wishes(&book, NINE + 1, now), [(3, None)], "only whoever is kept out");
+        assert_eq!(book.heard(3, Held::Free), Some(PinEnd::Cleared));
+        assert_eq!(wishes(&book, NINE + 599, now), []);
+        assert_eq!(wishes(&book, NINE + 600, now), [(3, Some("30220".into()))]);
     }
 
     #[test]

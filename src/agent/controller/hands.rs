@@ -6,7 +6,7 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use doorward_lock::controller::{Controller, Input};
 use doorward_lock::journal;
 use doorward_lock::shell::{Shell, Storage};
-use doorward_lock::wire::{Action, Pins};
+use doorward_lock::wire::{Action, Lockdown, Pins};
 
 use crate::agent::bolt::Keypad;
 use crate::agent::counter::Counter;
@@ -75,6 +75,12 @@ impl Shell for Hands {
     fn keep_pins(&mut self, pins: &Pins<'_>) {
         if let Some(keypad) = &self.keypad {
             keypad.change(pins);
+        }
+    }
+
+    fn keep_lockdown(&mut self, lockdown: &Lockdown<'_>) {
+        if let Some(keypad) = &self.keypad {
+            keypad.lock_down(lockdown);
         }
     }
 

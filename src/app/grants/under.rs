@@ -1,7 +1,7 @@
 //! Giving access under one's own right.
 
 use super::following::givers_at;
-use super::{Given, GrantDraft, add, holder_of};
+use super::{Given, GrantDraft, To, add, holder_of};
 use crate::app::revocations::hold_locks;
 use crate::app::{Actor, Error};
 use crate::crypto::random::Random;

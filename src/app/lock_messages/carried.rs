@@ -4,6 +4,7 @@ use doorward_lock::wire;
 
 use super::Carrier;
 use super::answers::{Ack, Gap};
+use crate::app::lockdowns::lacks_lockdown;
 use crate::app::unlock::may_still_open;
 use crate::app::{Actor, App, Error, What, joined_by};
 use crate::domain::account::Role;
@@ -20,6 +21,7 @@ struct Lacking {
     ack: Option<Ack>,
     gap: Option<Gap>,
     revocations: bool,
+    lockdown: bool,
 }
 
 impl App {
@@ -88,6 +90,9 @@ impl App {
         if lacking.revocations {
             answers.extend(self.signed_revocations(&lock).await?);
         }
+        if lacking.lockdown {
+            answers.extend(self.signed_lockdown(&lock).await?);
+        }
         Ok(answers)
     }
 }
@@ -118,5 +123,6 @@ fn lacking(conn: &mut Conn, id: &LockId) -> Result<Option<Lacking>, Error> {
         organization: lock.organization,
         gap,
         revocations: told.held < told.epoch,
+        lockdown: lacks_lockdown(conn, id)?,
     }))
 }

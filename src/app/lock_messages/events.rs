@@ -9,6 +9,7 @@ use super::by_pass::{Bearer, bearer};
 use super::chain::{advance, alarm, fork, missing};
 use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
+use crate::app::lockdowns::count_lockdown;
 use crate::app::pins::{Keypad, Spoken, hear_event, spoke};
 use crate::app::{App, Error};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
@@ -200,6 +201,9 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     }
     if event.kind == wire::Kind::Revocations.as_str() {
         count_revocations(conn, &event)?;
+    }
+    if event.kind == wire::Kind::Lockdown.as_str() {
+        count_lockdown(conn, &event.lock, event.seq)?;
     }
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;

@@ -6,13 +6,14 @@ use super::answers::Ack;
 use super::chain::{missing, skip_lost};
 use super::events::give_use_back;
 use super::{Owner, bolt_of, door_of};
+use crate::app::lockdowns::note_lockdown;
 use crate::app::pins::hear_hello;
 use crate::app::{App, Error};
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::LockClock;
 use crate::store::lock_events::{self, ChainEnd, Clocks, Observation};
 use crate::store::revocations::{self, Standing};
-use crate::store::{Conn, StoreError, attempts};
+use crate::store::{Conn, StoreError, attempts, lockdowns};
 
 impl App {
     /// Notes what the lock says of itself and sends what it lacks.
@@ -41,7 +42,7 @@ impl App {
         let (id, owner) = (lock.clone(), organization.clone());
         let (firmware, counter, pins) = (hello.firmware.to_owned(), hello.ctr, hello.pins);
         let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
-        let held = hello.revocations;
+        let (held, lockdown) = (hello.revocations, hello.lockdown);
         let heard = self
             .db
             .write(move |conn| {
@@ -71,15 +72,22 @@ impl App {
                     }
                 }
                 let epoch = note_revocations(conn, &id, held, head.as_ref())?;
+                let lockdown = note_lockdown(conn, &id, lockdown, head.as_ref(), now)?;
                 let end = skip_lost(conn, &id, &owner, end, now)?;
                 let newest = head
                     .as_ref()
                     .map(|(chain, seq)| (chain.as_str(), i64::try_from(*seq).unwrap_or(i64::MAX)));
                 let pins = hear_hello(conn, &id, pins, clocks.boot, newest, now)?;
-                Ok(Some((Ack::of(&owner, &end), missing(&end, head), pins, epoch)))
+                Ok(Some((
+                    Ack::of(&owner, &end),
+                    missing(&end, head),
+                    pins,
+                    epoch,
+                    lockdown,
+                )))
             })
             .await?;
-        let Some((ack, gap, pins, epoch)) = heard else {
+        let Some((ack, gap, pins, epoch, lockdown)) = heard else {
             return Ok(());
         };
         self.changes.tell(&lock);
@@ -93,13 +101,16 @@ impl App {
         if held < epoch {
             self.send_revocations(&lock).await?;
         }
+        if lockdown {
+            self.send_lockdown(&lock).await?;
+        }
         if pins {
             self.push_pins(&lock).await?;
         }
         self.bring_up_to_date(&lock, &organization, hello).await
     }
 
-    /// Notes which revocations the lock held when it said this to somebody who stood before it. Of the present it proves
+    /// Notes which revocations and which lockdown the lock held when it said this to somebody who stood before it. Of the present it proves
     /// nothing: neither that the lock is connected nor where its clocks stand.
     pub(super) async fn take_carried_hello(
         &self,
@@ -107,7 +118,8 @@ impl App {
         Owner { enrolment, .. }: Owner,
         hello: &wire::Hello<'_>,
     ) -> Result<(), Error> {
-        let (boot, mono, held) = (hello.boot, hello.mono, hello.revocations);
+        let (boot, mono, held, lockdown) = (hello.boot, hello.mono, hello.revocations, hello.lockdown);
+        let now = self.now();
         let head = hello.head.map(|head| (head.chain.to_owned(), head.seq));
         self.db
             .write(move |conn| {
@@ -121,6 +133,9 @@ impl App {
                 }
                 if revocations::told(conn, &lock)?.held < held {
                     note_revocations(conn, &lock, held, head.as_ref())?;
+                }
+                if lockdowns::report_of(conn, &lock)?.held < lockdown {
+                    note_lockdown(conn, &lock, lockdown, head.as_ref(), now)?;
                 }
                 Ok(())
             })

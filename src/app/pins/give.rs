@@ -22,7 +22,8 @@ use crate::domain::lock::{Assurance, Lock};
 use crate::domain::pin::{Digits, LockPins, PinKind, Slot, SlotState, Status};
 use crate::domain::schedule::Schedule;
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, grants, locks, pins};
+use crate::domain::unlock::RightSource;
+use crate::store::{Conn, access_log, grants, lockdowns, locks, pins};
 
 /// How many PINs are drawn before none is found that is free at all locks; of six digits nearly every one is.
 const DRAWS: u32 = 100;
@@ -71,6 +72,9 @@ impl App {
                 }
                 if !grants::keep(conn, &grant.id)? {
                     return Err(OVER);
+                }
+                for (lock, _) in &doors {
+                    refuse_in_lockdown(conn, lock, &grant, now)?;
                 }
                 let given = match kind {
                     PinKind::Synced => synced(conn, &grant, doors, &pin_keys, random.as_ref(), now)?,
@@ -159,6 +163,23 @@ fn may_have_pin(grant: &Grant, now: Timestamp) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// No PIN is given to whoever a lockdown keeps out at the time from which it would count.
+fn refuse_in_lockdown(conn: &mut Conn, lock: &Lock, grant: &Grant, now: Timestamp) -> Result<(), Error> {
+    let holder = match &grant.holder {
+        Holder::Person(person) => Some(person),
+        Holder::Invited(_) => None,
+    };
+    let by = RightSource::Grant(grant.id.clone());
+    let from = grant.terms.starts_at.max(now);
+    match lockdowns::kept_out(conn, lock, (holder, &by), from)? {
+        None => Ok(()),
+        Some(_) => Err(Error::Conflict {
+            word: "lockdown",
+            why: "a lock of this grant is in a lockdown that does not except it",
+        }),
+    }
 }
 
 /// One PIN in a slot of each lock.

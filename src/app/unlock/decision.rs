@@ -18,7 +18,7 @@ use crate::domain::pass::{self, Lives, Pass};
 use crate::domain::time::{TimeZone, Timestamp};
 use crate::domain::unlock::{Ask, Decision, Refusal, Right, RightSource, ToldRefusal, decide};
 use crate::store::lock_events::Clocks;
-use crate::store::{Conn, access_log, attempts, grants, guest_links, lock_events, locks, passes, places};
+use crate::store::{Conn, access_log, attempts, grants, guest_links, lock_events, lockdowns, locks, passes, places};
 
 /// What the transaction decided.
 pub(super) enum Decided {
@@ -124,6 +124,12 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
             // It hangs on another door: what the person may is to be read anew, if they ask again.
             LockState::Enrolled => Refusal::NoAccess,
         };
+        return refuse(conn, who, attempt, &lock, refusal, Some(by), now);
+    }
+    if ask.action == Action::Unlock
+        && let Some(until) = lockdowns::kept_out_since(conn, &lock, (Some(&who.person), &by), now)?
+    {
+        let refusal = Refusal::Lockdown { opens_at: Some(until) };
         return refuse(conn, who, attempt, &lock, refusal, Some(by), now);
     }
     let by_link = who.reach.as_ref().map(|reach| &reach.link);

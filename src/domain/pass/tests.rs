@@ -68,6 +68,7 @@ fn guest(number: u128, hours: i64) -> Right {
         spare: SpareKey::None,
         under: None,
         round: 0,
+        kept_out_until: None,
     }
 }
 

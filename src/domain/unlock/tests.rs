@@ -42,6 +42,7 @@ fn grant(number: u128, starts: i64, ends: i64) -> Right {
         spare: SpareKey::None,
         under: None,
         round: 0,
+        kept_out_until: None,
     }
 }
 
@@ -678,4 +679,87 @@ proptest! {
         let between = now + end.since(now).mul_f64(part);
         prop_assert!(between == end || !opens(between));
     }
+}
+
+fn kept_out(right: Right, until: i64) -> Right {
+    Right {
+        kept_out_until: Some(at(until)),
+        ..right
+    }
+}
+
+#[test]
+fn a_lockdown_refuses_to_open_until_its_end_and_never_to_lock() {
+    let zone = vienna();
+    let to_lock = Ask {
+        action: Action::Lock,
+        ..unlock()
+    };
+    let lockdown = |opens_at: Option<i64>| {
+        Some(Refusal::Lockdown {
+            opens_at: opens_at.map(at),
+        })
+    };
+    let refusal = |ask: &Ask, rights: &[Right], now: i64| match decide(ask, rights, &zone, at(now)) {
+        Decision::Open { .. } => None,
+        Decision::Refuse { refusal, .. } => Some(refusal),
+    };
+    for (why, right, now, expected) in [
+        (
+            "while it holds",
+            kept_out(grant(1, 100, 900), 500),
+            200,
+            lockdown(Some(500)),
+        ),
+        (
+            "its last millisecond",
+            kept_out(grant(1, 100, 900), 500),
+            499,
+            lockdown(Some(500)),
+        ),
+        ("the end is exclusive", kept_out(grant(1, 100, 900), 500), 500, None),
+        (
+            "beyond the right's own end",
+            kept_out(grant(1, 100, 400), 500),
+            200,
+            lockdown(None),
+        ),
+        (
+            "before the right begins",
+            kept_out(grant(1, 300, 900), 500),
+            200,
+            Some(Refusal::NotYet { opens_at: at(500) }),
+        ),
+        (
+            "a right that has ended",
+            kept_out(grant(1, 100, 150), 500),
+            200,
+            Some(Refusal::GrantExpired),
+        ),
+        (
+            "a right that was taken back",
+            kept_out(revoked(grant(1, 100, 900)), 500),
+            200,
+            Some(Refusal::GrantRevoked),
+        ),
+        (
+            "a right that is used up",
+            kept_out(used(grant(1, 100, 900), 1, 1), 500),
+            200,
+            Some(Refusal::UsesExhausted),
+        ),
+    ] {
+        assert_eq!(refusal(&unlock(), &[right], now), expected, "{why}");
+    }
+    let shut = kept_out(grant(1, 100, 900), 500);
+    assert_eq!(
+        refusal(&to_lock, std::slice::from_ref(&shut), 200),
+        None,
+        "whoever goes locks"
+    );
+    assert_eq!(
+        refusal(&unlock(), &[shut, grant(2, 100, 900)], 200),
+        None,
+        "another right of theirs is excepted"
+    );
 }

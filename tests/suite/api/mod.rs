@@ -13,6 +13,7 @@ mod idempotency;
 mod invitations;
 mod keys;
 mod limits;
+mod lockdowns;
 pub mod lockouts;
 mod locks;
 mod members;

@@ -15,14 +15,14 @@ use crate::fixtures::wait::soon;
 use crate::world::{Door, Http, InstalledLock, PASSWORD, Person, house};
 
 /// A phone on the command line, with a folder of its own.
-struct Phone {
-    wallet: Wallet,
+pub(super) struct Phone {
+    pub(super) wallet: Wallet,
     folder: TempDir,
 }
 
 impl Phone {
     /// A phone whose owner has got passes for every door of theirs.
-    async fn of(person: &Person) -> Self {
+    pub(super) async fn of(person: &Person) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut wallet = Wallet::open(&folder.path().join("phone"), &OsRandom).unwrap();
         let backend = Self::backend(person.base_url());
@@ -31,12 +31,12 @@ impl Phone {
         Self { wallet, folder }
     }
 
-    fn backend(url: String) -> Backend {
+    pub(super) fn backend(url: String) -> Backend {
         Backend::at(url.parse().unwrap(), None).unwrap()
     }
 
     /// What becomes of the pass at this door, in the lock's word.
-    async fn enter(&mut self, at: &LocalCarrier) -> String {
+    pub(super) async fn enter(&mut self, at: &LocalCarrier) -> String {
         self.wallet.enter(&door(at), Action::Unlock).await.unwrap().result
     }
 
@@ -51,12 +51,12 @@ impl Phone {
     }
 }
 
-fn door(at: &LocalCarrier) -> LockDoor {
+pub(super) fn door(at: &LocalCarrier) -> LockDoor {
     LockDoor::at(format!("http://{}", at.address()).parse().unwrap())
 }
 
 /// A lock that is installed, knows the time, and listens on the local network.
-async fn install(door: &Door) -> (InstalledLock, LocalCarrier) {
+pub(super) async fn install(door: &Door) -> (InstalledLock, LocalCarrier) {
     let lock = door.install().await;
     lock.until_shown("the time", |view| view.clock == ClockState::Fresh)
         .await;

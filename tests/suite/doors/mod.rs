@@ -10,6 +10,7 @@ mod keypad;
 mod keys;
 mod life;
 mod local;
+mod lockdowns;
 mod passes;
 mod pins;
 mod silence;

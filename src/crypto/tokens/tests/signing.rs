@@ -189,6 +189,33 @@ fn the_fullest_list_of_revocations_fits_into_a_message() {
 }
 
 #[test]
+fn the_fullest_lockdown_fits_into_a_message() {
+    use crate::domain::lockdown::{LONGEST_NAMES, MOST_AT_ONCE};
+
+    let (_state, store) = backend();
+    // As many bytes of names as there may be, in as many holds as there may be.
+    let names: Vec<String> = (0..LONGEST_NAMES / 46).map(|n| format!("{n:0>43}")).collect();
+    let number = wire::NUMBER_LIMIT - 1;
+    let share = names.len().div_ceil(wire::MAX_HOLDS);
+    let hold = |names: &'static [String]| wire::Hold {
+        until: number,
+        except: names.iter().map(String::as_str).collect(),
+    };
+    let names: &'static [String] = names.leak();
+    let holds: heapless::Vec<_, { wire::MAX_HOLDS }> = names.chunks(share).map(hold).collect();
+    assert_eq!((holds.len(), MOST_AT_ONCE), (wire::MAX_HOLDS, wire::MAX_HOLDS));
+    let signed = store.signer(1, NOW).sign_lockdown(&wire::Lockdown {
+        iss: &long_issuer(),
+        org: &format!("org_{:032}", 1),
+        aud: &format!("lock_{:032}", 1),
+        epoch: number,
+        iat: number,
+        holds,
+    });
+    assert!(signed.unwrap().len() <= MAX_MESSAGE);
+}
+
+#[test]
 fn the_fullest_pass_fits_into_a_message() {
     let (_state, store) = backend();
     let locks: Vec<String> = (0..wire::MAX_PASS_LOCKS).map(|n| format!("lock_{n:032}")).collect();
