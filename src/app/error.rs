@@ -23,6 +23,8 @@ pub enum What {
     Unit,
     /// A lock.
     Lock,
+    /// A tenancy.
+    Tenancy,
     /// A grant.
     Grant,
     /// An attempt.
@@ -52,6 +54,7 @@ impl What {
             Self::Property => "property",
             Self::Unit => "unit",
             Self::Lock => "lock",
+            Self::Tenancy => "tenancy",
             Self::Grant => "grant",
             Self::Attempt => "attempt",
             Self::Phone => "phone",

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::sessions::Tokens;
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, tenancies};
+use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Email, Person, PersonName, Role};
+use crate::domain::account::{Email, Person, PersonName, Role, Scope};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, UnitId};
 use crate::domain::password::Password;
-use crate::domain::place::Tenancy;
+use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, StoreError, access_log, accounts, places, tenancies};
+use crate::store::{Conn, StoreError, access_log, accounts, places};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -128,7 +130,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] where the secret is unknown, used or too old, or where whoever invited may not do so any more;
-    /// [`Error::WrongCredentials`] where the address has an account with another password; [`Error::Throttled`] and
+    /// [`Error::WrongCredentials`] where the address has an account with another password; [`Error::Conflict`] where they live
+    /// in the unit at that time already; [`Error::Throttled`] and
     /// [`Error::Busy`] as in [`Self::sign_in`].
     pub async fn accept_invitation(
         &self,
@@ -157,6 +160,7 @@ impl App {
         };
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let joining = person.clone();
+        let random = Arc::clone(&self.random);
         self.begin_session(person, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
@@ -177,7 +181,7 @@ impl App {
                     added => Ok(added?),
                 }?;
             }
-            join(conn, &invitation, &joining, tenancy_id, now)
+            join(conn, &invitation, &joining, tenancy_id, &*random, now)
         })
         .await
     }
@@ -235,6 +239,7 @@ fn join(
     invitation: &Invitation,
     person: &PersonId,
     tenancy_id: TenancyId,
+    random: &dyn Random,
     now: Timestamp,
 ) -> Result<(), Error> {
     if !invitations::accept(conn, &invitation.id, person, now)? || !still_stands(conn, invitation)? {
@@ -252,18 +257,27 @@ fn join(
         detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),
         ..NewEntry::new(Kind::PersonJoined, now)
     };
+    entry.unit = invitation.tenancy.as_ref().map(|offered| offered.unit.clone());
+    access_log::append(conn, &invitation.organization, &entry, now)?;
     if let Some(offered) = &invitation.tenancy {
+        let scope = Scope::only(invitation.organization.clone());
+        let unit = places::find_unit(conn, &offered.unit, &scope)?.ok_or(Error::NotFound(What::Unit))?;
         let tenancy = Tenancy {
             id: tenancy_id,
-            unit: offered.unit.clone(),
+            organization: unit.organization,
+            property: unit.property,
+            unit: unit.id,
             person: person.clone(),
-            starts_at: offered.starts_at,
-            ends_at: offered.ends_at,
+            term: Term {
+                starts_at: offered.starts_at,
+                ends_at: offered.ends_at,
+            },
+            set_by: Some(invitation.invited_by.clone()),
+            created_at: now,
+            closed_at: None,
         };
-        tenancies::add(conn, &invitation.organization, &tenancy, now)?;
-        entry.unit = Some(tenancy.unit);
+        tenancies::begin(conn, random, &tenancy, &invitation.invited_by, now)?;
     }
-    access_log::append(conn, &invitation.organization, &entry, now)?;
     Ok(())
 }
 

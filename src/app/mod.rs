@@ -51,6 +51,7 @@ pub mod roles;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
+pub mod tenancies;
 pub mod unlock;
 mod waiters;
 

@@ -24,6 +24,7 @@ pub mod revocation;
 pub mod schedule;
 pub mod signin;
 pub mod spare;
+pub mod tenancy;
 pub mod text;
 pub mod time;
 pub mod unlock;

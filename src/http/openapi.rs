@@ -73,6 +73,7 @@ struct Problem {
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),
         (name = "offline", description = "Phones and the passes by which they open doors without the backend"),
+        (name = "tenancies", description = "Who lives where, from when to when"),
         (name = "grants", description = "Giving access and taking it back"),
         (name = "PINs", description = "Codes at the keypad"),
         (name = "lock-outs", description = "Standing before one's own door, and what that costs"),

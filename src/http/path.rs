@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
-    PropertyId, ProposalId,
+    PropertyId, ProposalId, TenancyId,
 };
 
 /// A thing that addresses name.
@@ -36,6 +36,7 @@ named! {
     PropertyId = "property_id", Property;
     LockId = "lock_id", Lock;
     GrantId = "grant_id", Grant;
+    TenancyId = "tenancy_id", Tenancy;
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
     NoticeId = "notice_id", Notice;

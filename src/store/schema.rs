@@ -97,6 +97,8 @@ diesel::table! {
         starts_at_ms -> BigInt,
         ends_at_ms -> Nullable<BigInt>,
         created_at_ms -> BigInt,
+        set_by -> Nullable<Text>,
+        closed_at_ms -> Nullable<BigInt>,
     }
 }
 
@@ -582,6 +584,8 @@ diesel::joinable!(grant_locks -> grants (grant_id));
 diesel::joinable!(lock_pins -> locks (lock_id));
 diesel::joinable!(lock_reports -> locks (lock_id));
 diesel::joinable!(memberships -> persons (person_id));
+diesel::joinable!(tenancies -> units (unit_id));
+diesel::joinable!(units -> properties (property_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,

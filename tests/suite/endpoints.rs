@@ -60,6 +60,12 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 200, 404, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 403, 403, 404]),
+    ("GET /v1/tenancies",                                                 [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST /v1/tenancies",                                                [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("PUT /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/tenancies/{tenancy_id}/end",                               [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/me/tenancies",                                              [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/grants",                                                    [401, 403, 403, 200, 403, 200, 200, 200]),
     ("POST /v1/grants",                                                   [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 403, 200, 200, 404]),
@@ -186,6 +192,7 @@ pub struct Place {
     unit: Unit,
     door: Door,
     grant: String,
+    tenancy: String,
     attempt: String,
     guest_phone: Phone,
     guest_notice: String,
@@ -202,6 +209,10 @@ impl Place {
         let unit = owner.add_unit(&house, "Flat 1").await;
         let door = owner.add_lock_of(&unit, "Flat 1").await;
         let tenant = owner.tenant("tom", &unit).await;
+        let other_unit = owner.add_unit(&house, "Flat 2").await;
+        let tenancy = owner
+            .tenancy(&tenant, &other_unit, json!({ "starts_at": "2027-01-01T00:00:00Z" }))
+            .await;
         let guest = owner.guest("gus").await;
         let spare = owner.add_lock(&house, "Cellar").await;
         let grant = owner.grant(&guest, &spare, json!({})).await;
@@ -225,6 +236,7 @@ impl Place {
             unit,
             door,
             grant: grant["id"].as_str().unwrap().to_owned(),
+            tenancy: tenancy["id"].as_str().unwrap().to_owned(),
             attempt: attempt["attempt_id"].as_str().unwrap().to_owned(),
             program,
             key: key["id"].as_str().unwrap().to_owned(),
@@ -329,6 +341,7 @@ impl Place {
             .replace("{organization_id}", &self.owner.organization)
             .replace("{person_id}", &person)
             .replace("{grant_id}", &self.grant)
+            .replace("{tenancy_id}", &self.tenancy)
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
             .replace("{notice_id}", &self.guest_notice)
@@ -415,6 +428,10 @@ impl Place {
             "POST /v1/locks/{lock_id}/transfer" => json!({ "property_id": self.house.id, "unit_id": self.unit.id }),
             "PATCH /v1/locks/{lock_id}" => json!({ "name": "Flat one" }),
             "PATCH /v1/locks/{lock_id}/pins" => json!({ "slots": 100 }),
+            "POST /v1/tenancies" => json!({
+                "unit_id": self.unit.id, "email": "moving-in@people.example", "starts_at": "2027-01-01T00:00:00Z",
+            }),
+            "PUT /v1/tenancies/{tenancy_id}" => json!({ "starts_at": "2027-02-01T00:00:00Z" }),
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
                 "starts_at": "2027-01-01T00:00:00Z",

@@ -19,6 +19,7 @@ mod show;
 mod transfer;
 
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
+pub(super) use review::void_codes_after;
 pub use show::{CodeView, LockPinsView, SlotView};
 pub(super) use transfer::{clear_at, void_codes_at};
 

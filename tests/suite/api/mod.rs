@@ -21,5 +21,6 @@ mod roles;
 mod schedules;
 mod service;
 mod sign_in;
+mod tenancies;
 mod transfers;
 mod unlock;

@@ -12,7 +12,7 @@ pub struct Landlord {
     person: Person,
     /// Their organization.
     pub organization: String,
-    clock: HandClock,
+    pub(super) clock: HandClock,
 }
 
 impl Deref for Landlord {
