@@ -61,6 +61,11 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.review_pins().await }),
     },
     Job {
+        name: "end-tenancies",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.end_due_tenancies().await }),
+    },
+    Job {
         name: "mend",
         every: Duration::from_secs(2),
         round: |app| Box::pin(async move { app.mend_pins().await }),

@@ -23,6 +23,8 @@ pub enum What {
     Unit,
     /// A lock.
     Lock,
+    /// A tenancy.
+    Tenancy,
     /// A grant.
     Grant,
     /// A guest's link.
@@ -58,6 +60,7 @@ impl What {
             Self::Property => "property",
             Self::Unit => "unit",
             Self::Lock => "lock",
+            Self::Tenancy => "tenancy",
             Self::Grant => "grant",
             Self::Link => "link",
             Self::Attempt => "attempt",

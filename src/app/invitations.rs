@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::sessions::Tokens;
-use super::{Actor, App, Error, What, house_access, managed_by};
+use super::{Actor, App, Error, What, managed_by, tenancies};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Email, Person, PersonName, Role};
+use crate::domain::account::{Email, Person, PersonName, Role, Scope};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, UnitId};
 use crate::domain::password::Password;
-use crate::domain::place::Tenancy;
+use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, StoreError, access_log, accounts, grants, places, tenancies};
+use crate::store::{Conn, StoreError, access_log, accounts, grants, places};
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -131,7 +131,8 @@ impl App {
     ///
     /// # Errors
     /// [`Error::NotFound`] where the secret is unknown, used or too old, or where whoever invited may not do so any more;
-    /// [`Error::WrongCredentials`] where the address has an account with another password; [`Error::Throttled`] and
+    /// [`Error::WrongCredentials`] where the address has an account with another password; [`Error::Conflict`] where they live
+    /// in the unit at that time already; [`Error::Throttled`] and
     /// [`Error::Busy`] as in [`Self::sign_in`].
     pub async fn accept_invitation(
         &self,
@@ -161,6 +162,7 @@ impl App {
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let random = Arc::clone(&self.random);
         let joining = person.clone();
+        let random = Arc::clone(&self.random);
         self.begin_session(person, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
@@ -243,6 +245,7 @@ fn join(
     invitation: &Invitation,
     person: &PersonId,
     tenancy_id: TenancyId,
+    random: &dyn Random,
     now: Timestamp,
 ) -> Result<(), Error> {
     if !still_stands(conn, invitation)? || !invitations::accept(conn, &invitation.id, person, now)? {
@@ -261,25 +264,26 @@ fn join(
         detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),
         ..NewEntry::new(Kind::PersonJoined, now)
     };
-    if let Some(offered) = &invitation.tenancy {
-        let mut tenancy = Tenancy {
-            id: tenancy_id,
-            unit: offered.unit.clone(),
-            person: person.clone(),
-            starts_at: offered.starts_at,
-            ends_at: offered.ends_at,
-        };
-        // Somebody of the house who comes to live with others waits like for any other key to their door.
-        house_access = house_access::postpone_tenancy(conn, &invitation.organization, &mut tenancy, now)?
-            .map(|access| (RightSource::Tenancy(tenancy.id.clone()), access));
-        tenancies::add(conn, &invitation.organization, &tenancy, now)?;
-        house_access::tell_newcomer(conn, random, &invitation.organization, &tenancy, now)?;
-        entry.unit = Some(tenancy.unit);
-    }
+    entry.unit = invitation.tenancy.as_ref().map(|offered| offered.unit.clone());
     access_log::append(conn, &invitation.organization, &entry, now)?;
-    if let Some((right, access)) = &house_access {
-        let by = (&invitation.invited_by, |entry| entry);
-        house_access::tell_residents(conn, random, &invitation.organization, by, (right, access), now)?;
+    if let Some(offered) = &invitation.tenancy {
+        let scope = Scope::only(invitation.organization.clone());
+        let unit = places::find_unit(conn, &offered.unit, &scope)?.ok_or(Error::NotFound(What::Unit))?;
+        let tenancy = Tenancy {
+            id: tenancy_id,
+            organization: unit.organization,
+            property: unit.property,
+            unit: unit.id,
+            person: person.clone(),
+            term: Term {
+                starts_at: offered.starts_at,
+                ends_at: offered.ends_at,
+            },
+            set_by: Some(invitation.invited_by.clone()),
+            created_at: now,
+            closed_at: None,
+        };
+        tenancies::begin(conn, random, tenancy, &invitation.invited_by, now)?;
     }
     Ok(())
 }

@@ -1,8 +1,11 @@
 //! Who belongs to an organization, and putting them out.
 
+use std::sync::Arc;
+
 use super::api_keys::end_keys_of;
 use super::grants::{By, end_with};
 use super::revocations::{Revocation, hold_locks};
+use super::tenancies::{close_all_of, rights_of, write_down_all};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
@@ -11,7 +14,7 @@ use crate::domain::page::{Page, PageRequest};
 use crate::domain::unlock::RightSource;
 use crate::store::accounts;
 pub use crate::store::accounts::Member;
-use crate::store::{access_log, grants, invitations, locks, sessions, tenancies};
+use crate::store::{access_log, grants, invitations, locks, sessions};
 
 /// The caller, as they are told of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +83,11 @@ impl App {
         person: PersonId,
     ) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
+<<<<<<< HEAD
         let random = std::sync::Arc::clone(&self.random);
+=======
+        let random = Arc::clone(&self.random);
+>>>>>>> y-tenancy
         let ended = self
             .db
             .write(move |conn| {
@@ -109,9 +116,9 @@ impl App {
                 let doors = doors.into_iter().filter(|lock| lock.organization == organization);
                 hold_locks(conn, &doors.map(|lock| lock.id).collect::<Vec<_>>())?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
-                let left = tenancies::end_all_of(conn, &organization, &person, now)?;
+                let left = close_all_of(conn, &organization, &person, &who.person, now)?;
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
-                    .chain(left.into_iter().map(RightSource::Tenancy))
+                    .chain(rights_of(&left))
                     .collect();
                 let by = By {
                     who: Some(&who),
@@ -129,16 +136,9 @@ impl App {
                     ..NewEntry::new(Kind::PersonRemoved, now)
                 };
                 access_log::append(conn, &organization, &entry, now)?;
-                Ok::<_, Error>(all_ended)
+                write_down_all(conn, &*random, left, all_ended, &who.person, now)
             })
             .await?;
-        // The job of this name does it too, a little later.
-        if let Err(error) = self.mend_pins().await {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "PINs of somebody who left are not cleared yet"
-            );
-        }
         self.make_end_effective(ended).await
     }
 }

@@ -64,6 +64,7 @@ pub mod rules;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
+pub mod tenancies;
 pub mod unlock;
 mod waiters;
 

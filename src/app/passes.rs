@@ -226,11 +226,15 @@ fn settle(
     let gone = hold_rights(conn, who, &held, now)?;
     let mut groups: Vec<Group> = Vec::new();
     for mut candidate in held {
-        if let Some(refusal) = match gone.contains(&candidate.pass.by.to_string()) {
-            true => Some(Refusal::GrantRevoked),
-            false => count_uses(conn, &mut candidate)?,
-        } {
-            refused.push((candidate.lock.id, refusal.for_person()));
+        let refusal = match gone.contains(&candidate.pass.by.to_string()) {
+            true => Some(Refusal::GrantRevoked.for_person()),
+            false => match decide_again(conn, who, &mut candidate, lives, now)? {
+                None => count_uses(conn, &mut candidate)?.map(|refusal| refusal.for_person()),
+                refusal => refusal,
+            },
+        };
+        if let Some(refusal) = refusal {
+            refused.push((candidate.lock.id, refusal));
             continue;
         }
         let fitting = groups.iter_mut().find(|Group(of)| {
@@ -297,6 +301,27 @@ fn hold_rights(
         }
     }
     Ok(gone)
+}
+
+/// The pass by the same right as it is now that it is held: meanwhile it may have been cut short.
+fn decide_again(
+    conn: &mut Conn,
+    who: &Actor,
+    candidate: &mut Candidate,
+    lives: &Lives,
+    now: Timestamp,
+) -> Result<Option<ToldRefusal>, Error> {
+    let mut rights = grants::rights(conn, &candidate.lock, &who.person)?;
+    rights.retain(|right| right.source == candidate.pass.by);
+    let decided = pass::decide(&candidate.lock, &rights, &candidate.zone, now, lives);
+    match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {
+        Ok((schedule, pass)) => {
+            candidate.schedule = schedule;
+            candidate.pass = pass;
+            Ok(None)
+        }
+        Err(why) => Ok(Some(why.for_person())),
+    }
 }
 
 /// How often the pass opens, where that is counted: what is left, and what the lock has reported already, for it counts on

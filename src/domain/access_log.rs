@@ -76,7 +76,9 @@ kinds! {
     CodesRotated = "codes-rotated",
     /// A tenancy began to stand in the books.
     TenancyGiven = "tenancy-given",
-    /// A tenancy was ended.
+    /// A tenancy was given another term.
+    TenancyChanged = "tenancy-changed",
+    /// A tenancy has ended.
     TenancyEnded = "tenancy-ended",
     /// A lock was added.
     LockAdded = "lock-added",

@@ -31,6 +31,7 @@ pub mod rules;
 pub mod schedule;
 pub mod signin;
 pub mod spare;
+pub mod tenancy;
 pub mod text;
 pub mod time;
 pub mod unlock;

@@ -79,6 +79,12 @@ kinds! {
     LockdownChanged = "lockdown-changed",
     /// Their doors open again.
     LockdownEnded = "lockdown-ended",
+    /// They, or somebody who will live with them, were given a tenancy.
+    TenancyGiven = "tenancy-given",
+    /// Their tenancy, or that of somebody they live with, was given another term.
+    TenancyChanged = "tenancy-changed",
+    /// Their tenancy, or that of somebody they live with, has ended.
+    TenancyEnded = "tenancy-ended",
 }
 
 /// A text is not the kind of a notice.

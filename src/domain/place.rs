@@ -1,8 +1,8 @@
-//! Where doors are: properties and their units, and who lives there.
+//! Where doors are: properties and their units.
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
+use super::ids::{OrganizationId, PropertyId, UnitId};
 use super::text::{self, BadText};
 use super::time::{TimeZone, Timestamp};
 
@@ -50,19 +50,4 @@ pub struct Unit {
     pub name: PlaceName,
     /// Since when it is known here.
     pub created_at: Timestamp,
-}
-
-/// A person's stay in a unit: it alone opens the unit's own doors and the property's shared ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tenancy {
-    /// Which.
-    pub id: TenancyId,
-    /// The unit lived in.
-    pub unit: UnitId,
-    /// Who lives there.
-    pub person: PersonId,
-    /// From when, inclusive.
-    pub starts_at: Timestamp,
-    /// Until when, exclusive; open-ended if `None`.
-    pub ends_at: Option<Timestamp>,
 }

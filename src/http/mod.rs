@@ -47,6 +47,7 @@ mod scopes;
 mod service;
 mod service_accounts;
 mod sessions;
+mod tenancies;
 mod unlock;
 
 pub use limits::LimitSettings;
@@ -156,6 +157,12 @@ fn routes(to: &mut ServiceConfig) {
         .service(unlock::unlock_door)
         .service(unlock::lock_door)
         .service(unlock::show_attempt)
+        .service(tenancies::list_tenancies)
+        .service(tenancies::give_tenancy)
+        .service(tenancies::show_tenancy)
+        .service(tenancies::change_tenancy)
+        .service(tenancies::end_tenancy)
+        .service(tenancies::list_own_tenancies)
         .service(grants::list_grants)
         .service(grants::give)
         .service(grants::show_grant)

@@ -74,6 +74,7 @@ struct Problem {
         (name = "locks", description = "Doors and their locks"),
         (name = "unlock", description = "Asking for a door"),
         (name = "offline", description = "Phones and the passes by which they open doors without the backend"),
+        (name = "tenancies", description = "Who lives where, from when to when"),
         (name = "grants", description = "Giving access and taking it back"),
         (name = "guests", description = "Links by which guests come in without an account"),
         (name = "PINs", description = "Codes at the keypad"),

@@ -9,8 +9,13 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
+<<<<<<< HEAD
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
     PhoneId, PropertyId, ProposalId,
+=======
+    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
+    PropertyId, ProposalId, TenancyId,
+>>>>>>> y-tenancy
 };
 use crate::domain::lockdown::ListName;
 
@@ -37,6 +42,7 @@ named! {
     PropertyId = "property_id", Property;
     LockId = "lock_id", Lock;
     GrantId = "grant_id", Grant;
+    TenancyId = "tenancy_id", Tenancy;
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
     NoticeId = "notice_id", Notice;

@@ -181,6 +181,7 @@ texts! {
     PropertyId = id("property"), "A property.";
     UnitId = id("unit"), "A unit of a property.";
     LockId = id("lock"), "A lock.";
+    TenancyId = id("tenancy"), "A tenancy.";
     GrantId = id("grant"), "A grant.";
     AttemptId = id("attempt"), "An attempt.";
     LinkId = id("link"), "A guest's link.";
@@ -227,6 +228,8 @@ texts! {
     ProductName = product_name(), "A product's name or version, in printable ASCII.";
     LockKind = text().enum_values(Some(["controller"])), "How a lock verifies tokens.";
     LockState = text().enum_values(Some(["unclaimed", "enrolled", "retired"])), "Where a lock is in its life.";
+    Standing = text().enum_values(Some(crate::domain::tenancy::Standing::ALL.map(crate::domain::tenancy::Standing::as_str))),
+        "Where a tenancy stands.";
     Action = text().enum_values(Some(["unlock", "lock"])), "A movement of the bolt.";
     AttemptStatus = text().enum_values(Some(["pending", "confirmed", "refused", "expired", "failed"])),
         "Where an attempt stands.";

@@ -15,6 +15,8 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("GET /v1/properties/{property_id}/units", KeyScope::PlacesRead),
     ("GET /v1/locks", KeyScope::LocksRead),
     ("GET /v1/locks/{lock_id}", KeyScope::LocksRead),
+    ("GET /v1/tenancies", KeyScope::GrantsRead),
+    ("GET /v1/tenancies/{tenancy_id}", KeyScope::GrantsRead),
     ("GET /v1/grants", KeyScope::GrantsRead),
     ("GET /v1/grants/{grant_id}", KeyScope::GrantsRead),
     ("GET /v1/locks/{lock_id}/pins", KeyScope::GrantsRead),

@@ -150,6 +150,19 @@ pub fn with_ids(conn: &mut Conn, ids: &[LockId]) -> Result<Vec<Lock>, StoreError
     rows.into_iter().map(lock).collect()
 }
 
+/// The locks that a tenancy of the unit opens, by id: the unit's own, and the shared ones of its property. Those that are
+/// out of service are among them.
+pub fn of_home(conn: &mut Conn, unit: &UnitId, property: &PropertyId) -> Result<Vec<Lock>, StoreError> {
+    let shared = locks::unit_id.is_null().and(locks::property_id.eq(property.as_str()));
+    let rows: Vec<(Row, ReportRow)> = locks::table
+        .inner_join(lock_reports::table)
+        .filter(shared.or(locks::unit_id.eq(unit.as_str()).assume_not_null()))
+        .order(locks::id)
+        .select((Row::as_select(), ReportRow::as_select()))
+        .load(conn)?;
+    rows.into_iter().map(lock).collect()
+}
+
 /// The names of those of the locks that there are.
 pub fn names(conn: &mut Conn, ids: &[&LockId]) -> Result<HashMap<LockId, PlaceName>, StoreError> {
     let rows: Vec<(String, String)> = locks::table

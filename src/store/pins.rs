@@ -412,6 +412,8 @@ pub fn with_ended_tenancy(conn: &mut Conn, now: Timestamp, limit: i64) -> Result
         .inner_join(lock_pins::table.on(lock_pins::lock_id.eq(locks::id)))
         .filter(tenancies::ends_at_ms.le(now.as_millis()))
         .filter(tenancies::ends_at_ms.gt(lock_pins::codes_since_ms.nullable()))
+        // Nobody lived there by one that was called off.
+        .filter(tenancies::ends_at_ms.gt(tenancies::starts_at_ms.nullable()))
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
         .order(lock_pins::lock_id)
         .limit(limit)

@@ -122,6 +122,8 @@ diesel::table! {
         starts_at_ms -> BigInt,
         ends_at_ms -> Nullable<BigInt>,
         created_at_ms -> BigInt,
+        set_by -> Nullable<Text>,
+        closed_at_ms -> Nullable<BigInt>,
     }
 }
 
@@ -700,6 +702,8 @@ diesel::joinable!(grant_locks -> locks (lock_id));
 diesel::joinable!(tenancies -> units (unit_id));
 diesel::joinable!(memberships -> persons (person_id));
 diesel::joinable!(privacy_rules -> properties (property_id));
+diesel::joinable!(tenancies -> units (unit_id));
+diesel::joinable!(units -> properties (property_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,

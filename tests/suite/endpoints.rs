@@ -68,6 +68,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 404, 404, 404, 404, 404]),
     ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 403, 403, 404]),
+<<<<<<< HEAD
     ("GET /v1/grants",                                                    [401, 200, 200, 200, 200, 200, 200, 200]),
     // Who lives behind the door gives access to it too.
     ("POST /v1/grants",                                                   [401, 403, 201, 403, 403, 201, 201, 404]),
@@ -83,6 +84,20 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 404, 403, 404, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/link",                                   [401, 403, 404, 403, 404, 201, 201, 404]),
     ("DELETE /v1/grants/{grant_id}/link",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
+=======
+    ("GET /v1/tenancies",                                                 [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST /v1/tenancies",                                                [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 200, 200, 200, 200, 404]),
+    ("PUT /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/tenancies/{tenancy_id}/end",                               [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/me/tenancies",                                              [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/grants",                                                    [401, 403, 403, 200, 403, 200, 200, 200]),
+    ("POST /v1/grants",                                                   [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 403, 403, 403, 409, 409, 404]),
+    ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 403, 403, 403, 200, 200, 404]),
+>>>>>>> y-tenancy
     ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 403, 200, 200, 404]),
     ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 403, 403, 200, 200, 404]),
@@ -266,6 +281,7 @@ pub struct Place {
     unit: Unit,
     door: Door,
     grant: String,
+    tenancy: String,
     attempt: String,
     guest_phone: Phone,
     guest_notice: String,
@@ -282,6 +298,10 @@ impl Place {
         let unit = owner.add_unit(&house, "Flat 1").await;
         let door = owner.add_lock_of(&unit, "Flat 1").await;
         let tenant = owner.tenant("tom", &unit).await;
+        let other_unit = owner.add_unit(&house, "Flat 2").await;
+        let tenancy = owner
+            .tenancy(&tenant, &other_unit, json!({ "starts_at": "2027-01-01T00:00:00Z" }))
+            .await;
         let guest = owner.guest("gus").await;
         let spare = owner.add_lock(&house, "Cellar").await;
         let grant = owner.grant(&guest, &spare, json!({})).await;
@@ -305,6 +325,7 @@ impl Place {
             unit,
             door,
             grant: grant["id"].as_str().unwrap().to_owned(),
+            tenancy: tenancy["id"].as_str().unwrap().to_owned(),
             attempt: attempt["attempt_id"].as_str().unwrap().to_owned(),
             program,
             key: key["id"].as_str().unwrap().to_owned(),
@@ -429,6 +450,7 @@ impl Place {
             .replace("{organization_id}", &self.owner.organization)
             .replace("{person_id}", &person)
             .replace("{grant_id}", &self.grant)
+            .replace("{tenancy_id}", &self.tenancy)
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
             .replace("{notice_id}", &self.guest_notice)
@@ -527,6 +549,10 @@ impl Place {
             "POST /v1/locks/{lock_id}/transfer" => json!({ "property_id": self.house.id, "unit_id": self.unit.id }),
             "PATCH /v1/locks/{lock_id}" => json!({ "name": "Flat one" }),
             "PATCH /v1/locks/{lock_id}/pins" => json!({ "slots": 100 }),
+            "POST /v1/tenancies" => json!({
+                "unit_id": self.unit.id, "email": "moving-in@people.example", "starts_at": "2027-01-01T00:00:00Z",
+            }),
+            "PUT /v1/tenancies/{tenancy_id}" => json!({ "starts_at": "2027-02-01T00:00:00Z" }),
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
                 "starts_at": "2027-01-01T00:00:00Z",

@@ -93,7 +93,7 @@ impl App {
                 for grant in &ended {
                     write_down_end(conn, &who, grant, &lock, now)?;
                 }
-                let by_code = void_codes_at(conn, &moved, &ended_ids, &who, now)?;
+                let by_code = void_codes_at(conn, &moved, &ended_ids, (Some(&who.person), None), now)?;
                 for (place, reason) in [(&lock, "taken-away"), (&moved, "brought")] {
                     let entry = NewEntry {
                         reason: Some(reason.to_owned()),

@@ -2,11 +2,11 @@
 
 use super::give::{slot_life, uses_left};
 use super::{begin, clear, grant_of, hold, lock_of, review_of, zone_of};
-use crate::app::{Actor, App, Error};
+use crate::app::{App, Error};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::grant::GrantState;
-use crate::domain::ids::LockId;
-use crate::domain::lock::Lock;
+use crate::domain::ids::{LockId, PersonId};
+use crate::domain::lock::{Lock, LockState};
 use crate::domain::pin::{Codes, LockPins, Slot, SlotState, ToldZone};
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, access_log, pins};
@@ -46,7 +46,7 @@ impl App {
             let lock = id.clone();
             self.db
                 .write(move |conn| match lock_of(conn, &lock)? {
-                    Some(lock) => rotate(conn, &lock, None, now).map(|_| ()),
+                    Some(lock) => rotate(conn, &lock, TENANCY_ENDED, now).map(|_| ()),
                     None => Ok(()),
                 })
                 .await?;
@@ -130,8 +130,35 @@ fn review_slot(conn: &mut Conn, lock: &Lock, held: &mut LockPins, slot: Slot, no
     Ok(())
 }
 
+/// Who makes codes void, and why, as a stable word.
+pub(in crate::app) type Why<'a> = (Option<&'a PersonId>, Option<&'static str>);
+
+/// Codes end with a tenancy by themselves.
+const TENANCY_ENDED: Why<'static> = (None, Some("tenancy-ended"));
+
+/// Makes the computed codes of a unit's own lock void, whose row is held, because a tenancy of the unit ended at `ends_at`,
+/// unless they are newer than that. Says whether it did. It is written down, so it comes after whatever else is taken.
+pub(in crate::app) fn void_codes_after(
+    conn: &mut Conn,
+    lock: &Lock,
+    ends_at: Timestamp,
+    by: Option<&PersonId>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    // A lock that was told nothing of PINs knows no codes that anybody was given.
+    let known = match lock.state {
+        LockState::Enrolled => pins::hold(conn, &lock.id)?,
+        LockState::Unclaimed | LockState::Retired => None,
+    };
+    let is_due = known.is_some_and(|held| held.codes.since < ends_at);
+    if is_due {
+        rotate(conn, lock, (by, TENANCY_ENDED.1), now)?;
+    }
+    Ok(is_due)
+}
+
 /// Makes the lock's computed codes void: those that were given so far, once the lock has taken it.
-pub(super) fn rotate(conn: &mut Conn, lock: &Lock, who: Option<&Actor>, now: Timestamp) -> Result<LockPins, Error> {
+pub(super) fn rotate(conn: &mut Conn, lock: &Lock, why: Why<'_>, now: Timestamp) -> Result<LockPins, Error> {
     let mut held = begin(conn, lock, now)?;
     held.codes = Codes {
         generation: held.codes.generation.saturating_add(1),
@@ -139,9 +166,10 @@ pub(super) fn rotate(conn: &mut Conn, lock: &Lock, who: Option<&Actor>, now: Tim
         version: held.delivery.change(),
     };
     pins::save(conn, &held)?;
+    let (actor, reason) = why;
     let entry = NewEntry {
-        actor: who.map(|who| who.person.clone()),
-        reason: who.is_none().then(|| "tenancy-ended".to_owned()),
+        actor: actor.cloned(),
+        reason: reason.map(str::to_owned),
         detail: Some(serde_json::json!({ "generation": held.codes.generation })),
         ..NewEntry::new(Kind::CodesRotated, now)
     };

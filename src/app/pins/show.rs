@@ -118,7 +118,7 @@ impl App {
                         why: "this lock is out of service",
                     });
                 }
-                let held = review::rotate(conn, &lock, Some(&who), now)?;
+                let held = review::rotate(conn, &lock, (Some(&who.person), None), now)?;
                 view(conn, &lock, &held, now)
             })
             .await?;

@@ -1,8 +1,8 @@
 //! What becomes of PINs where a lock goes to another door and grants to it end.
 
 use super::clear;
-use super::review::rotate;
-use crate::app::{Actor, Error};
+use super::review::{Why, rotate};
+use crate::app::Error;
 use crate::domain::ids::GrantId;
 use crate::domain::lock::Lock;
 use crate::domain::pin::SlotState;
@@ -42,7 +42,7 @@ pub(in crate::app) fn void_codes_at(
     conn: &mut Conn,
     lock: &Lock,
     ended: &[GrantId],
-    who: &Actor,
+    why: Why<'_>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Error> {
     let Some(held) = pins::hold(conn, &lock.id)? else {
@@ -54,7 +54,7 @@ pub(in crate::app) fn void_codes_at(
         .filter(|code| ended.contains(&code.grant) && held.may_open_by_code(code, now));
     let last = counting.map(|code| code.days.ends_at).max();
     if last.is_some() {
-        rotate(conn, lock, Some(who), now)?;
+        rotate(conn, lock, why, now)?;
     }
     Ok(last)
 }

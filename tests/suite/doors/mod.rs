@@ -15,6 +15,7 @@ mod passes;
 mod pins;
 mod silence;
 mod story;
+mod tenancies;
 
 use std::time::Duration;
 

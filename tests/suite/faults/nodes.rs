@@ -8,14 +8,51 @@ use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
 use crate::world::Person;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_are_one_backend() {
-    let database = TestDatabase::postgres();
+/// A broker that knows two nodes, and the file with its authority.
+fn broker_for_two() -> (Mosquitto, tempfile::NamedTempFile) {
     let certificates = Certificates::new();
     let nodes = [("node-1", "password of node-1"), ("node-2", "password of node-2")];
     let mosquitto = Mosquitto::start(&nodes, &certificates);
     let authority = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(authority.path(), &certificates.authority_pem).unwrap();
+    (mosquitto, authority)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_end_a_tenancy_once() {
+    let database = TestDatabase::postgres();
+    let (mosquitto, authority) = broker_for_two();
+    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
+    let two = one.another_node("node-2").await;
+    let ana = one.landlord("ana").await;
+    let house = ana.add_property("Europe/Vienna").await;
+    let unit = ana.add_unit(&house, "Flat 1").await;
+    let gus = ana.guest("gus").await;
+    for day in 3..=5 {
+        let term = json!({
+            "starts_at": format!("2026-03-0{day}T08:00:00Z"), "ends_at": format!("2026-03-0{day}T09:00:00Z"),
+        });
+        ana.tenancy(&gus, &unit, term).await;
+    }
+    one.clock.set("2026-03-06T00:00:00Z");
+    ana.sign_in_again().await;
+    gus.sign_in_again().await;
+    let both = || async { tokio::join!(one.app().end_due_tenancies(), two.app().end_due_tenancies()) };
+    for _ in 0..3 {
+        let (here, there) = both().await;
+        assert!(here.unwrap() + there.unwrap() <= 3);
+    }
+    // Their own timers ran too.
+    assert_eq!(ana.list("/v1/access-log?kind=tenancy-ended").await.len(), 3);
+    let told = gus.list("/v1/me/notices").await;
+    let ended = told.iter().filter(|notice| notice["kind"] == "tenancy-ended");
+    assert_eq!(ended.count(), 3, "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_are_one_backend() {
+    let database = TestDatabase::postgres();
+    let (mosquitto, authority) = broker_for_two();
     let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
     let two = one.another_node("node-2").await;
 

@@ -23,6 +23,7 @@ mod landlord;
 mod person;
 mod phone;
 mod server;
+mod tenancy;
 
 pub use answer::Answer;
 pub use clock::HandClock;

@@ -1,0 +1,94 @@
+//! Changing when a tenancy begins and ends: the whole term at once.
+
+use std::sync::Arc;
+
+use super::end::{SettledTenancy, planned};
+use super::home::{Home, hold_home};
+use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, write_down};
+use crate::app::{Actor, App, Error, What, managed_by};
+use crate::crypto::random::Random;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::ids::{PersonId, TenancyId};
+use crate::domain::notice;
+use crate::domain::tenancy::{BadChange, Tenancy, Term};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, tenancies};
+
+impl App {
+    /// Gives a tenancy another term, all of it. What has begun keeps its start. The answer says what can be promised of
+    /// an end that is planned.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] for a term that makes no sense; [`Error::Conflict`]
+    /// where the tenancy has ended or begun, or its person has another one in the unit at that time.
+    pub async fn change_tenancy(&self, who: &Actor, id: TenancyId, to: Term) -> Result<SettledTenancy, Error> {
+        let (now, who, token) = (self.now(), who.clone(), self.token_life());
+        let random = Arc::clone(&self.random);
+        self.db
+            .write(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let home = hold_home(conn, &id, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
+                let term = home.tenancy.change(to, now).map_err(refusal)?;
+                let home = set_term(conn, &*random, home, term, &who.person, now)?;
+                planned(conn, &home, &scope, token)
+            })
+            .await
+    }
+}
+
+fn refusal(bad: BadChange) -> Error {
+    match bad {
+        BadChange::Over => Error::Conflict {
+            word: "tenancy-over",
+            why: "the tenancy has ended and stays so; give another one",
+        },
+        BadChange::Begun => Error::Conflict {
+            word: "tenancy-begun",
+            why: "the tenancy has begun and keeps its start",
+        },
+        BadChange::Term(bad) => Error::invalid("ends_at", bad),
+    }
+}
+
+/// Gives the tenancy this term, which its own rules allow, and tells whom it concerns; the same term again is nothing new.
+pub(super) fn set_term(
+    conn: &mut Conn,
+    random: &dyn Random,
+    home: Home,
+    term: Term,
+    by: &PersonId,
+    now: Timestamp,
+) -> Result<Home, Error> {
+    let before = &home.tenancy;
+    if term == before.term {
+        return Ok(home);
+    }
+    let changed = Tenancy {
+        term,
+        set_by: Some(by.clone()),
+        ..before.clone()
+    };
+    refuse_doubled(conn, &changed)?;
+    tenancies::set_term(conn, &changed)?;
+    let mut told = joint_tenants(conn, before, now)?;
+    told.extend(joint_tenants(conn, &changed, now)?);
+    told.push(changed.person.clone());
+    tell(
+        conn,
+        random,
+        told,
+        &news(&changed, notice::Kind::TenancyChanged, Some(by)),
+        now,
+    )?;
+    let mut detail = detail(&changed);
+    detail["before"] = serde_json::json!({ "starts_at": before.term.starts_at, "ends_at": before.term.ends_at });
+    let entry = NewEntry {
+        detail: Some(detail),
+        ..entry(&changed, Kind::TenancyChanged, Some(by), now)
+    };
+    write_down(conn, &changed, &entry, now)?;
+    Ok(Home {
+        tenancy: changed,
+        ..home
+    })
+}

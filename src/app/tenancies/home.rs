@@ -1,0 +1,129 @@
+//! A tenancy with its doors, and the grants there that end with it or go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::app::Error;
+use crate::app::revocations::hold_locks;
+use crate::domain::account::{Role, Scope};
+use crate::domain::grant::{Grant, GrantState};
+use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, TenancyId};
+use crate::domain::lock::{Lock, LockState};
+use crate::domain::tenancy::Tenancy;
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
+use crate::store::{Conn, accounts, grants, locks, passes, tenancies};
+
+/// A tenancy and the doors that it opens, their rows held until the transaction ends.
+pub(super) struct Home {
+    pub(super) tenancy: Tenancy,
+    pub(super) doors: Vec<Lock>,
+}
+
+/// The tenancy and its doors, held: whose membership it is, then the locks, then the right.
+pub(super) fn hold_home(conn: &mut Conn, id: &TenancyId, scope: &Scope, now: Timestamp) -> Result<Option<Home>, Error> {
+    let Some(seen) = tenancies::find(conn, id, scope)? else {
+        return Ok(None);
+    };
+    // Of a tenancy that is changed and another that is given at once, one sees the other.
+    accounts::hold_membership(conn, &seen.organization, &seen.person)?;
+    let doors = doors_of(conn, &seen)?;
+    let mut held: Vec<LockId> = doors.iter().map(|lock| lock.id.clone()).collect();
+    let names = grants::names(conn, &[RightSource::Tenancy(id.clone())])?;
+    held.extend(passes::of_names(conn, &names, now)?.into_iter().map(|pass| pass.lock));
+    for grant in grants_at(conn, &seen.organization, own(&seen, &doors), Some(&seen.person))? {
+        held.extend(grant.terms.locks);
+    }
+    hold_locks(conn, &held)?;
+    Ok(tenancies::hold(conn, id, scope)?.map(|tenancy| Home { tenancy, doors }))
+}
+
+/// The doors that a tenancy opens and that are not out of service for good.
+pub(super) fn doors_of(conn: &mut Conn, tenancy: &Tenancy) -> Result<Vec<Lock>, Error> {
+    let mut doors = locks::of_home(conn, &tenancy.unit, &tenancy.property)?;
+    doors.retain(|lock| lock.state != LockState::Retired);
+    Ok(doors)
+}
+
+/// The unit's own ones of these doors.
+fn own<'a>(tenancy: &'a Tenancy, doors: &'a [Lock]) -> impl Iterator<Item = &'a Lock> {
+    doors.iter().filter(|lock| lock.unit.as_ref() == Some(&tenancy.unit))
+}
+
+/// The grants to these doors, each once, of one person if asked for.
+fn grants_at<'a>(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    doors: impl Iterator<Item = &'a Lock>,
+    person: Option<&PersonId>,
+) -> Result<Vec<Grant>, Error> {
+    let scope = Scope::only(organization.clone());
+    let mut found = BTreeMap::new();
+    for door in doors {
+        for grant in grants::list(conn, &scope, Some(&door.id), person, None, i64::MAX)? {
+            found.insert(grant.id.to_string(), grant);
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The standing grants that hang under one of these rights, or under one that does.
+pub(super) fn hanging(conn: &mut Conn, rights: &[RightSource]) -> Result<Vec<Grant>, Error> {
+    let mut found = Vec::new();
+    let mut above = rights.to_vec();
+    while !above.is_empty() {
+        let under = grants::under(conn, &above)?;
+        above = under.iter().map(|grant| RightSource::Grant(grant.id.clone())).collect();
+        found.extend(under);
+    }
+    Ok(found)
+}
+
+impl Home {
+    fn held_at_own_doors(&self, conn: &mut Conn) -> Result<Vec<Grant>, Error> {
+        let Self { tenancy, doors } = self;
+        grants_at(conn, &tenancy.organization, own(tenancy, doors), Some(&tenancy.person))
+    }
+
+    /// What ends with the tenancy at `ends_at` beside what hangs under it: grants that its tenant holds at the unit's own
+    /// doors from the landlord, for instance for the sake of a PIN. Not where they live on in the unit, nor those that begin
+    /// with the end or later, nor where they work for the landlord.
+    pub(super) fn grants_to_end(&self, conn: &mut Conn, ends_at: Timestamp) -> Result<Vec<Grant>, Error> {
+        let tenancy = &self.tenancy;
+        let role = accounts::role(conn, &tenancy.organization, &tenancy.person)?;
+        let others = tenancies::of_person_in(conn, &tenancy.person, &tenancy.unit)?;
+        let lives_on = (others.iter())
+            .any(|other| other.id != tenancy.id && other.closed_at.is_none() && other.term.holds(ends_at));
+        if lives_on || role.is_none_or(Role::is_staff) {
+            return Ok(Vec::new());
+        }
+        let mut held = self.held_at_own_doors(conn)?;
+        held.retain(|grant| {
+            grant.state == GrantState::Active && grant.under.is_none() && grant.terms.starts_at < ends_at
+        });
+        Ok(held)
+    }
+
+    /// The grants that ended with the tenancy when its end was carried out.
+    pub(super) fn grants_ended(&self, conn: &mut Conn) -> Result<Vec<Grant>, Error> {
+        let mut held = self.held_at_own_doors(conn)?;
+        let closed_at = self.tenancy.closed_at;
+        held.retain(|grant| matches!(grant.state, GrantState::Revoked { at, .. } if Some(at) == closed_at));
+        Ok(held)
+    }
+
+    /// The grants that go on after `at`, but for those in `ending`: at the unit's own doors, whoever holds them, and of its
+    /// tenant at the shared ones.
+    pub(super) fn grants_left(&self, conn: &mut Conn, ending: &[Grant], at: Timestamp) -> Result<Vec<GrantId>, Error> {
+        let Self { tenancy, doors } = self;
+        let mut found = grants_at(conn, &tenancy.organization, own(tenancy, doors), None)?;
+        let shared = doors.iter().filter(|lock| lock.unit.is_none());
+        found.extend(grants_at(conn, &tenancy.organization, shared, Some(&tenancy.person))?);
+        found.retain(|grant| {
+            let is_over = grant.terms.ends_at.is_some_and(|end| end <= at);
+            grant.state == GrantState::Active && !is_over && ending.iter().all(|other| other.id != grant.id)
+        });
+        let mut seen = BTreeSet::new();
+        found.retain(|grant| seen.insert(grant.id.to_string()));
+        Ok(found.into_iter().map(|grant| grant.id).collect())
+    }
+}
