@@ -12,7 +12,7 @@ use crate::domain::grant::Grant;
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::notice::Notice;
 use crate::domain::phone::Phone;
-use crate::domain::place::Tenancy;
+use crate::domain::tenancy::Tenancy;
 use crate::store::access_log::{Filter, Order};
 use crate::store::{access_log, accounts, grants, looks, notices, phones, tenancies};
 

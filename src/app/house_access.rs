@@ -12,7 +12,7 @@ use crate::domain::grant::{Grant, GrantReason, Terms};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::lock::Lock;
 use crate::domain::notice::{self, News};
-use crate::domain::place::Tenancy;
+use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, access_log, accounts, grants, locks, places, rules, tenancies};
@@ -106,21 +106,21 @@ pub(super) fn postpone_tenancy(
     let Some(unit) = places::find_unit(conn, &tenancy.unit, &scope)? else {
         return Ok(None);
     };
-    let span = (tenancy.starts_at.max(now), tenancy.ends_at);
+    let span = (tenancy.term.starts_at.max(now), tenancy.term.ends_at);
     let Some(home) = home_of(conn, (unit.property, unit.id), Vec::new(), &tenancy.person, span)? else {
         return Ok(None);
     };
     let earliest = rules::of(conn, organization)?.house_access_from(now);
-    tenancy.starts_at = tenancy.starts_at.max(earliest);
-    if tenancy.ends_at.is_some_and(|ends_at| ends_at <= tenancy.starts_at) {
+    tenancy.term.starts_at = tenancy.term.starts_at.max(earliest);
+    if tenancy.term.ends_at.is_some_and(|ends_at| ends_at <= tenancy.term.starts_at) {
         let why = format!("others live there; for somebody of the house the tenancy begins at {earliest}");
         return Err(Error::invalid("ends_at", why));
     }
     Ok(Some(HouseAccess {
         holder: tenancy.person.clone(),
         homes: vec![home],
-        starts_at: tenancy.starts_at,
-        ends_at: tenancy.ends_at,
+        starts_at: tenancy.term.starts_at,
+        ends_at: tenancy.term.ends_at,
         reason: None,
     }))
 }

@@ -15,7 +15,6 @@ use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, Unit
 use crate::domain::password::Password;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::RightSource;
 use crate::store::invitations::{self, Invitation, InvitedTenancy};
 use crate::store::{Conn, StoreError, access_log, accounts, grants, places};
 
@@ -160,7 +159,6 @@ impl App {
             (id, None, Some(self.passwords.hash(password).await?))
         };
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
-        let random = Arc::clone(&self.random);
         let joining = person.clone();
         let random = Arc::clone(&self.random);
         self.begin_session(person, move |conn| {
@@ -245,7 +243,6 @@ fn join(
     invitation: &Invitation,
     person: &PersonId,
     tenancy_id: TenancyId,
-    random: &dyn Random,
     now: Timestamp,
 ) -> Result<(), Error> {
     if !still_stands(conn, invitation)? || !invitations::accept(conn, &invitation.id, person, now)? {
@@ -258,7 +255,6 @@ fn join(
         _ => invitation.role,
     };
     accounts::set_membership(conn, &invitation.organization, person, role, now)?;
-    let mut house_access = None;
     let mut entry = NewEntry {
         person: Some(person.clone()),
         detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),

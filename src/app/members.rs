@@ -83,11 +83,7 @@ impl App {
         person: PersonId,
     ) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
-<<<<<<< HEAD
-        let random = std::sync::Arc::clone(&self.random);
-=======
         let random = Arc::clone(&self.random);
->>>>>>> y-tenancy
         let ended = self
             .db
             .write(move |conn| {

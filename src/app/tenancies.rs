@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::invitations::SecretLink;
 use super::notices::tell;
-use super::{Actor, App, Error, What, joined_by, managed_by, staffed_by};
+use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role};
@@ -13,6 +13,7 @@ use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
 use crate::store::invitations::InvitedTenancy;
 pub use crate::store::tenancies::{Filter, NamedTenancy};
 use crate::store::{Conn, access_log, accounts, places, tenancies};
@@ -93,7 +94,7 @@ impl App {
                     created_at: now,
                     closed_at: None,
                 };
-                begin(conn, &*random, &tenancy, &who.person, now)?;
+                begin(conn, &*random, tenancy, &who.person, now)?;
                 tenancies::find_named(conn, &id, &scope)
                     .map_err(Error::from)?
                     .ok_or(Error::NotFound(What::Tenancy))
@@ -189,26 +190,30 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: Resident) -> Resul
 pub(super) fn begin(
     conn: &mut Conn,
     random: &dyn Random,
-    tenancy: &Tenancy,
+    mut tenancy: Tenancy,
     by: &PersonId,
     now: Timestamp,
 ) -> Result<(), Error> {
-    refuse_doubled(conn, tenancy)?;
+    refuse_doubled(conn, &tenancy)?;
     let role = accounts::role(conn, &tenancy.organization, &tenancy.person)?;
     if role.is_none_or(|role| role.rank() < Role::Tenant.rank()) {
         accounts::set_membership(conn, &tenancy.organization, &tenancy.person, Role::Tenant, now)?;
     }
-    tenancies::add(conn, tenancy)?;
-    let joint = joint_tenants(conn, tenancy, now)?;
+    // Somebody of the house who comes to live with others waits like for any other key to their door.
+    let organization = tenancy.organization.clone();
+    let house_access = house_access::postpone_tenancy(conn, &organization, &mut tenancy, now)?;
+    tenancies::add(conn, &tenancy)?;
+    house_access::tell_newcomer(conn, random, &organization, &tenancy, now)?;
+    let joint = joint_tenants(conn, &tenancy, now)?;
     let told = joint.into_iter().chain([tenancy.person.clone()]);
-    tell(
-        conn,
-        random,
-        told,
-        &news(tenancy, notice::Kind::TenancyGiven, Some(by)),
-        now,
-    )?;
-    write_down(conn, tenancy, &entry(tenancy, Kind::TenancyGiven, Some(by), now), now)
+    let given = news(&tenancy, notice::Kind::TenancyGiven, Some(by));
+    tell(conn, random, told, &given, now)?;
+    write_down(conn, &tenancy, &entry(&tenancy, Kind::TenancyGiven, Some(by), now), now)?;
+    if let Some(access) = &house_access {
+        let right = RightSource::Tenancy(tenancy.id.clone());
+        house_access::tell_residents(conn, random, &organization, (by, |entry| entry), (&right, access), now)?;
+    }
+    Ok(())
 }
 
 /// Refuses a second tenancy of one person in one unit at the same time: the end of one of them would end nothing.

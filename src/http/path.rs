@@ -9,13 +9,8 @@ use actix_web::{FromRequest, HttpRequest};
 use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
-<<<<<<< HEAD
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
-    PhoneId, PropertyId, ProposalId,
-=======
-    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockoutId, NoticeId, OrganizationId, PersonId, PhoneId,
-    PropertyId, ProposalId, TenancyId,
->>>>>>> y-tenancy
+    PhoneId, PropertyId, ProposalId, TenancyId,
 };
 use crate::domain::lockdown::ListName;
 

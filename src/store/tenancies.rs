@@ -2,13 +2,6 @@
 
 use diesel::prelude::*;
 
-<<<<<<< HEAD
-use super::columns::{instant, parsed};
-use super::schema::{tenancies, units};
-use super::{Conn, StoreError};
-use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
-use crate::domain::place::Tenancy;
-=======
 use super::columns::{instant, parsed, parsed_option, text};
 use super::schema::{properties, tenancies, units};
 use super::{Conn, StoreError};
@@ -16,7 +9,6 @@ use crate::domain::account::Scope;
 use crate::domain::ids::{OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
 use crate::domain::place::PlaceName;
 use crate::domain::tenancy::{Tenancy, Term};
->>>>>>> y-tenancy
 use crate::domain::time::Timestamp;
 
 type Row = (

@@ -68,7 +68,6 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/attempts/{attempt_id}",                                     [401, 404, 200, 404, 404, 404, 404, 404]),
     ("POST /v1/locks/{lock_id}/lock",                                     [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/unlock",                                   [401, 403, 200, 403, 403, 403, 403, 404]),
-<<<<<<< HEAD
     ("GET /v1/grants",                                                    [401, 200, 200, 200, 200, 200, 200, 200]),
     // Who lives behind the door gives access to it too.
     ("POST /v1/grants",                                                   [401, 403, 201, 403, 403, 201, 201, 404]),
@@ -84,20 +83,12 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 404, 403, 404, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/link",                                   [401, 403, 404, 403, 404, 201, 201, 404]),
     ("DELETE /v1/grants/{grant_id}/link",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
-=======
     ("GET /v1/tenancies",                                                 [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/tenancies",                                                [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 200, 200, 200, 200, 404]),
     ("PUT /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/tenancies/{tenancy_id}/end",                               [401, 403, 403, 403, 403, 200, 200, 404]),
     ("GET /v1/me/tenancies",                                              [401, 200, 200, 200, 200, 200, 200, 200]),
-    ("GET /v1/grants",                                                    [401, 403, 403, 200, 403, 200, 200, 200]),
-    ("POST /v1/grants",                                                   [401, 403, 403, 403, 403, 201, 201, 404]),
-    ("GET /v1/grants/{grant_id}",                                         [401, 403, 403, 200, 403, 200, 200, 404]),
-    ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 403, 403, 403, 200, 200, 404]),
-    ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 403, 403, 403, 409, 409, 404]),
-    ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 403, 403, 403, 200, 200, 404]),
->>>>>>> y-tenancy
     ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 403, 200, 200, 404]),
     ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 403, 403, 200, 200, 404]),

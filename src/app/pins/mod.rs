@@ -21,12 +21,9 @@ mod transfer;
 
 pub(super) use give::uses_left;
 pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
-<<<<<<< HEAD
+pub(super) use review::void_codes_after;
 pub(super) use reword::{Reworded, Untold, reword};
 pub(super) use show::views_of_grant;
-=======
-pub(super) use review::void_codes_after;
->>>>>>> y-tenancy
 pub use show::{CodeView, LockPinsView, SlotView};
 pub(super) use transfer::{clear_at, void_codes_at};
 

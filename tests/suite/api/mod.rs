@@ -29,10 +29,7 @@ mod roles;
 mod schedules;
 mod service;
 mod sign_in;
-<<<<<<< HEAD
 mod spare_keys;
-=======
 mod tenancies;
->>>>>>> y-tenancy
 mod transfers;
 mod unlock;
