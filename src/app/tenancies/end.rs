@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::change::set_term;
 use super::closing::Closing;
 use super::home::{Home, hanging, hold_home};
-use crate::app::grants::{Ended, end_with};
+use crate::app::grants::{By, Ended, end_with};
 use crate::app::pins::outlives;
 use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error, What, managed_by};
@@ -68,7 +68,7 @@ impl App {
                         let home = set_term(conn, &*random, home, term, &who.person, now)?;
                         return Ok((planned(conn, &home, &scope, token)?, None));
                     }
-                    End::Now(ends_at) => (ends_at, Some(&who.person)),
+                    End::Now(ends_at) => (ends_at, Some(&who)),
                     // Where its end is not carried out yet, that is done now.
                     End::Over => (home.tenancy.term.ends_at.unwrap_or(now), None),
                 };
@@ -151,14 +151,15 @@ fn close(
     random: &dyn Random,
     home: &Home,
     ends_at: Timestamp,
-    by: Option<&PersonId>,
+    who: Option<&Actor>,
     now: Timestamp,
 ) -> Result<Ended, Error> {
+    let by = who.map(|who| &who.person);
     let Some(closing) = Closing::begin(conn, home, ends_at, by, now)? else {
         let ended = home.grants_ended(conn)?;
         return Ok(Ended::before(rights(&home.tenancy, &ended)));
     };
-    let ended = end_with(conn, closing.rights(), now)?;
+    let ended = end_with(conn, closing.rights(), By { who, random }, now)?;
     closing.write_down(conn, random, ended, by, now)
 }
 
