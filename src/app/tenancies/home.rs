@@ -56,11 +56,12 @@ fn grants_at<'a>(
     doors: impl Iterator<Item = &'a Lock>,
     person: Option<&PersonId>,
 ) -> Result<Vec<Grant>, Error> {
-    let scope = Scope::only(organization.clone());
     let mut found = BTreeMap::new();
     for door in doors {
-        for grant in grants::list(conn, &scope, Some(&door.id), person, None, i64::MAX)? {
-            found.insert(grant.id.to_string(), grant);
+        for grant in grants::at_lock(conn, organization, &door.id)? {
+            if person.is_none() || grant.person() == person {
+                found.insert(grant.id.to_string(), grant);
+            }
         }
     }
     Ok(found.into_values().collect())

@@ -12,6 +12,7 @@ mod house_access;
 mod idempotency;
 mod invitations;
 mod keys;
+mod ledger;
 mod limits;
 mod lockdowns;
 pub mod lockouts;
