@@ -19,5 +19,6 @@ mod faults;
 mod fixtures;
 mod foreign;
 mod home_assistant;
+mod mail;
 mod store;
 mod world;
