@@ -100,7 +100,8 @@ mod tests {
             "https://door.example",
         ] {
             assert!(text.contains(part), "{part} in {text}");
-            assert!(html.contains(part), "{part} in {html}");
+            // Of the escaped signs it is the only one here.
+            assert!(html.replace("&#x2f;", "/").contains(part), "{part} in {html}");
         }
         assert!(!subject.contains("Front") && !subject.contains("Lindenhof"));
     }
