@@ -103,5 +103,12 @@ const fn sentence(kind: Kind) -> &'static str {
     match kind {
         Kind::AccessGiven => "Access was given to you, or yours was changed.",
         Kind::AccessRevoked => "Access of yours was taken back.",
+        Kind::RoleChanged => "Your role was changed.",
+        Kind::StaffAccess => {
+            "Somebody who works for the house, or a program of it, was given access to a door of yours."
+        }
+        Kind::ProposalMade => "Something was proposed that needs your word: look at it in the app.",
+        Kind::ProposalConfirmed => "A proposal of yours was confirmed and carried out.",
+        Kind::ProposalRefused => "A proposal of yours was refused.",
     }
 }

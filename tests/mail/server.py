@@ -60,7 +60,7 @@ class Handler:
                 "headers": [[name, str(value)] for name, value in message.items()],
                 "text": body("plain"),
                 "html": body("html"),
-                "tls": session.ssl is not None,
+                "tls": server.transport.get_extra_info("cipher") is not None,
                 "user": session.authenticated and str(session.auth_data),
             }
         )
