@@ -12,6 +12,7 @@ mod adapters;
 mod api;
 mod architecture;
 mod brokers;
+mod browser;
 mod dependencies;
 mod doors;
 mod endpoints;
