@@ -98,17 +98,49 @@ fn line(item: &Item) -> Line {
     }
 }
 
-/// What happened, in a sentence to the one whom it concerns.
-const fn sentence(kind: Kind) -> &'static str {
-    match kind {
-        Kind::AccessGiven => "Access was given to you, or yours was changed.",
-        Kind::AccessRevoked => "Access of yours was taken back.",
-        Kind::RoleChanged => "Your role was changed.",
-        Kind::StaffAccess => {
-            "Somebody who works for the house, or a program of it, was given access to a door of yours."
-        }
-        Kind::ProposalMade => "Something was proposed that needs your word: look at it in the app.",
-        Kind::ProposalConfirmed => "A proposal of yours was confirmed and carried out.",
-        Kind::ProposalRefused => "A proposal of yours was refused.",
+/// What is said of a kind that has no sentence of its own.
+pub(super) const SOMETHING: &str = "Something that concerns you: look at it in the app.";
+
+/// What happened, in a sentence to the one whom it concerns; by the word of its kind.
+pub(super) fn sentence(kind: Kind) -> &'static str {
+    match kind.as_str() {
+        "access-given" => "Access was given to you, or yours was changed.",
+        "access-changed" => "What your access opens, or when, was changed.",
+        "access-revoked" => "Access of yours was taken back.",
+        "link-redeemed" => "A phone came in by a link to access that you gave.",
+        "role-changed" => "Your role was changed.",
+        "staff-access" => "Somebody who works for the house, or a program of it, was given access to a door of yours.",
+        "proposal-made" => "Something was proposed that needs your word: look at it in the app.",
+        "proposal-confirmed" => "A proposal of yours was confirmed and carried out.",
+        "proposal-refused" => "A proposal of yours was refused.",
+        "spare-asked" => "Somebody asks for a spare key to a door of yours: say yes or no in the app.",
+        "spare-released" => "A spare key to a door of yours was released.",
+        "spare-returned" => "A spare key to a door of yours is back.",
+        "spare-refused" => "A spare key that was asked for was not released.",
+        "tenancy-given" => "A home was given to you, or to somebody you will live with.",
+        "tenancy-changed" => "When you live there, or somebody you live with, was changed.",
+        "tenancy-ended" => "Your tenancy, or that of somebody you live with, has ended.",
+        "visit-ordered" => "A visit to your home was ordered: agree to it or not in the app.",
+        "visit-agreed" => "Somebody who lives there agreed to a visit.",
+        "visit-declined" => "Somebody who lives there is against a visit.",
+        "visit-emergency" => "Somebody is let into your home without your consent: why stands in the app.",
+        "vendor-let-in" => "A vendor proved to be the one who was ordered, and may come in.",
+        "visit-begun" => "A visit has begun.",
+        "visit-ended" => "A visit is over.",
+        "lock-change-begun" => "The lock of a door of yours is being changed.",
+        "lockout-asked" => "Somebody of your home is locked out, or says so. If nobody of you is, tell the office.",
+        "lockout-help-wanted" => "Somebody is locked out, and you can help.",
+        "lockout-call-wanted" => "Somebody who is locked out waits for a call on the number on file.",
+        "lockout-approved" => "Somebody of your home was given a way in.",
+        "lockout-denied" => "Somebody of your home was denied a way in.",
+        "lockout-lapsed" => "Somebody of your home was locked out, and nobody could let them in in time.",
+        "lockout-refused" => "Somebody tried to pass for you, or for somebody whose house you look after.",
+        "ledger-line" => "There is something new in the ledger of what you owe.",
+        "look-opened" => "Somebody opened a part of the access log that is yours: who and why stands in the app.",
+        "privacy-changed" => "What the log of your house shows, or for how long, was changed.",
+        "lockdown-begun" => "Your house is locked down: nobody but the excepted is let in for a time. The way out is free.",
+        "lockdown-changed" => "Until when your house is locked down was changed.",
+        "lockdown-ended" => "The lockdown is over: your doors open again.",
+        _ => SOMETHING,
     }
 }
