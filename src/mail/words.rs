@@ -138,7 +138,9 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "ledger-line" => "There is something new in the ledger of what you owe.",
         "look-opened" => "Somebody opened a part of the access log that is yours: who and why stands in the app.",
         "privacy-changed" => "What the log of your house shows, or for how long, was changed.",
-        "lockdown-begun" => "Your house is locked down: nobody but the excepted is let in for a time. The way out is free.",
+        "lockdown-begun" => {
+            "Your house is locked down: nobody but the excepted is let in for a time. The way out is free."
+        }
         "lockdown-changed" => "Until when your house is locked down was changed.",
         "lockdown-ended" => "The lockdown is over: your doors open again.",
         _ => SOMETHING,

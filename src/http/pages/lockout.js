@@ -159,9 +159,7 @@ function follow(lockout) {
     part("call").textContent = `Call ${lockout.call}`;
     part("call").href = `tel:${lockout.call.replaceAll(/[^+0-9]/g, "")}`;
   }
-  const wayIn = lockout.way_in && lockout.way_in.url;
-  part("way-in").hidden = !(isApproved && wayIn);
-  if (wayIn) part("way-in").href = wayIn;
+  part("way-in").hidden = !isApproved;
   part("key").hidden = !lockout.mechanical_key;
   part("key").textContent = lockout.mechanical_key ? `The last way: ${lockout.mechanical_key}` : "";
   part("cancel").hidden = !isOpen;
@@ -196,6 +194,18 @@ part("no-email").addEventListener("click", () => show("by-home"));
 part("use-email").addEventListener("click", () => show("by-email"));
 part("from-start").addEventListener("click", startAgain);
 part("new").addEventListener("click", startAgain);
+part("way-in").addEventListener("click", async () => {
+  const { id, secret } = kept();
+  part("way-in").disabled = true;
+  try {
+    // Asked for at the last moment: it belongs to the first browser that follows it, and that is to be this one.
+    const way = new URL((await ask("POST", `/v1/lockouts/${id}/way-in`, null, secret)).url);
+    location.assign(way.pathname + way.hash);
+  } catch (problem) {
+    tell(why(problem), "bad");
+  }
+  part("way-in").disabled = false;
+});
 part("cancel").addEventListener("click", async () => {
   const { id, secret } = kept();
   try {

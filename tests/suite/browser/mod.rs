@@ -1,3 +1,3 @@
 //! The pages, in a real browser.
 
-mod guest;
+mod lockout;
