@@ -84,6 +84,7 @@ impl Config {
             ));
         }
         self.home_assistant.check()?;
+        self.mail.check()?;
         self.check_mqtt()
     }
 

@@ -4,12 +4,14 @@
 mod broker_url;
 mod check;
 mod home_assistant;
+mod mail;
 mod secret_text;
 mod sections;
 mod sources;
 
 pub use broker_url::{BadBrokerUrl, BrokerUrl};
 pub use home_assistant::HomeAssistant;
+pub use mail::{BadSmtpUrl, Mail, SmtpUrl};
 pub use secret_text::SecretText;
 pub use sections::{
     Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Keys, Limits,
@@ -88,6 +90,8 @@ pub struct Config {
     pub adapters: Adapters,
     /// A Home Assistant that is shown the locks.
     pub home_assistant: HomeAssistant,
+    /// The mail server by which letters leave.
+    pub mail: Mail,
     /// Unlock tokens.
     pub unlock: Unlock,
     /// Offline passes.
@@ -114,6 +118,7 @@ impl Default for Config {
             mqtt: Mqtt::default(),
             adapters: Adapters::default(),
             home_assistant: HomeAssistant::default(),
+            mail: Mail::default(),
             unlock: Unlock::default(),
             passes: Passes::default(),
             sessions: Sessions::default(),
@@ -143,7 +148,7 @@ impl Config {
 
     fn read_passwords(&mut self) -> Result<(), ConfigError> {
         let external = &mut self.mqtt.external;
-        let home = &mut self.home_assistant;
+        let (home, mail) = (&mut self.home_assistant, &mut self.mail);
         for (key, file, password) in [
             (
                 "mqtt.external.password_file",
@@ -151,6 +156,7 @@ impl Config {
                 &mut external.password,
             ),
             ("home_assistant.password_file", &home.password_file, &mut home.password),
+            ("mail.password_file", &mail.password_file, &mut mail.password),
         ] {
             let Some(path) = file.clone() else { continue };
             if !password.is_empty() {

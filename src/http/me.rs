@@ -16,7 +16,7 @@ use crate::domain::grant::Way;
 use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::page::Page;
 use crate::domain::place::PlaceName;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{TimeZone, Timestamp};
 
 /// Who the caller is.
 #[derive(Serialize, ToSchema)]
@@ -77,6 +77,11 @@ struct MyLock {
     unit_id: Option<UnitId>,
     #[schema(value_type = schema::PlaceName)]
     name: PlaceName,
+    #[schema(value_type = schema::PlaceName)]
+    property_name: PlaceName,
+    /// By whose clock its times are read.
+    #[schema(value_type = schema::TimeZone)]
+    time_zone: TimeZone,
     /// Whether the caller would be let in now.
     opens_now: bool,
     /// Why not now: a stable word, as an `access-refused` would say it.
@@ -100,6 +105,8 @@ impl MyLock {
     fn of(openable: Openable, now: Timestamp) -> Self {
         let Openable {
             lock,
+            property_name,
+            time_zone,
             is_open,
             refusal,
             ways,
@@ -111,6 +118,8 @@ impl MyLock {
             property_id: lock.property,
             unit_id: lock.unit,
             name: lock.name,
+            property_name,
+            time_zone,
             opens_now: is_open,
             reason: refusal.map(|told| told.reason),
             opens_at: refusal.and_then(|told| told.opens_at),

@@ -110,6 +110,8 @@ fn routes(to: &mut ServiceConfig) {
         .service(me::list_openable)
         .service(notices::list_notices)
         .service(notices::read_notice)
+        .service(notices::show_notice_settings)
+        .service(notices::set_notice_settings)
         .service(phones::list_phones)
         .service(phones::register_phone)
         .service(phones::remove_phone)

@@ -9,6 +9,8 @@ use crate::crypto::letter_key::LetterKeyError;
 use crate::crypto::pin_keys::PinKeyError;
 use crate::crypto::tls::IdentityError;
 use crate::crypto::vault::VaultError;
+use crate::domain::account::BadEmail;
+use crate::mail::smtp::BadMail;
 use crate::mqtt::address::BadAuthority;
 use crate::mqtt::broker::BrokerError;
 use crate::mqtt::topics::{BadNode, BadRoot};
@@ -81,6 +83,20 @@ pub enum StartError {
     /// The key of letters cannot be used.
     #[error("the key of letters cannot be used")]
     LetterKey(#[from] LetterKeyError),
+    /// The mail server cannot be spoken to as the configuration says.
+    #[error("the configuration of the mail server cannot be used")]
+    Mail(#[from] BadMail),
+    /// The authority of the mail server cannot be read.
+    #[error("cannot read the mail server's authority {}", path.display())]
+    MailAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address that letters come from is none.
+    #[error("mail.from")]
+    MailFrom(#[from] BadEmail),
     /// The certificate authority cannot be used.
     #[error("the certificate authority cannot be used")]
     Authority(#[from] AuthorityError),

@@ -33,6 +33,7 @@ mod home_assistant;
 mod installation;
 mod keys;
 pub mod logging;
+mod mail;
 mod offline;
 mod timers;
 mod web;
@@ -116,7 +117,7 @@ impl Server {
             shared_subscriptions: found.shared_subscriptions,
             keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
         };
-        let carrier = None;
+        let carrier = mail::carrier(config)?;
         let shared_db = db.clone();
         let parts = {
             let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));

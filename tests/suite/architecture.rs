@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every floor's parts, and the parts that each may import from; itself always.
-const FLOORS: [(&str, &[&str]); 16] = [
+const FLOORS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &[]),
     ("crypto", &["domain"]),
     ("store", &["domain", "crypto"]),
     ("mqtt", &["domain", "crypto"]),
+    ("mail", &["domain"]),
     ("app", &["domain", "crypto", "store"]),
     ("client", &["domain", "crypto", "mqtt"]),
     ("agent", &["domain", "crypto", "mqtt", "client"]),
@@ -22,7 +23,7 @@ const FLOORS: [(&str, &[&str]); 16] = [
     (
         "server",
         &[
-            "domain", "config", "crypto", "store", "mqtt", "app", "agent", "http", "bridge", "jobs", "inbox",
+            "domain", "config", "crypto", "store", "mail", "mqtt", "app", "agent", "http", "bridge", "jobs", "inbox",
         ],
     ),
     (
@@ -47,6 +48,7 @@ const FENCES: [(&str, &[&str]); 20] = [
     ("governor", &["http"]),
     ("ics", &["http"]),
     ("qrcode", &["http"]),
+    ("lettre", &["mail"]),
     ("rumqttc", &["mqtt"]),
     ("mqtt5", &["mqtt"]),
     ("jsonwebtoken", &["crypto"]),

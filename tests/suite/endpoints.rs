@@ -53,6 +53,8 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/me/phones/{phone_id}",                                   [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/me/notices",                                                [401, 200, 200, 200, 200, 200, 200, 200]),
     // Everybody names the guest's.
+    ("GET /v1/me/notice-settings",                                        [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("PUT /v1/me/notice-settings",                                        [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/me/notices/{notice_id}/read",                              [401, 204, 404, 404, 404, 404, 404, 404]),
     ("POST /v1/passes",                                                   [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 403, 403, 200, 200, 404]),
@@ -504,6 +506,7 @@ impl Place {
                 link.redemption(&Phone::new_key())
             }
             "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
+            "PUT /v1/me/notice-settings" => json!({ "no_letter_for": ["access-given"] }),
             "POST /v1/invitations" => json!({
                 "organization_id": self.owner.organization, "email": "new@people.example", "role": "guest",
             }),

@@ -10,16 +10,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::decision::Decided;
-use super::{Actor, App, Error, joined_by, rights_of};
+use super::{Actor, App, Error, What, joined_by, rights_of};
 use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, Command};
 use crate::domain::grant::Way;
 use crate::domain::ids::{LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::pass;
-use crate::domain::time::Timestamp;
+use crate::domain::place::PlaceName;
+use crate::domain::time::{TimeZone, Timestamp};
 use crate::domain::unlock::{Ask, Refusal, Right, ToldRefusal};
-use crate::store::{Conn, access_log, attempts, grants, locks};
+use crate::store::{Conn, access_log, attempts, grants, locks, places};
 
 mod command;
 mod decision;
@@ -50,6 +52,10 @@ pub enum Asked {
 pub struct Openable {
     /// The lock.
     pub lock: Lock,
+    /// The name of its property.
+    pub property_name: PlaceName,
+    /// The clock by which its schedules are read.
+    pub time_zone: TimeZone,
     /// Whether a request would be allowed now.
     pub is_open: bool,
     /// What it would be refused with now.
@@ -183,7 +189,10 @@ impl App {
                     if !scope.contains(&lock.organization) || lock.state == LockState::Retired {
                         continue;
                     }
-                    let zone = decision::zone_of(conn, &lock)?;
+                    let own = Scope::only(lock.organization.clone());
+                    let property = places::find_property(conn, &lock.property, &own)?;
+                    let property = property.ok_or(Error::NotFound(What::Property))?;
+                    let zone = property.time_zone;
                     let rights = rights_of(conn, &lock, &who)?;
                     let ask = Ask {
                         lock: lock.id.clone(),
@@ -200,6 +209,8 @@ impl App {
                             ways: ways_of(&rights, pass.is_some(), now),
                             pass_until: pass.map(|pass| pass.ends_at + Duration::from_secs(1)),
                             lock,
+                            property_name: property.name,
+                            time_zone: zone,
                             is_open: told.is_none(),
                             refusal: told,
                         });

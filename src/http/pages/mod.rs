@@ -1,5 +1,5 @@
-//! Pages for people: where the link of an invitation leads. Everything is inside the binary, and nothing is loaded from
-//! elsewhere.
+//! Pages for people: where the links of invitations and guests lead, and where who is locked out asks. Everything is inside
+//! the binary, and nothing is loaded from elsewhere.
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, web};
@@ -10,32 +10,33 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      base-uri 'none'; form-action 'none'",
 );
 
-const INVITATION: &str = include_str!("invitation.html");
-const SCRIPT: &str = include_str!("invitation.js");
-const STYLE: &str = include_str!("page.css");
+/// What there is: the address, its kind, and the text.
+const PAGES: [(&str, &str, &str); 9] = [
+    ("/invitation", HTML, include_str!("invitation.html")),
+    ("/guest", HTML, include_str!("guest.html")),
+    ("/lockout", HTML, include_str!("lockout.html")),
+    ("/pages/invitation.js", SCRIPT, include_str!("invitation.js")),
+    ("/pages/guest.js", SCRIPT, include_str!("guest.js")),
+    ("/pages/lockout.js", SCRIPT, include_str!("lockout.js")),
+    ("/pages/times.js", SCRIPT, include_str!("times.js")),
+    ("/pages/page.css", STYLE, include_str!("page.css")),
+    ("/pages/door.css", STYLE, include_str!("door.css")),
+];
+
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
 
 /// The pages' routes. They are no operations of the API, so the OpenAPI document does not have them.
 pub(super) fn routes(to: &mut web::ServiceConfig) {
-    to.route("/invitation", web::get().to(invitation));
-    to.route("/pages/invitation.js", web::get().to(script));
-    to.route("/pages/page.css", web::get().to(style));
+    for (address, kind, text) in PAGES {
+        to.route(address, web::get().to(move || std::future::ready(page(kind, text))));
+    }
 }
 
-async fn invitation() -> HttpResponse {
-    page("text/html; charset=utf-8", INVITATION)
-}
-
-async fn script() -> HttpResponse {
-    page("text/javascript; charset=utf-8", SCRIPT)
-}
-
-async fn style() -> HttpResponse {
-    page("text/css; charset=utf-8", STYLE)
-}
-
-fn page(content_type: &'static str, text: &'static str) -> HttpResponse {
+fn page(kind: &'static str, text: &'static str) -> HttpResponse {
     HttpResponse::Ok()
-        .content_type(content_type)
+        .content_type(kind)
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
         .body(text)
 }

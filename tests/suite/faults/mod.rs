@@ -7,7 +7,7 @@ mod invariants;
 mod keys;
 mod kill;
 mod nodes;
-mod outages;
+pub mod outages;
 mod outsider;
 mod random;
 mod scene;

@@ -112,6 +112,11 @@ impl Person {
         self.request("POST", path)
     }
 
+    /// `PUT`, without a body so far.
+    pub fn put(&self, path: &str) -> Request {
+        self.request("PUT", path)
+    }
+
     /// `PATCH`, without a body so far.
     pub fn patch(&self, path: &str) -> Request {
         self.request("PATCH", path)

@@ -1,0 +1,4 @@
+//! Letters: what people are told by e-mail, with a real mail server.
+
+mod delivery;
+mod settings;
