@@ -86,6 +86,11 @@ pub const ALL: &[Job] = &[
         round: |app| Box::pin(async move { app.answer_by_silence().await }),
     },
     Job {
+        name: "end-visits",
+        every: Duration::from_secs(2),
+        round: |app| Box::pin(async move { app.end_visits().await }),
+    },
+    Job {
         name: "revoke",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.repeat_revocations().await }),

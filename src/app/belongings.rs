@@ -22,7 +22,7 @@ pub struct Belongings {
     /// Who they are and where they belong.
     pub me: Me,
     /// Where they live, lived and will live.
-    pub tenancies: Vec<(OrganizationId, Tenancy)>,
+    pub tenancies: Vec<Tenancy>,
     /// Grants that they hold or held.
     pub held: Vec<Grant>,
     /// Grants that they gave.
@@ -52,7 +52,7 @@ impl App {
                 let mut given = Vec::new();
                 for organization in &organizations {
                     let scope = Scope::only(organization.clone());
-                    held.extend(grants::list(conn, &scope, None, Some(&person), None, i64::MAX)?);
+                    held.extend(grants::held_by(conn, &scope, &person, None, None, i64::MAX)?);
                     given.extend(grants::given_by(conn, organization, &person)?);
                 }
                 let looks = looks::concerning(conn, &person, None, i64::MAX)?;

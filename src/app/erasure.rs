@@ -2,12 +2,14 @@
 //! time is over (`docs/PRIVACY.md`).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::grants::{Ended, end_with};
+use super::grants::{By, Ended, end_with};
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error};
+use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{BadEmail, Email, Membership, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
@@ -41,6 +43,7 @@ impl App {
         let secret = secret.map_err(|bad: BadPassword| unsaid(bad.into()))?;
         let hash = self.passwords.hash(secret).await?;
         let nobody = nobody(&person.id).map_err(unsaid)?;
+        let (caller, random) = (who.clone(), Arc::clone(&self.random));
         let (ended, thumbprints) = self
             .db
             .write(move |conn| {
@@ -60,7 +63,7 @@ impl App {
                 }
                 // Phones, locks, rights, ends of logs: the order in which a pass takes them.
                 let thumbprints = remove_all(conn, &person.id, now)?;
-                let ended = leave_all(conn, &person, &memberships, now)?;
+                let ended = leave_all(conn, &*random, (&caller, &person), &memberships, now)?;
                 accounts::replace(conn, &nobody, hash.as_str())?;
                 invitations::rename(conn, &person.email, &nobody.email)?;
                 sessions::forget_all_of(conn, &person.id)?;
@@ -97,7 +100,13 @@ fn nobody(id: &PersonId) -> Result<Person, Box<dyn std::error::Error + Send + Sy
 }
 
 /// Ends the person's memberships and every right that they still have anywhere, and writes it down where they belonged.
-fn leave_all(conn: &mut Conn, person: &Person, memberships: &[Membership], now: Timestamp) -> Result<Ended, Error> {
+fn leave_all(
+    conn: &mut Conn,
+    random: &dyn Random,
+    (who, person): (&Actor, &Person),
+    memberships: &[Membership],
+    now: Timestamp,
+) -> Result<Ended, Error> {
     let id = &person.id;
     let mut organizations: Vec<OrganizationId> = memberships.iter().map(|joined| joined.organization.clone()).collect();
     // The ends of several logs, always in this order.
@@ -114,7 +123,8 @@ fn leave_all(conn: &mut Conn, person: &Person, memberships: &[Membership], now: 
         let ended = grants::revoke_all_of(conn, organization, id, id, now)?;
         rights.extend(ended.into_iter().map(RightSource::Grant));
     }
-    let ended = end_with(conn, rights, now)?;
+    let by = By { who: Some(who), random };
+    let ended = end_with(conn, rights, by, now)?;
     for organization in &organizations {
         let entry = NewEntry {
             person: Some(id.clone()),

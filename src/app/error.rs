@@ -47,6 +47,8 @@ pub enum What {
     Lockout,
     /// A line of the ledger.
     LedgerLine,
+    /// A visit.
+    Visit,
 }
 
 impl What {
@@ -72,6 +74,7 @@ impl What {
             Self::Proposal => "proposal",
             Self::Lockout => "lockout",
             Self::LedgerLine => "line",
+            Self::Visit => "visit",
         }
     }
 }

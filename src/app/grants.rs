@@ -154,7 +154,15 @@ pub(super) fn give_in(
     let mut terms = checked(&new, now)?;
     let organization = organization_of(conn, &terms.locks, &scope)?;
     let person = member(conn, &organization, &to)?;
-    let (holder, invitation) = holder_of(conn, who, &organization, (to, person), (draft.newcomer, draft.invitation), &terms, now)?;
+    let (holder, invitation) = holder_of(
+        conn,
+        who,
+        &organization,
+        (to, person),
+        (draft.newcomer, draft.invitation),
+        &terms,
+        now,
+    )?;
     refuse_programs_among_themselves(conn, who, &organization, &holder)?;
     let house_access = match &holder {
         Holder::Person(person) => house_access::postpone(conn, &organization, person, &mut terms, new.reason, now)?,

@@ -112,7 +112,11 @@ pub(super) fn postpone_tenancy(
     };
     let earliest = rules::of(conn, organization)?.house_access_from(now);
     tenancy.term.starts_at = tenancy.term.starts_at.max(earliest);
-    if tenancy.term.ends_at.is_some_and(|ends_at| ends_at <= tenancy.term.starts_at) {
+    if tenancy
+        .term
+        .ends_at
+        .is_some_and(|ends_at| ends_at <= tenancy.term.starts_at)
+    {
         let why = format!("others live there; for somebody of the house the tenancy begins at {earliest}");
         return Err(Error::invalid("ends_at", why));
     }

@@ -17,6 +17,7 @@ mod claims;
 mod departure;
 mod transfer;
 
+pub(super) use claims::store_claim;
 pub use claims::{CLAIM_LIFE, Claim};
 pub(super) use departure::Departures;
 pub use transfer::{Destination, Transfer};

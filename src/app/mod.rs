@@ -66,6 +66,7 @@ pub mod sessions;
 pub mod shown;
 pub mod tenancies;
 pub mod unlock;
+pub mod visits;
 mod waiters;
 
 pub use error::{Error, What};

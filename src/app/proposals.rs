@@ -257,6 +257,7 @@ impl App {
                     session: who.session.clone(),
                     memberships: accounts::memberships(conn, &proposal.proposed_by)?,
                     key: None,
+                    reach: None,
                 };
                 let carried_out = match carry_out(conn, &*random, &proposer, &proposal, task, now) {
                     Err(Error::Forbidden) => Err(Error::Conflict {

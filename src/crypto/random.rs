@@ -32,6 +32,13 @@ pub trait Random: Send + Sync + 'static {
         Secret::from_bytes(&bytes)
     }
 
+    /// So many random digits, at most 18, to be told to somebody; 128 bits are drawn, so that each is as likely.
+    fn digits(&self, count: u32) -> String {
+        let width = usize::try_from(count.min(18)).unwrap_or(18);
+        let drawn = self.bits() % 10_u128.pow(count.min(18));
+        format!("{drawn:0width$}")
+    }
+
     /// A new claim code of 128 bits.
     fn claim_code(&self) -> ClaimCode {
         ClaimCode::from_bits(self.bits())
@@ -70,6 +77,15 @@ mod tests {
         let id = uuid::Uuid::from_u128(OsRandom.id_bits(Timestamp::from_millis(1_772_441_999_999)));
         assert_eq!(id.get_version_num(), 7);
         assert_eq!(id.as_u128() >> 80, 1_772_441_999_999);
+    }
+
+    #[test]
+    fn digits_are_as_many_as_were_asked_for() {
+        for count in [1, 6, 8, 18] {
+            let digits = OsRandom.digits(count);
+            assert!(digits.bytes().all(|digit| digit.is_ascii_digit()), "{digits}");
+            assert_eq!(digits.len(), usize::try_from(count).unwrap());
+        }
     }
 
     #[test]

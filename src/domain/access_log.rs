@@ -152,6 +152,24 @@ kinds! {
     LockdownChanged = "lockdown-changed",
     /// A lockdown has ended, early or by its time; `reason` says which.
     LockdownEnded = "lockdown-ended",
+    /// A visit of a vendor was ordered.
+    VisitOrdered = "visit-ordered",
+    /// Somebody who lives there agreed to a visit.
+    VisitAgreed = "visit-agreed",
+    /// Somebody who lives there was against a visit.
+    VisitDeclined = "visit-declined",
+    /// Consent to a visit was passed over; `reason` says why.
+    VisitEmergency = "visit-emergency",
+    /// A code was made, to be told at the telephone number of a visit's order.
+    VendorCalled = "vendor-called",
+    /// A vendor proved to be the one who was ordered, and got a way in; or did not.
+    VendorLetIn = "vendor-let-in",
+    /// A vendor got in for the first time.
+    VisitBegun = "visit-begun",
+    /// A visit is over; `reason` says why.
+    VisitEnded = "visit-ended",
+    /// The locks of a unit are being changed at a visit.
+    LockChangeBegun = "lock-change-begun",
     /// The access log was exported.
     LogExported = "log-exported",
     /// A hidden part of the log was opened to somebody for a while, for a reason.

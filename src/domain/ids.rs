@@ -107,6 +107,8 @@ ids! {
     PhoneId = "phone";
     /// A time in which nobody is let in.
     LockdownId = "lockdown";
+    /// A visit of a vendor.
+    VisitId = "visit";
     /// Something that a person is told.
     NoticeId = "notice";
     /// An e-mail on its way to a person.

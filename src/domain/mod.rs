@@ -35,3 +35,4 @@ pub mod tenancy;
 pub mod text;
 pub mod time;
 pub mod unlock;
+pub mod visit;

@@ -85,6 +85,22 @@ kinds! {
     TenancyChanged = "tenancy-changed",
     /// Their tenancy, or that of somebody they live with, has ended.
     TenancyEnded = "tenancy-ended",
+    /// A visit of a vendor to their home was ordered.
+    VisitOrdered = "visit-ordered",
+    /// Somebody who lives there agreed to a visit.
+    VisitAgreed = "visit-agreed",
+    /// Somebody who lives there was against a visit.
+    VisitDeclined = "visit-declined",
+    /// A vendor is let in without the consent of those who live there.
+    VisitEmergency = "visit-emergency",
+    /// A vendor proved to be the one who was ordered, and has a way in.
+    VendorLetIn = "vendor-let-in",
+    /// A vendor got in.
+    VisitBegun = "visit-begun",
+    /// A visit is over.
+    VisitEnded = "visit-ended",
+    /// The locks of their home are being changed.
+    LockChangeBegun = "lock-change-begun",
 }
 
 /// A text is not the kind of a notice.

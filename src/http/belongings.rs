@@ -24,7 +24,7 @@ use crate::app::belongings::Belongings;
 use crate::app::{Actor, Error};
 use crate::domain::ids::{OrganizationId, TenancyId, UnitId};
 use crate::domain::password::Password;
-use crate::domain::place;
+use crate::domain::tenancy;
 use crate::domain::time::Timestamp;
 
 /// How many entries are read at once.
@@ -40,14 +40,14 @@ struct Tenancy {
     ends_at: Option<Timestamp>,
 }
 
-impl From<(OrganizationId, place::Tenancy)> for Tenancy {
-    fn from((organization_id, tenancy): (OrganizationId, place::Tenancy)) -> Self {
+impl From<tenancy::Tenancy> for Tenancy {
+    fn from(tenancy: tenancy::Tenancy) -> Self {
         Self {
             id: tenancy.id,
-            organization_id,
+            organization_id: tenancy.organization,
             unit_id: tenancy.unit,
-            starts_at: tenancy.starts_at,
-            ends_at: tenancy.ends_at,
+            starts_at: tenancy.term.starts_at,
+            ends_at: tenancy.term.ends_at,
         }
     }
 }

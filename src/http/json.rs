@@ -86,6 +86,7 @@ fn check_media_type(req: &HttpRequest) -> Result<(), Problem> {
 
 /// A `T` from a JSON object and from nothing else: a derived `Deserialize` would also take an array with the fields in
 /// their order, which nobody means.
+#[derive(Debug)]
 pub(super) struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

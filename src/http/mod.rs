@@ -49,6 +49,7 @@ mod service_accounts;
 mod sessions;
 mod tenancies;
 mod unlock;
+mod visits;
 
 pub use limits::LimitSettings;
 pub use service::metrics;
@@ -195,6 +196,17 @@ fn routes(to: &mut ServiceConfig) {
         .service(ledger::list_lines)
         .service(ledger::export_ledger)
         .service(ledger::waive)
+        .service(visits::list_visits)
+        .service(visits::list_my_visits)
+        .service(visits::order_visit)
+        .service(visits::show_visit)
+        .service(visits::consent_to_visit)
+        .service(visits::decline_visit)
+        .service(visits::declare_emergency)
+        .service(visits::cancel_visit)
+        .service(visits::call_vendor)
+        .service(visits::verify_vendor)
+        .service(visits::change_locks)
         .service(access_log::list_entries)
         .service(access_log::export::export)
         .service(privacy::show_privacy)

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::app::What;
 use crate::domain::ids::{
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
-    PhoneId, PropertyId, ProposalId, TenancyId,
+    PhoneId, PropertyId, ProposalId, TenancyId, VisitId,
 };
 use crate::domain::lockdown::ListName;
 
@@ -47,6 +47,7 @@ named! {
     LedgerLineId = "line_id", LedgerLine;
     LockdownId = "lockdown_id", Lockdown;
     ListName = "list_name", LockdownList;
+    VisitId = "visit_id", Visit;
 }
 
 /// The id in the address.

@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access_log::Kind;
 use crate::domain::notice;
+use crate::domain::visit::Stage;
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
@@ -212,6 +213,16 @@ texts! {
     LockdownPart = lockdown_part(), "Which doors: `shared`, or those of units, or locks. In answers also `whole` and, to who is no staff, `some`.";
     LockdownStatus = text().enum_values(Some(["holds", "pending", "not-supported"])), "What a lock knows of a lockdown.";
     ListName = text().pattern(Some("^[a-z0-9-]{1,32}$")).examples(["emergency-services"]), "The name of a list of exceptions.";
+    VisitId = id("visit"), "A visit.";
+    Company = line(100, "Pipes & Sons"), "A firm, on one line.";
+    Purpose = line(200, "The sink leaks"), "What a visit is for, on one line.";
+    EmergencyReason = line(200, "Water comes through the ceiling"), "Why consent was passed over, on one line.";
+    PhoneNumber = text().pattern(Some(r"^\s*\+[0-9 .()/-]{7,40}\s*$")).examples(["+43 1 234 5678"]),
+        "A telephone number with its country code (E.164).";
+    VisitStage = text().enum_values(Some(Stage::ALL.map(Stage::as_str))), "How far a visit is.";
+    VisitConsent = text().enum_values(Some(["not-needed", "given", "emergency", "waiting", "declined"])),
+        "What those say to a visit who live there.";
+    VisitEnd = text().enum_values(Some(["cancelled", "stay-over", "window-over"])), "Why a visit is over.";
     NoticeKind = text().enum_values(Some(notice::Kind::ALL.iter().map(|kind| kind.as_str()))), "What a notice tells of.";
     Time = text().format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).examples(["2026-03-02T09:00:00.000Z"]),
         "RFC 3339 with an offset; answers are in UTC.";

@@ -514,6 +514,15 @@ pub fn revoke(conn: &mut Conn, id: &GrantId, by: &PersonId, at: Timestamp) -> Re
     Ok(revoked > 0)
 }
 
+/// Has the grant end at `at`, if it would not end sooner.
+pub fn end_at(conn: &mut Conn, id: &GrantId, at: Timestamp) -> Result<(), StoreError> {
+    let later = grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(at.as_millis()));
+    diesel::update(grants::table.find(id.as_str()).filter(later))
+        .set(grants::ends_at_ms.eq(at.as_millis()))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Takes the lock out of a grant that names others too.
 pub fn take_out(conn: &mut Conn, id: &GrantId, lock: &LockId) -> Result<(), StoreError> {
     diesel::delete(grant_locks::table.find((id.as_str(), lock.as_str()))).execute(conn)?;

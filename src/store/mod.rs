@@ -59,6 +59,7 @@ pub mod spare_asks;
 mod statistics;
 pub mod tenancies;
 mod url;
+pub mod visits;
 
 pub use connection::{Conn, MultiBackend};
 pub use db::{Db, Options};

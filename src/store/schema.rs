@@ -617,6 +617,52 @@ diesel::table! {
 }
 
 diesel::table! {
+    visits (id) {
+        id -> Text,
+        organization_id -> Text,
+        property_id -> Text,
+        unit_id -> Nullable<Text>,
+        vendor_name -> Text,
+        vendor_company -> Text,
+        vendor_phone -> Text,
+        purpose -> Text,
+        starts_at_ms -> BigInt,
+        ends_at_ms -> BigInt,
+        stay_ms -> BigInt,
+        lock_change -> Bool,
+        ordered_by -> Text,
+        ordered_at_ms -> BigInt,
+        emergency_by -> Nullable<Text>,
+        emergency_at_ms -> Nullable<BigInt>,
+        emergency_reason -> Nullable<Text>,
+        code_digest -> Nullable<Text>,
+        code_ends_at_ms -> Nullable<BigInt>,
+        code_tries -> BigInt,
+        let_in_at_ms -> Nullable<BigInt>,
+        grant_id -> Nullable<Text>,
+        begun_at_ms -> Nullable<BigInt>,
+        ended_at_ms -> Nullable<BigInt>,
+        end_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    visit_locks (visit_id, lock_id) {
+        visit_id -> Text,
+        lock_id -> Text,
+    }
+}
+
+diesel::table! {
+    visit_answers (visit_id, person_id) {
+        visit_id -> Text,
+        person_id -> Text,
+        agrees -> Bool,
+        answered_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     lockout_policies (property_id) {
         property_id -> Text,
         policy -> Text,
@@ -702,7 +748,6 @@ diesel::joinable!(grant_locks -> locks (lock_id));
 diesel::joinable!(tenancies -> units (unit_id));
 diesel::joinable!(memberships -> persons (person_id));
 diesel::joinable!(privacy_rules -> properties (property_id));
-diesel::joinable!(tenancies -> units (unit_id));
 diesel::joinable!(units -> properties (property_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -755,4 +800,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     organization_rules,
     proposals,
+    visits,
+    visit_locks,
+    visit_answers,
 );

@@ -343,31 +343,15 @@ pub fn residents_of_property(
     persons.iter().map(|id| parsed(id)).collect()
 }
 
-/// The person's tenancies, whether they are over, last or are to come, each with the organization whose unit it is.
-pub fn ever_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<(OrganizationId, Tenancy)>, StoreError> {
-    let rows: Vec<(String, String, String, i64, Option<i64>)> = tenancies::table
+/// The person's tenancies, whether they are over, last or are to come.
+pub fn ever_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<Tenancy>, StoreError> {
+    let rows: Vec<Row> = tenancies::table
+        .inner_join(units::table)
         .filter(tenancies::person_id.eq(person.as_str()))
         .order(tenancies::id)
-        .select((
-            tenancies::id,
-            tenancies::organization_id,
-            tenancies::unit_id,
-            tenancies::starts_at_ms,
-            tenancies::ends_at_ms,
-        ))
+        .select(COLUMNS)
         .load(conn)?;
-    rows.into_iter()
-        .map(|(id, organization, unit, starts_at, ends_at)| {
-            let tenancy = Tenancy {
-                id: parsed(&id)?,
-                unit: parsed(&unit)?,
-                person: person.clone(),
-                starts_at: Timestamp::from_millis(starts_at),
-                ends_at: instant(ends_at),
-            };
-            Ok((parsed(&organization)?, tenancy))
-        })
-        .collect()
+    rows.into_iter().map(tenancy).collect()
 }
 
 /// Whether a tenancy of the person lasts at `now`, or is to begin.

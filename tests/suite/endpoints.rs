@@ -94,6 +94,17 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/locks/{lock_id}/pins",                                      [401, 403, 403, 200, 403, 200, 200, 404]),
     ("PATCH /v1/locks/{lock_id}/pins",                                    [401, 403, 403, 403, 403, 200, 200, 404]),
     ("POST /v1/locks/{lock_id}/rotate-codes",                             [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/me/visits",                                                 [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/visits",                                                    [401, 403, 403, 200, 200, 200, 200, 200]),
+    ("POST /v1/visits",                                                   [401, 403, 403, 403, 201, 201, 201, 404]),
+    ("GET /v1/visits/{visit_id}",                                         [401, 404, 200, 200, 200, 200, 200, 404]),
+    ("POST /v1/visits/{visit_id}/consent",                                [401, 404, 200, 403, 403, 403, 403, 404]),
+    ("POST /v1/visits/{visit_id}/decline",                                [401, 404, 200, 403, 403, 403, 403, 404]),
+    ("POST /v1/visits/{visit_id}/emergency",                              [401, 403, 403, 403, 200, 200, 200, 404]),
+    ("POST /v1/visits/{visit_id}/call",                                   [401, 403, 403, 403, 409, 409, 409, 404]),
+    ("POST /v1/visits/{visit_id}/verify",                                 [401, 403, 403, 403, 409, 409, 409, 404]),
+    ("POST /v1/visits/{visit_id}/lock-change",                            [401, 403, 403, 403, 403, 409, 409, 404]),
+    ("POST /v1/visits/{visit_id}/cancel",                                 [401, 403, 403, 403, 200, 200, 200, 404]),
     ("POST /v1/invitations",                                              [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/locks",                                                    [401, 403, 403, 403, 403, 201, 201, 404]),
@@ -421,6 +432,10 @@ impl Place {
             }
             _ => String::new(),
         };
+        let visit = match operation {
+            operation if operation.contains("{visit_id}") => self.visit().await,
+            _ => String::new(),
+        };
         let query = match operation {
             "GET /v1/ledger/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
@@ -451,6 +466,7 @@ impl Place {
             .replace("{line_id}", &line)
             .replace("{key_id}", &self.key)
             .replace("{proposal_id}", &proposal)
+            .replace("{visit_id}", &visit)
             + &query
     }
 
@@ -484,6 +500,22 @@ impl Place {
         let lines = self.owner.list("/v1/ledger").await;
         let of_it = lines.iter().find(|line| line["lockout_id"] == lockout);
         of_it.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    fn visit_order(&self) -> Value {
+        json!({
+            "lock_ids": [self.door.id], "purpose": "The sink leaks",
+            "vendor": { "name": "Paul", "company": "Pipes & Sons", "phone": "+43 1 234 5678" },
+            "starts_at": "2026-03-02T08:00:00Z", "ends_at": "2026-03-02T16:00:00Z",
+        })
+    }
+
+    async fn visit(&self) -> String {
+        self.owner
+            .post("/v1/visits")
+            .json(self.visit_order())
+            .await
+            .text_of("id")
     }
 
     fn unused_name(&self) -> String {
@@ -547,6 +579,9 @@ impl Place {
                 "unit_id": self.unit.id, "email": "moving-in@people.example", "starts_at": "2027-01-01T00:00:00Z",
             }),
             "PUT /v1/tenancies/{tenancy_id}" => json!({ "starts_at": "2027-02-01T00:00:00Z" }),
+            "POST /v1/visits" => self.visit_order(),
+            "POST /v1/visits/{visit_id}/emergency" => json!({ "reason": "Water comes through the ceiling" }),
+            "POST /v1/visits/{visit_id}/verify" => json!({ "code": "123456" }),
             "POST /v1/grants" => json!({
                 "lock_ids": [self.door.id], "to": { "person_id": self.guest.id },
                 "starts_at": "2027-01-01T00:00:00Z",

@@ -1,5 +1,6 @@
 //! Events: stored once, written into the log, and the end of the attempt that caused them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_lock::wire::{self, Cause};
@@ -11,11 +12,12 @@ use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
 use crate::app::lockdowns::count_lockdown;
 use crate::app::pins::{Keypad, Spoken, hear_event, spoke};
-use crate::app::{App, Error};
+use crate::app::{App, Error, visits};
+use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
-use crate::domain::attempt::{Attempt, AttemptState};
-use crate::domain::ids::{LockId, OrganizationId};
+use crate::domain::attempt::{Action, Attempt, AttemptState};
+use crate::domain::ids::{GrantId, LockId, OrganizationId};
 use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -83,9 +85,10 @@ impl App {
         let lock = event.lock.clone();
         let organization = event.organization.clone();
         let newest_keyset = self.keys.ring().version();
+        let random = Arc::clone(&self.random);
         let stored = self.db.write(move |conn| {
             let took_keyset = event.took_keyset();
-            let followup = store_event(conn, event, now)?;
+            let followup = store_event(conn, &random, event, now)?;
             if let Some((lock, boot, mono)) = took_keyset.filter(|_| followup.is_new) {
                 note_keyset(conn, &lock, (boot, mono), newest_keyset)?;
             }
@@ -159,7 +162,7 @@ pub(super) fn verified(
 }
 
 /// Stores the event if it is not stored yet, moves the end of the chain, writes the log and ends the attempt.
-fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Followup, Error> {
+fn store_event(conn: &mut Conn, random: &Arc<dyn Random>, event: Verified, now: Timestamp) -> Result<Followup, Error> {
     let Some(end) = lock_events::chain_end(conn, &event.lock, event.enrolment)? else {
         return Ok(Followup::default());
     };
@@ -208,6 +211,9 @@ fn store_event(conn: &mut Conn, event: Verified, now: Timestamp) -> Result<Follo
     let occurred_at = occurred_at(conn, &event, now)?;
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
+    if let Some(grant) = opened_by(ended.as_ref()) {
+        visits::begun(conn, random, &grant, occurred_at.unwrap_or(now), now)?;
+    }
     let place = (event.chain.as_str(), event.seq);
     let pins = is_of_chain(&end) && hear_event(conn, &event.lock, (&event.kind, &event.result), place, now)?;
     // What was seen at a time that nobody knows says nothing of the present.
@@ -250,6 +256,13 @@ fn note_keyset(conn: &mut Conn, lock: &LockId, at: (u32, u64), newest: u64) -> R
         lock_events::raise_keyset(conn, lock, last.keyset + 1)?;
     }
     Ok(())
+}
+
+/// The grant by which the attempt has opened the door, where it has.
+fn opened_by(attempt: Option<&Attempt>) -> Option<GrantId> {
+    let opened =
+        attempt.filter(|attempt| attempt.action == Action::Unlock && attempt.state.confirmed_at().is_some())?;
+    grant_of(opened.command.as_ref().map(|command| &command.by))
 }
 
 /// How the lock's controller leaves, if that is what the event says.

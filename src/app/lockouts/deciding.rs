@@ -11,7 +11,7 @@ use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Role;
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses, Way};
-use crate::domain::ids::{GrantId, LockoutId, PersonId};
+use crate::domain::ids::{GrantId, LockoutId};
 use crate::domain::lock::Lock;
 use crate::domain::lockout::policy::Approver;
 use crate::domain::lockout::{Lockout, State, WAY_IN_LIFE, Why};

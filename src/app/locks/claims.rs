@@ -6,10 +6,11 @@ use super::{RETIRED, UNCLAIMED, write_down};
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::crypto::claim_link::ClaimLink;
 use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::Scope;
 use crate::domain::ids::LockId;
 use crate::domain::lock::LockState;
 use crate::domain::time::Timestamp;
-use crate::store::{enrolments, locks};
+use crate::store::{Conn, enrolments, locks};
 
 /// How long a claim code can be used (`docs/PROTOCOL.md`, "Enrolment").
 pub const CLAIM_LIFE: Duration = Duration::from_secs(600);
@@ -33,10 +34,24 @@ impl Claim {
     pub(super) fn digest(&self) -> [u8; 32] {
         self.link.code.digest()
     }
+
+    /// What the database keeps of it.
+    pub(in crate::app) fn to_keep(&self) -> KeptClaim {
+        KeptClaim {
+            digest: self.digest(),
+            ends_at: self.ends_at,
+        }
+    }
+}
+
+/// A claim without its code.
+pub(in crate::app) struct KeptClaim {
+    digest: [u8; 32],
+    ends_at: Timestamp,
 }
 
 impl App {
-    pub(super) fn new_claim(&self, now: Timestamp) -> Claim {
+    pub(in crate::app) fn new_claim(&self, now: Timestamp) -> Claim {
         Claim {
             link: ClaimLink {
                 server: self.settings.public_url.clone(),
@@ -73,26 +88,39 @@ impl App {
     ) -> Result<Claim, Error> {
         let (now, who) = (self.now(), who.clone());
         let claim = self.new_claim(now);
-        let (digest, ends_at) = (claim.digest(), claim.ends_at);
+        let kept = claim.to_keep();
         self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
-                let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
-                // The lock's state decides where it counts: somebody may be enrolling at this moment.
-                if !enrolments::set_claim(conn, &id, wanted, &digest, ends_at)? {
-                    return Err(match (locks::find(conn, &id, &scope)?.map(|lock| lock.state), wanted) {
-                        (Some(LockState::Retired), _) => RETIRED,
-                        (_, LockState::Enrolled) => UNCLAIMED,
-                        _ => CLAIMED,
-                    });
-                }
-                let entry = NewEntry {
-                    reason: reason.map(str::to_owned),
-                    ..NewEntry::new(Kind::LockClaimed, now)
-                };
-                write_down(conn, &who, &lock, entry, now)
+                store_claim(conn, &who, (&scope, &id), wanted, reason, &kept, now)
             })
             .await?;
         Ok(claim)
     }
+}
+
+/// Puts the claim in the place of the one before, for a lock that is in the state `wanted`, and writes that down.
+pub(in crate::app) fn store_claim(
+    conn: &mut Conn,
+    who: &Actor,
+    (scope, id): (&Scope, &LockId),
+    wanted: LockState,
+    reason: Option<&'static str>,
+    claim: &KeptClaim,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let lock = locks::find(conn, id, scope)?.ok_or(Error::NotFound(What::Lock))?;
+    // The lock's state decides where it counts: somebody may be enrolling at this moment.
+    if !enrolments::set_claim(conn, id, wanted, &claim.digest, claim.ends_at)? {
+        return Err(match (locks::find(conn, id, scope)?.map(|lock| lock.state), wanted) {
+            (Some(LockState::Retired), _) => RETIRED,
+            (_, LockState::Enrolled) => UNCLAIMED,
+            _ => CLAIMED,
+        });
+    }
+    let entry = NewEntry {
+        reason: reason.map(str::to_owned),
+        ..NewEntry::new(Kind::LockClaimed, now)
+    };
+    write_down(conn, who, &lock, entry, now)
 }

@@ -14,7 +14,7 @@ use crate::app::{Actor, App, Error, What, managed_by};
 use crate::crypto::random::Random;
 use crate::domain::account::Scope;
 use crate::domain::grant::Grant;
-use crate::domain::ids::{GrantId, OrganizationId, PersonId, TenancyId};
+use crate::domain::ids::{GrantId, OrganizationId, TenancyId};
 use crate::domain::pass::DRIFT;
 use crate::domain::tenancy::{End, Tenancy, Term};
 use crate::domain::time::Timestamp;

@@ -83,9 +83,21 @@ impl Topic {
                 _ => Self::Movement,
             },
             Kind::Jammed | Kind::Alarm => Self::Health,
-            Kind::GrantGiven | Kind::GrantRevoked | Kind::PinGiven | Kind::PinTakenBack => Self::Access,
+            Kind::GrantGiven
+            | Kind::GrantChanged
+            | Kind::GrantRevoked
+            | Kind::LinkMade
+            | Kind::LinkTakenBack
+            | Kind::LinkRedeemed
+            | Kind::SpareAsked
+            | Kind::SpareReleased
+            | Kind::SpareRefused
+            | Kind::SpareReturned
+            | Kind::PinGiven
+            | Kind::PinTakenBack => Self::Access,
             Kind::CodesRotated
             | Kind::TenancyGiven
+            | Kind::TenancyChanged
             | Kind::TenancyEnded
             | Kind::LockAdded
             | Kind::LockChanged
@@ -121,6 +133,18 @@ impl Topic {
             | Kind::LedgerExported
             | Kind::PhoneRegistered
             | Kind::PhoneRemoved
+            | Kind::LockdownBegun
+            | Kind::LockdownChanged
+            | Kind::LockdownEnded
+            | Kind::VisitOrdered
+            | Kind::VisitAgreed
+            | Kind::VisitDeclined
+            | Kind::VisitEmergency
+            | Kind::VendorCalled
+            | Kind::VendorLetIn
+            | Kind::VisitBegun
+            | Kind::VisitEnded
+            | Kind::LockChangeBegun
             | Kind::LogExported
             | Kind::LookOpened
             | Kind::PrivacyChanged

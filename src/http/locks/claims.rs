@@ -19,7 +19,7 @@ use crate::domain::time::Timestamp;
 
 /// The code that claims a lock, shown this once.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ClaimCode {
+pub(in crate::http) struct ClaimCode {
     /// To type.
     code: String,
     /// Until when it can be used.
@@ -33,7 +33,7 @@ pub(super) struct ClaimCode {
 
 impl ClaimCode {
     /// The claim as it is told, this once.
-    pub(super) fn of(claim: Claim) -> Result<Self, Problem> {
+    pub(in crate::http) fn of(claim: Claim) -> Result<Self, Problem> {
         let uri = claim.link.expose();
         let picture = QrCode::new(uri.as_bytes()).map_err(|error| Error::Internal("drawing", error.into()))?;
         Ok(Self {

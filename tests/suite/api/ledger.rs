@@ -25,7 +25,8 @@ async fn with_key(s: &Scene, tenant: &Person) -> Value {
 }
 
 async fn fees(s: &Scene) {
-    s.policy(policy(json!({ "replacement_key_fee": 2500, "first": [] }))).await;
+    s.policy(policy(json!({ "replacement_key_fee": 2500, "first": [] })))
+        .await;
 }
 
 async fn a_replacement_key_is_booked_and_a_line_is_waived_once(database: TestDatabase) {
@@ -54,7 +55,10 @@ async fn a_replacement_key_is_booked_and_a_line_is_waived_once(database: TestDat
     waive(&s.tom, "poverty").await.expect_problem(403, "forbidden");
     waive(&s.ana, "").await.expect_invalid("reason");
     // Two at once: one has waived it.
-    let (one, other) = tokio::join!(waive(&s.ana, "the lock was at fault"), waive(&s.ana, "the lock was at fault"));
+    let (one, other) = tokio::join!(
+        waive(&s.ana, "the lock was at fault"),
+        waive(&s.ana, "the lock was at fault")
+    );
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409], "{} {}", one.text, other.text);
@@ -63,10 +67,17 @@ async fn a_replacement_key_is_booked_and_a_line_is_waived_once(database: TestDat
     assert_eq!((lines.len(), &lines[1]), (2, line));
     let waiver = &lines[0];
     assert_eq!((&waiver["amount_minor"], &waiver["seq"]), (&json!(-2500), &json!(2)));
-    assert_eq!((&waiver["waives"], &waiver["reason"]), (&line["id"], &json!("the lock was at fault")));
+    assert_eq!(
+        (&waiver["waives"], &waiver["reason"]),
+        (&line["id"], &json!("the lock was at fault"))
+    );
     let of_waiver = format!("/v1/ledger/{}/waive", waiver["id"].as_str().unwrap());
     let body = json!({ "reason": "no" });
-    s.ana.post(&of_waiver).json(body).await.expect_problem(409, "line-is-waiver");
+    s.ana
+        .post(&of_waiver)
+        .json(body)
+        .await
+        .expect_problem(409, "line-is-waiver");
     assert_eq!(s.ana.list("/v1/access-log?kind=charge-waived").await.len(), 1);
     let eve = s.t.landlord("eve").await;
     waive(&eve, "mine?").await.expect_no("line");
@@ -89,19 +100,34 @@ async fn everybody_sees_what_they_owe_and_the_desk_sees_all(database: TestDataba
         assert_eq!(person.list("/v1/ledger").await, Vec::<Value>::new());
     }
     // Numbers have no gap, whoever books at once.
-    let numbers: Vec<_> = s.ana.list("/v1/ledger").await.iter().map(|line| line["seq"].clone()).collect();
+    let numbers: Vec<_> = s
+        .ana
+        .list("/v1/ledger")
+        .await
+        .iter()
+        .map(|line| line["seq"].clone())
+        .collect();
     assert_eq!(numbers, [json!(2), json!(1)]);
 }
 
 /// Whether the detached signature is over this file, by a key that the backend shows.
 async fn is_genuine(http: &Http, signature: &str, file: &str) -> bool {
     let (header, rest) = signature.split_once('.').unwrap();
-    let signature = rest.strip_prefix('.').expect("a detached signature has nothing in its middle");
+    let signature = rest
+        .strip_prefix('.')
+        .expect("a detached signature has nothing in its middle");
     let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
     let header_says: Value = serde_json::from_slice(&bytes(header)).unwrap();
-    assert_eq!((&header_says["alg"], &header_says["typ"]), (&json!("ES256"), &json!("doorward-ledger+jws")));
+    assert_eq!(
+        (&header_says["alg"], &header_says["typ"]),
+        (&json!("ES256"), &json!("doorward-ledger+jws"))
+    );
     let jwks = http.get("/.well-known/jwks.json").await.expect(200);
-    let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header_says["kid"]);
+    let key = jwks["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == header_says["kid"]);
     let key = key.expect("a key that is shown");
     let mut point = vec![4];
     point.extend(bytes(key["x"].as_str().unwrap()));
@@ -126,10 +152,16 @@ async fn an_export_is_signed_byte_for_byte(database: TestDatabase) {
         assert!(answer.text.contains("2500"));
         assert!(!is_genuine(&s.t.http, &signature, &answer.text.replace("2500", "2501")).await);
     }
-    let none = s.dee.get("/v1/ledger/export?format=jsonl&to=2026-03-02T08:00:00Z").await;
+    let none = s
+        .dee
+        .get("/v1/ledger/export?format=jsonl&to=2026-03-02T08:00:00Z")
+        .await;
     assert_eq!((none.status, none.text.as_str()), (200, ""));
     assert!(is_genuine(&s.t.http, none.header("doorward-signature"), "").await);
-    s.tom.get("/v1/ledger/export?format=csv").await.expect_problem(403, "forbidden");
+    s.tom
+        .get("/v1/ledger/export?format=csv")
+        .await
+        .expect_problem(403, "forbidden");
     let eve = s.t.landlord("eve").await;
     let foreign = format!("/v1/ledger/export?format=csv&organization_id={}", s.ana.organization);
     eve.get(&foreign).await.expect_no("organization");

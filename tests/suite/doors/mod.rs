@@ -16,6 +16,7 @@ mod pins;
 mod silence;
 mod story;
 mod tenancies;
+mod visits;
 
 use std::time::Duration;
 

@@ -294,8 +294,9 @@ async fn no_pass_outlives_an_end_that_comes_at_the_same_time(database: TestDatab
     let ends_at = t.clock.after(Duration::from_secs(HOUR));
     for _ in 0..12 {
         let tenancy = ana.tenancy(&tom, &unit, json!({})).await;
+        let doors = [&door];
         let (claims, planned) = tokio::join!(
-            tom.pass_claims(&phone, &[&door]),
+            tom.pass_claims(&phone, &doors),
             ana.end_tenancy(&tenancy, json!({ "ends_at": ends_at })),
         );
         // Either the pass ends before the tenancy, or the answer says that it does not.

@@ -22,6 +22,16 @@ pub struct Link {
 }
 
 impl Link {
+    /// The link in an answer that has it as `url`.
+    pub fn of(http: &Http, clock: &HandClock, told: Value) -> Self {
+        Self {
+            url: told["url"].as_str().unwrap().to_owned(),
+            told,
+            http: http.clone(),
+            clock: clock.clone(),
+        }
+    }
+
     /// The part that browsers keep to themselves.
     pub fn secret(&self) -> &str {
         self.url.split_once('#').unwrap().1
@@ -99,11 +109,6 @@ impl Landlord {
     /// A link for the grant, by these terms.
     pub async fn link(&self, grant: &Value, terms: Value) -> Link {
         let told = self.make_link(grant, terms).await.expect(201);
-        Link {
-            url: told["url"].as_str().unwrap().to_owned(),
-            told,
-            http: self.http.clone(),
-            clock: self.clock.clone(),
-        }
+        Link::of(&self.http, &self.clock, told)
     }
 }

@@ -28,7 +28,7 @@ mod tenancy;
 pub use answer::Answer;
 pub use clock::HandClock;
 pub use door::{Door, InstalledLock};
-pub use guest::redemption;
+pub use guest::{Link, redemption};
 pub use hand_lock::{HandLock, Token, claims_of};
 pub use http::{Http, Request};
 pub use landlord::{Landlord, Property, Unit};

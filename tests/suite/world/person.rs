@@ -122,11 +122,6 @@ impl Person {
         self.request("PATCH", path)
     }
 
-    /// `PUT`, without a body so far.
-    pub fn put(&self, path: &str) -> Request {
-        self.request("PUT", path)
-    }
-
     /// Gives access to doors under a right of their own; `terms` go over the doors and the receiver.
     pub fn lend(&self, doors: &[&Door], to: &Person, terms: Value) -> Request {
         let doors: Vec<&str> = doors.iter().map(|door| door.id.as_str()).collect();

@@ -1,0 +1,3 @@
+DROP TABLE visit_answers;
+DROP TABLE visit_locks;
+DROP TABLE visits;

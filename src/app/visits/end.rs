@@ -1,0 +1,156 @@
+//! How a visit runs and ends: it begins with the first opening, and is over with its stay, its window, or the landlord's word.
+
+use std::sync::Arc;
+
+use super::{Shown, Step, hold, refuse_over, shown, write_down};
+use crate::app::grants::{By, Ended, end_with};
+use crate::app::revocations::Revocation;
+use crate::app::{Actor, App, Error, served_by};
+use crate::crypto::random::Random;
+use crate::domain::access_log::Kind;
+use crate::domain::ids::{GrantId, VisitId};
+use crate::domain::notice;
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
+use crate::domain::visit::{EndReason, Visit};
+use crate::store::{Conn, grants, visits};
+
+/// How many visits are written down as over in one transaction.
+const ENDED_A_ROUND: i64 = 200;
+
+impl App {
+    /// The landlord calls a visit off: what way in there is is taken back. The last token ends within seconds, as the answer
+    /// says.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is over.
+    pub async fn cancel_visit(&self, who: &Actor, id: VisitId) -> Result<(Shown, Revocation), Error> {
+        let (now, who) = (self.now(), who.clone());
+        let random = Arc::clone(&self.random);
+        let (shown, ended) = self
+            .db
+            .write(move |conn| {
+                let scope = served_by(conn, &who)?;
+                let mut visit = hold(conn, &id, &scope)?;
+                refuse_over(&visit, now)?;
+                let ended = match visit.let_in.clone() {
+                    Some((_, grant)) => revoke(
+                        conn,
+                        &grant,
+                        By {
+                            who: Some(&who),
+                            random: &*random,
+                        },
+                        now,
+                    )?,
+                    None => Ended::default(),
+                };
+                visits::end(conn, &id, now, EndReason::Cancelled)?;
+                visit.ended = Some((now, EndReason::Cancelled));
+                let step = Step {
+                    kind: Kind::VisitEnded,
+                    news: notice::Kind::VisitEnded,
+                    actor: Some(who.person.clone()),
+                    at: now,
+                    reason: Some(EndReason::Cancelled.as_str().to_owned()),
+                };
+                write_down(conn, &random, &visit, step, now)?;
+                Ok::<_, Error>((shown(conn, visit, true, now)?, ended))
+            })
+            .await?;
+        Ok((shown, self.make_end_effective(ended).await?))
+    }
+
+    /// Writes down which visits are over by themselves; says how many.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn end_visits(&self) -> Result<usize, Error> {
+        let now = self.now();
+        let overdue = self
+            .db
+            .read(move |conn| Ok::<_, Error>(visits::overdue(conn, now, ENDED_A_ROUND)?))
+            .await?;
+        let mut ended = 0;
+        for visit in overdue {
+            let random = Arc::clone(&self.random);
+            ended += self
+                .db
+                .write(move |conn| {
+                    let Some(why) = visit.is_over(now) else {
+                        return Ok::<_, Error>(0);
+                    };
+                    let at = visit.closes_at();
+                    if !visits::end(conn, &visit.id, at, why)? {
+                        return Ok(0);
+                    }
+                    let step = Step {
+                        kind: Kind::VisitEnded,
+                        news: notice::Kind::VisitEnded,
+                        actor: None,
+                        at,
+                        reason: Some(why.as_str().to_owned()),
+                    };
+                    write_down(conn, &random, &visit, step, now)?;
+                    Ok(1)
+                })
+                .await?;
+        }
+        Ok(ended)
+    }
+}
+
+/// A door opened by this grant, as its lock has confirmed: where a vendor comes by it, their stay began with the first one.
+/// From then on the grant ends with the stay. What is reported late counts from when it happened.
+pub(in crate::app) fn begun(
+    conn: &mut Conn,
+    random: &Arc<dyn Random>,
+    grant: &GrantId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(mut visit) = visits::hold_by_grant(conn, grant)? else {
+        return Ok(());
+    };
+    if visit.begun_at.is_some_and(|begun| begun <= at) {
+        return Ok(());
+    }
+    let is_first_word = visit.begun_at.is_none();
+    visit.begun_at = Some(at);
+    visits::begin(conn, &visit.id, at)?;
+    grants::end_at(conn, grant, visit.closes_at())?;
+    if is_first_word {
+        let step = Step {
+            kind: Kind::VisitBegun,
+            news: notice::Kind::VisitBegun,
+            actor: None,
+            at,
+            reason: None,
+        };
+        write_down(conn, random, &visit, step, now)?;
+    }
+    Ok(())
+}
+
+/// Takes back the way in that a vendor has and has not used, for somebody who lives there is against it.
+pub(super) fn take_way_in_back(conn: &mut Conn, visit: &mut Visit, by: By<'_>, now: Timestamp) -> Result<Ended, Error> {
+    let Some((_, grant)) = visit.let_in.take() else {
+        return Ok(Ended::default());
+    };
+    let ended = revoke(conn, &grant, by, now)?;
+    visits::keep_out(conn, &visit.id)?;
+    Ok(ended)
+}
+
+/// Ends the vendor's grant. The locks are held.
+fn revoke(conn: &mut Conn, grant: &GrantId, by: By<'_>, now: Timestamp) -> Result<Ended, Error> {
+    let right = vec![RightSource::Grant(grant.clone())];
+    let Some(actor) = by.actor() else {
+        return Ok(Ended::before(right));
+    };
+    if grants::revoke(conn, grant, actor, now)? {
+        end_with(conn, right, by, now)
+    } else {
+        Ok(Ended::before(right))
+    }
+}
