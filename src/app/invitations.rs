@@ -230,9 +230,10 @@ impl Draft {
 /// Whether whoever invited may still give what they offered: nobody leaves a way back in behind when they are put out.
 fn still_stands(conn: &mut Conn, invitation: &Invitation) -> Result<bool, Error> {
     let role = accounts::role(conn, &invitation.organization, &invitation.invited_by)?;
-    let may_still = role.is_some_and(|role| role.may_appoint(invitation.role));
+    // Programs invite guests alone, by the grants that they give.
+    let may = |role: Role| role.may_appoint(invitation.role) || (role, invitation.role) == (Role::Service, Role::Guest);
     // Whoever may open a door brings in whom they gave access to it, as long as they do.
-    Ok(may_still
+    Ok(role.is_some_and(may)
         || (invitation.role == Role::Guest && grants::waits_for(conn, &invitation.id, &invitation.invited_by)?))
 }
 
