@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::soon;
-use crate::world::{HandLock, Landlord, house};
+use crate::world::{Landlord, house};
 
 on_each_database!(
     what_is_left_out_is_not_what_it_was,
@@ -69,7 +69,7 @@ async fn what_is_left_out_is_not_what_it_was(database: TestDatabase) {
     let log = ana.list("/v1/access-log?kind=grant-changed").await;
     assert_eq!((log.len(), &log[0]["actor_id"]), (1, &json!(ana.id)));
     let told = gus.list("/v1/me/notices").await;
-    assert_eq!(told[0]["kind"], "access-changed");
+    assert!(told.iter().any(|notice| notice["kind"] == "access-changed"), "{told:?}");
     // What would be refused in a new grant is refused here, and changes nothing.
     for (change, field) in [
         (json!({ "starts_at": NOW }), "lock_ids"),
@@ -148,17 +148,15 @@ async fn a_lock_that_was_taken_out_lingers_until_it_knows(database: TestDatabase
         ana.add_lock(&house, "Attic").await,
     ];
     let _front = front.install().await;
-    let mut away = HandLock::install(&cellar).await;
+    let away = cellar.install().await;
     let gus = ana.guest("gus").await;
     let to = json!({ "person_id": gus.id });
     let grant = ana.give(&[&front, &cellar], to, json!({})).await.expect(201);
     let phone = gus.phone().await;
     gus.pass(&phone, &[&cellar]).await.expect(200);
     let until = t.clock.after(Duration::from_secs(12 * 3600 + 61));
-    away.vanish();
-    soon("the cellar to be away", async {
-        while ana.get(&format!("/v1/locks/{}", cellar.id)).await.expect(200)["online"]["value"] == true {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    away.disconnect().await;
+    away.until_online(&ana, false).await;
         }
     })
     .await;

@@ -39,6 +39,8 @@ const REACHED: &[(&str, &str, u16)] = &[
     ("POST /v1/grants",                      "grants:write", 201),
     ("POST /v1/grants/{grant_id}/pin",       "grants:write", 409),
     ("DELETE /v1/grants/{grant_id}/pin",     "grants:write", 200),
+    ("POST /v1/grants/{grant_id}/link",      "grants:write", 201),
+    ("DELETE /v1/grants/{grant_id}/link",    "grants:write", 200),
     ("POST /v1/grants/{grant_id}/revoke",    "grants:write", 200),
     ("GET /v1/lockouts",                     "lockouts",     200),
     ("GET /v1/lockouts/{lockout_id}",        "lockouts",     200),

@@ -17,6 +17,7 @@ mod silence;
 mod story;
 mod tenancies;
 mod visits;
+mod year;
 
 use std::time::Duration;
 
