@@ -18,7 +18,9 @@ use crate::domain::text::BadText;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::access_log::forgetting;
-use crate::store::{Conn, access_log, accounts, grants, invitations, locks, looks, notices, sessions, tenancies};
+use crate::store::{
+    Conn, access_log, accounts, grants, invitations, letters, locks, looks, notices, sessions, tenancies,
+};
 
 /// What somebody is called who has erased their account.
 const NOBODY: &str = "Erased person";
@@ -68,6 +70,7 @@ impl App {
                 invitations::rename(conn, &person.email, &nobody.email)?;
                 sessions::forget_all_of(conn, &person.id)?;
                 notices::forget_all_of(conn, &person.id)?;
+                letters::set_unwanted(conn, &person.id, &[])?;
                 looks::forget_concerns(conn, &person.id)?;
                 let own = forgetting::only_of(conn, &person.id)?;
                 forgetting::forget(conn, &own)?;

@@ -17,10 +17,10 @@ use crate::domain::letter::{Carrier, Letter, NotCarried};
 use crate::domain::time::Timestamp;
 
 /// How long the server may take for one command.
-const A_COMMAND: Duration = Duration::from_secs(30);
+const A_COMMAND: Duration = Duration::from_secs(20);
 
-/// How long one letter may take in all; it is tried again afterwards.
-const A_LETTER: Duration = Duration::from_secs(90);
+/// How long one letter may take in all; it is tried again afterwards. A backend that stops waits for it.
+const A_LETTER: Duration = Duration::from_secs(30);
 
 /// The replies that are about us and not about the letter: who we are has to be mended, and then it goes (RFC 4954, 6).
 const NOT_LET_IN: [u16; 4] = [530, 534, 535, 538];

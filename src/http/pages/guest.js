@@ -178,6 +178,8 @@ function whyRefused(reason, opensAt, zone) {
       return OVER;
     case "uses-exhausted":
       return "This access is used up.";
+    case "spare-not-released":
+      return "This is a spare key: it opens once it is released to you.";
     case "lockdown":
       return "The house is locked down: this door lets nobody in now.";
     case "lock-not-in-service":

@@ -3,10 +3,12 @@
 
 const LANGUAGE = document.documentElement.lang === "en" ? "en-GB" : document.documentElement.lang;
 
-// "Monday 2 March, 09:00", with the zone where this phone lives in another.
+// "Monday 2 March at 09:00", with the year where it is another, and the zone where this phone lives in another.
 function timeIn(zone, instant) {
   const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const form = { weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  const year = (date) => new Intl.DateTimeFormat(LANGUAGE, { year: "numeric", timeZone: zone || here }).format(date);
+  if (year(new Date(instant)) !== year(new Date())) form.year = "numeric";
   if (zone) {
     form.timeZone = zone;
     if (zone !== here) form.timeZoneName = "short";

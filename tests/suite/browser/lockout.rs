@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::fixtures::browser::Browser;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mail_server::{Letter, MailServer};
+use crate::fixtures::wait::until;
 use crate::world::TestServer;
 
 /// The code in the letter: the line that is nothing else.
@@ -58,17 +59,13 @@ async fn who_is_locked_out_asks_from_any_browser() {
     browser.fill("email", &tom.email).await;
     browser.press("Send me a code").await;
     browser.until("If you live here, a code is on its way").await;
-    let mut codes = Vec::new();
-    while codes.len() < 2 {
+    let codes = || -> Vec<String> {
         let letters = mail.letters(&tom.email);
-        codes = letters
-            .iter()
-            .filter(|letter| letter.subject() == "Your code")
-            .map(code_in)
-            .collect();
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    browser.fill("code", &codes[1]).await;
+        let letters = letters.iter().filter(|letter| letter.subject() == "Your code");
+        letters.map(code_in).collect()
+    };
+    until("the second code", || codes().len() == 2).await;
+    browser.fill("code", &codes()[1]).await;
     browser.fill("name", "tom").await;
     browser.fill("unit", "Flat 1").await;
     browser.press("That is me").await;
