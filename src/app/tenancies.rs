@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::house_access::HouseAccess;
 use super::invitations::SecretLink;
 use super::notices::tell;
 use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by};
@@ -209,11 +210,22 @@ pub(super) fn begin(
     let given = news(&tenancy, notice::Kind::TenancyGiven, Some(by));
     tell(conn, random, told, &given, now)?;
     write_down(conn, &tenancy, &entry(&tenancy, Kind::TenancyGiven, Some(by), now), now)?;
-    if let Some(access) = &house_access {
-        let right = RightSource::Tenancy(tenancy.id.clone());
-        house_access::tell_residents(conn, random, &organization, (by, |entry| entry), (&right, access), now)?;
-    }
-    Ok(())
+    tell_of_house_access(conn, random, &tenancy, by, house_access.as_ref(), now)
+}
+
+/// Tells whoever lives there of somebody of the house who is to live with them, where that is so.
+fn tell_of_house_access(
+    conn: &mut Conn,
+    random: &dyn Random,
+    tenancy: &Tenancy,
+    by: &PersonId,
+    access: Option<&HouseAccess>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(access) = access else { return Ok(()) };
+    let right = RightSource::Tenancy(tenancy.id.clone());
+    let by = (by, |entry| entry);
+    house_access::tell_residents(conn, random, &tenancy.organization, by, (&right, access), now)
 }
 
 /// Refuses a second tenancy of one person in one unit at the same time: the end of one of them would end nothing.

@@ -4,7 +4,7 @@
 use diesel::prelude::*;
 
 use super::columns::{parsed, parsed_option, word};
-use super::schema::{lock_pins, lock_reports, locks, pin_slots, tenancies};
+use super::schema::{lock_pins, lock_reports, locks, pin_slots};
 use super::{Conn, StoreError};
 use crate::domain::ids::{GrantId, LockId};
 use crate::domain::lock::LockState;
@@ -401,25 +401,6 @@ pub fn to_review(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Lock
         .load(conn)?;
     ids.extend(zones);
     ids.sort_unstable();
-    ids.dedup();
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
-/// The units' own locks whose computed codes are older than the end of a tenancy of the unit; at most `limit`.
-pub fn with_ended_tenancy(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<LockId>, StoreError> {
-    let ids: Vec<String> = tenancies::table
-        .inner_join(locks::table.on(locks::unit_id.eq(tenancies::unit_id.nullable())))
-        .inner_join(lock_pins::table.on(lock_pins::lock_id.eq(locks::id)))
-        .filter(tenancies::ends_at_ms.le(now.as_millis()))
-        .filter(tenancies::ends_at_ms.gt(lock_pins::codes_since_ms.nullable()))
-        // Nobody lived there by one that was called off.
-        .filter(tenancies::ends_at_ms.gt(tenancies::starts_at_ms.nullable()))
-        .filter(locks::state.eq(LockState::Enrolled.as_str()))
-        .order(lock_pins::lock_id)
-        .limit(limit)
-        .select(lock_pins::lock_id)
-        .load(conn)?;
-    let mut ids = ids;
     ids.dedup();
     ids.iter().map(|id| parsed(id)).collect()
 }

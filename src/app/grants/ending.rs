@@ -98,7 +98,7 @@ impl Ended {
     }
 
     /// The grants among the rights.
-    fn grants(&self) -> impl Iterator<Item = &GrantId> {
+    pub(in crate::app) fn grants(&self) -> impl Iterator<Item = &GrantId> {
         self.rights.iter().filter_map(|right| match right {
             RightSource::Grant(id) => Some(id),
             RightSource::Tenancy(_) => None,

@@ -1,4 +1,4 @@
-//! What is looked at again by itself: slots whose grant has ended or goes on, wall clocks, and codes after a tenancy.
+//! What is looked at again by itself: slots whose grant has ended or goes on, and wall clocks; and codes that are made void.
 
 use super::give::{slot_life, uses_left};
 use super::{begin, clear, grant_of, hold, lock_of, review_of, zone_of};
@@ -28,31 +28,17 @@ impl App {
         self.review_all(due).await
     }
 
-    /// Clears slots of grants that were taken back elsewhere, brings counted uses and wall clocks up to date, and makes the computed codes
-    /// of units void whose tenancy has ended; says at how many locks.
+    /// Clears slots of grants that were taken back elsewhere, and brings counted uses and wall clocks up to date; says at how
+    /// many locks.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn mend_pins(&self) -> Result<usize, Error> {
-        let now = self.now();
-        let (wrong, left) = self
+        let wrong = self
             .db
-            .read(move |conn| {
-                let wrong = pins::to_mend(conn, A_ROUND)?;
-                Ok::<_, Error>((wrong, pins::with_ended_tenancy(conn, now, A_ROUND)?))
-            })
+            .read(|conn| Ok::<_, Error>(pins::to_mend(conn, A_ROUND)?))
             .await?;
-        for id in &left {
-            let lock = id.clone();
-            self.db
-                .write(move |conn| match lock_of(conn, &lock)? {
-                    Some(lock) => rotate(conn, &lock, TENANCY_ENDED, now).map(|_| ()),
-                    None => Ok(()),
-                })
-                .await?;
-            self.push_pins(id).await?;
-        }
-        Ok(self.review_all(wrong).await? + left.len())
+        self.review_all(wrong).await
     }
 
     async fn review_all(&self, ids: Vec<LockId>) -> Result<usize, Error> {
@@ -133,9 +119,6 @@ fn review_slot(conn: &mut Conn, lock: &Lock, held: &mut LockPins, slot: Slot, no
 /// Who makes codes void, and why, as a stable word.
 pub(in crate::app) type Why<'a> = (Option<&'a PersonId>, Option<&'static str>);
 
-/// Codes end with a tenancy by themselves.
-const TENANCY_ENDED: Why<'static> = (None, Some("tenancy-ended"));
-
 /// Makes the computed codes of a unit's own lock void, whose row is held, because a tenancy of the unit ended at `ends_at`,
 /// unless they are newer than that. Says whether it did. It is written down, so it comes after whatever else is taken.
 pub(in crate::app) fn void_codes_after(
@@ -152,7 +135,7 @@ pub(in crate::app) fn void_codes_after(
     };
     let is_due = known.is_some_and(|held| held.codes.since < ends_at);
     if is_due {
-        rotate(conn, lock, (by, TENANCY_ENDED.1), now)?;
+        rotate(conn, lock, (by, Some("tenancy-ended")), now)?;
     }
     Ok(is_due)
 }

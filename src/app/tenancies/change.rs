@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::end::{SettledTenancy, planned};
 use super::home::{Home, hold_home};
-use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, write_down};
+use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, tell_of_house_access, write_down};
+use crate::app::house_access;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -63,10 +64,15 @@ pub(super) fn set_term(
     if term == before.term {
         return Ok(home);
     }
-    let changed = Tenancy {
+    let mut changed = Tenancy {
         term,
         set_by: Some(by.clone()),
         ..before.clone()
+    };
+    // Somebody of the house who is to come sooner waits again.
+    let house_access = match term.starts_at < before.term.starts_at {
+        true => house_access::postpone_tenancy(conn, &before.organization, &mut changed, now)?,
+        false => None,
     };
     refuse_doubled(conn, &changed)?;
     tenancies::set_term(conn, &changed)?;
@@ -87,6 +93,7 @@ pub(super) fn set_term(
         ..entry(&changed, Kind::TenancyChanged, Some(by), now)
     };
     write_down(conn, &changed, &entry, now)?;
+    tell_of_house_access(conn, random, &changed, by, house_access.as_ref(), now)?;
     Ok(Home {
         tenancy: changed,
         ..home

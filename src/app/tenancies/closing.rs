@@ -103,7 +103,7 @@ impl Closing {
         }
         // Nobody lived there by one that was called off.
         let was_lived = tenancy.term.ends_at.is_some_and(|end| end > tenancy.term.starts_at);
-        let ids: Vec<GrantId> = grants.into_iter().map(|grant| grant.id).collect();
+        let ids: Vec<GrantId> = ended.grants().cloned().collect();
         for lock in doors {
             let are_void = if lock.unit.is_some() {
                 was_lived && void_codes_after(conn, &lock, tenancy.term.ends_at.unwrap_or(now), by, now)?

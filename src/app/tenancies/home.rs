@@ -104,12 +104,16 @@ impl Home {
         Ok(held)
     }
 
-    /// The grants that ended with the tenancy when its end was carried out.
+    /// The grants that ended with the tenancy when its end was carried out: its tenant's, and those that hung under it.
     pub(super) fn grants_ended(&self, conn: &mut Conn) -> Result<Vec<Grant>, Error> {
-        let mut held = self.held_at_own_doors(conn)?;
-        let closed_at = self.tenancy.closed_at;
-        held.retain(|grant| matches!(grant.state, GrantState::Revoked { at, .. } if Some(at) == closed_at));
-        Ok(held)
+        let Self { tenancy, doors } = self;
+        let hung = Some(RightSource::Tenancy(tenancy.id.clone()));
+        let mut ended = grants_at(conn, &tenancy.organization, doors.iter(), None)?;
+        ended.retain(|grant| {
+            let with_it = matches!(grant.state, GrantState::Revoked { at, .. } if Some(at) == tenancy.closed_at);
+            with_it && (grant.under == hung || grant.person() == Some(&tenancy.person))
+        });
+        Ok(ended)
     }
 
     /// The grants that go on after `at`, but for those in `ending`: at the unit's own doors, whoever holds them, and of its

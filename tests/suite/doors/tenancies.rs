@@ -158,6 +158,7 @@ async fn a_lock_that_is_away_is_waited_for_until_the_last_pass_ends(database: Te
     lock.connect().await;
     let told = claims_of(&lock.next_of(Typ::Revocations).await);
     assert_eq!((&told["epoch"], &told["revoked"]), (&json!(1), &json!([tenancy["id"]])));
+    lock.revocations = told["epoch"].as_u64().unwrap();
     lock.report(Kind::Revocations, Cause::Auto, RESULT_OK).await;
     lock.until_heard().await;
     let ended = ana.end_tenancy(&tenancy, json!({})).await;
@@ -274,6 +275,7 @@ async fn an_end_brought_forward_says_how_long_a_pass_may_still_open(database: Te
     lock.hello().await;
     let told = claims_of(&lock.next_of(Typ::Revocations).await);
     assert_eq!(told["revoked"], json!([tenancy["id"]]));
+    lock.revocations = told["epoch"].as_u64().unwrap();
     lock.report(Kind::Revocations, Cause::Auto, RESULT_OK).await;
     lock.until_heard().await;
     let ended = ana.end_tenancy(&tenancy, json!({})).await;
