@@ -80,11 +80,11 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/grants/{grant_id}/ask",                                    [401, 409, 404, 403, 404, 403, 403, 404]),
     ("POST /v1/grants/{grant_id}/release",                                [401, 403, 404, 403, 409, 409, 409, 404]),
     ("POST /v1/grants/{grant_id}/refuse",                                 [401, 403, 404, 403, 409, 409, 409, 404]),
+    ("POST /v1/grants/{grant_id}/link",                                   [401, 403, 404, 403, 404, 201, 201, 404]),
+    ("DELETE /v1/grants/{grant_id}/link",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/revoke",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
     ("POST /v1/grants/{grant_id}/pin",                                    [401, 403, 404, 403, 404, 409, 409, 404]),
     ("DELETE /v1/grants/{grant_id}/pin",                                  [401, 403, 404, 403, 404, 200, 200, 404]),
-    ("POST /v1/grants/{grant_id}/link",                                   [401, 403, 404, 403, 404, 201, 201, 404]),
-    ("DELETE /v1/grants/{grant_id}/link",                                 [401, 403, 404, 403, 404, 200, 200, 404]),
     ("GET /v1/tenancies",                                                 [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/tenancies",                                                [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/tenancies/{tenancy_id}",                                    [401, 403, 403, 200, 200, 200, 200, 404]),
@@ -208,7 +208,8 @@ async fn a_guests_link_lends_its_doors_and_nothing_else(database: TestDatabase) 
     let place = Place::new(&t).await;
     let _lock = place.door.install().await;
     // The holder may do everything, and a session of theirs that began by a link still nothing of it.
-    let grant = place.owner.grant(&place.manager, &place.door, json!({})).await;
+    let reason = json!({ "reason": "Meter reading" });
+    let grant = place.owner.grant(&place.manager, &place.door, reason).await;
     let (linked, phone) = place.owner.link(&grant, json!({})).await.open().await;
     for &(operation, _) in TABLE.iter().filter(|(_, [anonymous, ..])| *anonymous == 401) {
         let (method, path) = operation.split_once(' ').unwrap();

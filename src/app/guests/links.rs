@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::app::grants::to_change;
 use crate::app::phones::take_out;
 use crate::app::pins::uses_left;
 use crate::app::revocations::Revocation;
-use crate::app::{Actor, App, Error, What, joined_by, role_in};
+use crate::app::{Actor, App, Error, What};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -137,7 +138,7 @@ impl App {
         let handed_out = self
             .db
             .write(move |conn| {
-                let grant = to_hand_out(conn, &caller, &grant)?;
+                let grant = to_change(conn, &caller, &grant)?;
                 let made = make_link(conn, &*random, &grant, new, &caller, now)?;
                 let terms = &made.link.terms;
                 let stay = stay_of(conn, &grant, terms.starts_at, Some(terms.ends_at))?;
@@ -158,7 +159,7 @@ impl App {
         let (now, who, grant) = (self.now(), who.clone(), id.clone());
         self.db
             .write(move |conn| {
-                let grant = to_hand_out(conn, &who, &grant)?;
+                let grant = to_change(conn, &who, &grant)?;
                 if let Some(link) = void_link(conn, &grant.id, now)? {
                     let entry = NewEntry {
                         person: holder_of(&grant),
@@ -199,19 +200,6 @@ pub(in crate::app) fn standing_link(conn: &mut Conn, id: &GrantId) -> Result<Opt
     };
     let redeemed = guest_links::redeemed(conn, &link.id)?;
     Ok(Some(StandingLink { link, redeemed }))
-}
-
-/// The grant, if it is the caller's to hand out: of an organization that they manage, or given by them under their own
-/// right.
-fn to_hand_out(conn: &mut Conn, who: &Actor, id: &GrantId) -> Result<Grant, Error> {
-    let scope = joined_by(conn, who)?;
-    let grant = grants::find(conn, id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-    let manages = role_in(conn, who, &grant.organization)?.is_some_and(Role::manages);
-    if manages || grant.under.is_some() && grant.given_by == who.person {
-        Ok(grant)
-    } else {
-        Err(Error::Forbidden)
-    }
 }
 
 /// Who holds the grant, once that is known.

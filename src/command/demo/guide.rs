@@ -5,7 +5,7 @@ use std::path::Path;
 use doorward::app::BrokerAddress;
 use serde_json::json;
 
-use super::memory::{Memory, SignIn};
+use super::memory::{Door, Memory, SignIn};
 
 /// All that there is to tell.
 pub struct Guide<'a> {
@@ -97,7 +97,9 @@ impl Guide<'_> {
              \n# 7. Take it back, and see the guest refused.\n\
              curl -s -X POST {base}/v1/grants/$GRANT/revoke -H \"Authorization: Bearer $LANDLORD\"; echo\n\
              curl -s -X POST {base}/v1/locks/{own_id}/unlock -H \"Authorization: Bearer $GUEST\"; echo\n\
+             {more}\
              \nCtrl-C stops it; the next start goes on with what is there.\n",
+            more = self.life(own),
             dir = self.dir.display(),
             ca = self.ca_file.display(),
             l_email = landlord.email,
@@ -113,6 +115,91 @@ impl Guide<'_> {
             tenant_in = sign_in(tenant),
             landlord_in = sign_in(landlord),
             guest_in = sign_in(guest),
+        )
+    }
+
+    /// What else happens in a house: help, visits, lock-outs, lockdowns, curiosity.
+    fn life(&self, own: &Door) -> String {
+        let base = self.base_url;
+        let post = |path: &str, who: &str, body: &str| {
+            format!(
+                "curl -s {base}{path} -H \"Authorization: Bearer ${who}\" -H 'Content-Type: application/json' -d '{body}'"
+            )
+        };
+        let act = |path: &str, who: &str| format!("curl -s -X POST {base}{path} -H \"Authorization: Bearer ${who}\"");
+        let get = |path: &str, who: &str| format!("curl -s {base}{path} -H \"Authorization: Bearer ${who}\"");
+        let pick = |member: &str| format!("sed 's/.*\"{member}\":\"\\([^\"]*\\)\".*/\\1/'");
+        let id = |kind: &str| format!("grep -o '{kind}_[0-9a-f]*' | head -n 1");
+        let now = "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'";
+        let later = |when: &str| format!("'$(date -u -d '{when}' +%Y-%m-%dT%H:%M:%SZ)'");
+        let (door, unit) = (&own.id, &own.unit_id);
+        let evening = later("+8 hours");
+        let lend = post(
+            "/v1/grants",
+            "TENANT",
+            &format!(
+                "{{\"lock_ids\":[\"{door}\"],\"to\":{{\"guest\":{{\"name\":\"Fay\"}}}},\"starts_at\":\"{now}\",\"ends_at\":\"{evening}\"}}"
+            ),
+        );
+        let order = post(
+            "/v1/visits",
+            "LANDLORD",
+            &format!(
+                "{{\"lock_ids\":[\"{door}\"],\"vendor\":{{\"name\":\"Paul\",\"company\":\"Pipes\",\"phone\":\"+43 1 234 5678\"}},\
+                 \"purpose\":\"The sink leaks\",\"starts_at\":\"{now}\",\"ends_at\":\"{evening}\"}}"
+            ),
+        );
+        let ask = post(
+            "/v1/lockouts",
+            "TENANT",
+            &format!("{{\"lock_id\":\"{door}\",\"identity\":{{\"kind\":\"session\"}}}}"),
+        );
+        let property = &self.memory.property_id;
+        let lockdown = post(
+            &format!("/v1/properties/{property}/lockdown"),
+            "LANDLORD",
+            &format!("{{\"until\":\"{}\",\"reason\":\"Smell of gas\"}}", later("+10 minutes")),
+        );
+        let look = post(
+            "/v1/looks",
+            "LANDLORD",
+            &format!(
+                "{{\"unit_id\":\"{unit}\",\"from\":\"{}\",\"to\":\"{now}\",\"reason\":\"Water on the ceiling below\",\"minutes\":10}}",
+                later("-1 hour")
+            ),
+        );
+        format!(
+            "\n# 8. The tenant lets a friend in until the evening: no account, a link for her phone ({base}/guest).\n\
+             FRIEND=$({lend} | {grant_id})\n\
+             {link}; echo\n\
+             \n# 9. A plumber is ordered. The tenant agrees, the office calls him up, and what he says back lets him in.\n\
+             VISIT=$({order} | {visit_id})\n\
+             {consent}; echo\n\
+             CODE=$({call} | {code})\n\
+             curl -s {base}/v1/visits/$VISIT/verify -H \"Authorization: Bearer $LANDLORD\" -H 'Content-Type: application/json' \
+             -d '{{\"code\":\"'$CODE'\"}}'; echo\n\
+             \n# 10. Locked out: the tenant asks from any browser, the desk says yes, and a link opens once.\n\
+             LOCKOUT=$({ask} | {lockout_id})\n\
+             {approve}; echo\n\
+             {way_in}; echo\n\
+             \n# 11. A lockdown refuses everybody who is not excepted, and never the way out. It ends by itself, or sooner.\n\
+             {lockdown}; echo\n\
+             {refused}; echo\n\
+             curl -s -X DELETE {base}/v1/properties/{property}/lockdown -H \"Authorization: Bearer $LANDLORD\"; echo\n\
+             \n# 12. The landlord does not see who comes home. To look she says why, and the tenant is told.\n\
+             {look}; echo\n\
+             {told}; echo\n",
+            grant_id = id("grant"),
+            link = act("/v1/grants/$FRIEND/link", "TENANT"),
+            visit_id = id("visit"),
+            consent = act("/v1/visits/$VISIT/consent", "TENANT"),
+            call = act("/v1/visits/$VISIT/call", "LANDLORD"),
+            code = pick("code"),
+            lockout_id = id("lockout"),
+            approve = act("/v1/lockouts/$LOCKOUT/approve", "LANDLORD"),
+            way_in = act("/v1/lockouts/$LOCKOUT/way-in", "TENANT"),
+            refused = act(&format!("/v1/locks/{door}/unlock"), "TENANT"),
+            told = get("/v1/me/looks", "TENANT"),
         )
     }
 }

@@ -57,8 +57,9 @@ async fn shown(who: &Person, visit: &Value) -> Value {
 
 async fn kinds(who: &Person) -> Vec<String> {
     let notices = who.list("/v1/me/notices").await.into_iter();
-    notices
-        .map(|notice| notice["kind"].as_str().unwrap().to_owned())
+    let kinds = notices.map(|notice| notice["kind"].as_str().unwrap().to_owned());
+    kinds
+        .filter(|kind| kind.starts_with("visit-") || kind.starts_with("vendor-"))
         .collect()
 }
 

@@ -123,6 +123,9 @@ async fn the_page_says_honestly_why_a_door_stays_shut() {
     let house = House::new(&database).await;
     let name = "<img src=x onerror=document.title='owned'>";
     let away = house.ana.add_lock(&house.house, name).await;
+    let lock = away.install().await;
+    lock.disconnect().await;
+    lock.until_online(&house.ana, false).await;
     let (page, _) = house.link(&away, json!({})).await;
     let phone = Browser::start().await;
     // A lock that is not connected: nothing is promised, nothing is queued.
