@@ -12,7 +12,7 @@ use crate::app::{Actor, App, Error, What};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::{Role, Scope};
+use crate::domain::account::Scope;
 use crate::domain::grant::{Grant, GrantState, Holder};
 use crate::domain::guest::message::{Door, Place, Stay};
 use crate::domain::guest::{GuestLink, LINK_PATH, NewLink};

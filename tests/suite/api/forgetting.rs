@@ -93,7 +93,10 @@ async fn after_its_time_nothing_is_left_of_an_entry(database: TestDatabase) {
     let mut after = ana.log().await;
     after.reverse();
     let numbers = seqs(&before);
-    let old: Vec<Value> = after.into_iter().filter(|entry| numbers.contains(&entry["seq"].as_i64().unwrap())).collect();
+    let old: Vec<Value> = after
+        .into_iter()
+        .filter(|entry| numbers.contains(&entry["seq"].as_i64().unwrap()))
+        .collect();
     assert_eq!(seqs(&old), numbers);
     for entry in &old {
         assert_eq!(entry["kind"], "forgotten", "{entry}");

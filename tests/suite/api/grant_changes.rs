@@ -157,9 +157,6 @@ async fn a_lock_that_was_taken_out_lingers_until_it_knows(database: TestDatabase
     let until = t.clock.after(Duration::from_secs(12 * 3600 + 61));
     away.disconnect().await;
     away.until_online(&ana, false).await;
-        }
-    })
-    .await;
     // The attic's lock is not claimed yet.
     let change = json!({ "lock_ids": [front.id, attic.id], "starts_at": NOW });
     let changed = ana.put(&path(&grant)).json(change).await.expect(200);

@@ -42,12 +42,16 @@ fn path(thing: &Value, kind: &str, what: &str) -> String {
 
 async fn told(person: &Person) -> Vec<String> {
     let notices = person.list("/v1/me/notices?limit=200").await.into_iter();
-    notices.map(|notice| notice["kind"].as_str().unwrap().to_owned()).collect()
+    notices
+        .map(|notice| notice["kind"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Who came and went at the door, as far as this person may see it.
 async fn comings(person: &Person, door: &Door) -> Vec<Value> {
-    let entries = person.list(&format!("/v1/access-log?limit=200&lock_id={}", door.id)).await;
+    let entries = person
+        .list(&format!("/v1/access-log?limit=200&lock_id={}", door.id))
+        .await;
     let moved = |entry: &Value| entry["kind"] == "unlocked" || entry["kind"] == "unlock-requested";
     entries.into_iter().filter(moved).collect()
 }
@@ -56,16 +60,30 @@ async fn a_house_lives_through_a_year(database: TestDatabase) {
     // March: a house with a front door and a flat, somebody at the desk, and two who move in together.
     let (t, ana, house) = house(&database).await;
     let flat = ana.add_unit(&house, "Flat 1").await;
-    let (front, own) = (ana.add_lock(&house, "Front door").await, ana.add_lock_of(&flat, "Flat 1").await);
+    let (front, own) = (
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock_of(&flat, "Flat 1").await,
+    );
     let locks = vec![front.install().await, own.install().await];
     let dee = ana.staff("dee", "desk").await;
     let (tom, tina) = (ana.tenant("tom", &flat).await, ana.guest("tina").await);
     ana.tenancy(&tina, &flat, json!({})).await;
-    let mut year = Year { t, ana, dee, flat, front, own, locks };
+    let mut year = Year {
+        t,
+        ana,
+        dee,
+        flat,
+        front,
+        own,
+        locks,
+    };
     for (person, door) in [(&tom, &year.front), (&tina, &year.own)] {
         person.unlock(door).await.expect_opened();
     }
-    assert!(told(&tom).await.contains(&"tenancy-given".to_owned()), "whom one lives with is told");
+    assert!(
+        told(&tom).await.contains(&"tenancy-given".to_owned()),
+        "whom one lives with is told"
+    );
 
     // A cleaner on Tuesdays, by the clock of the house, over both clock changes.
     let cleo = year.ana.guest("cleo").await;
@@ -88,7 +106,10 @@ async fn a_house_lives_through_a_year(database: TestDatabase) {
         if opens {
             asked.expect_opened();
         } else {
-            assert!(asked.expect_refused("outside-schedule")["opens_at"].is_string(), "{time}");
+            assert!(
+                asked.expect_refused("outside-schedule")["opens_at"].is_string(),
+                "{time}"
+            );
         }
     }
 
@@ -130,12 +151,22 @@ async fn a_house_lives_through_a_year(database: TestDatabase) {
     // June: a plumber, whom Tina agrees to, for two hours; the locks of the flat are changed on the way.
     year.at("2026-06-10T08:00:00Z", &[&tom, &tina]).await;
     let doors = [&year.front, &year.own];
-    let visit = order(&year.dee, &year.t, &doors, json!({ "lock_change": true })).await.expect(201);
-    year.dee.post(&visit_path(&visit, "call")).await.expect_problem(409, "consent-missing");
+    let visit = order(&year.dee, &year.t, &doors, json!({ "lock_change": true }))
+        .await
+        .expect(201);
+    year.dee
+        .post(&visit_path(&visit, "call"))
+        .await
+        .expect_problem(409, "consent-missing");
     tina.post(&visit_path(&visit, "consent")).await.expect(200);
     let called = year.dee.post(&visit_path(&visit, "call")).await.expect(200);
     let said = json!({ "code": called["code"] });
-    let way = year.dee.post(&visit_path(&visit, "verify")).json(said).await.expect(200);
+    let way = year
+        .dee
+        .post(&visit_path(&visit, "verify"))
+        .json(said)
+        .await
+        .expect(200);
     let (paul, _key) = Link::of(&year.t.http, &year.t.clock, way).open().await;
     paul.unlock(&year.own).await.expect_opened();
     let change = year.ana.post(&visit_path(&visit, "lock-change")).await.expect(200);
@@ -150,13 +181,23 @@ async fn a_house_lives_through_a_year(database: TestDatabase) {
 
     // July: the landlord is curious. She sees who comes to the front door, and nothing of the flat without saying why.
     year.at("2026-07-01T12:00:00Z", &[&tom, &tina]).await;
-    assert!(comings(&year.ana, &year.own).await.iter().all(|entry| entry["person_id"] != *tom.id));
+    assert!(
+        comings(&year.ana, &year.own)
+            .await
+            .iter()
+            .all(|entry| entry["person_id"] != *tom.id)
+    );
     let look = json!({
         "unit_id": year.flat.id, "from": "2026-06-01T00:00:00Z", "to": "2026-07-01T00:00:00Z",
         "reason": "Water on the ceiling below", "minutes": 30,
     });
     year.ana.post("/v1/looks").json(look).await.expect(201);
-    assert!(comings(&year.ana, &year.own).await.iter().any(|entry| entry["person_id"] == *tom.id));
+    assert!(
+        comings(&year.ana, &year.own)
+            .await
+            .iter()
+            .any(|entry| entry["person_id"] == *tom.id)
+    );
     for resident in [&tom, &tina] {
         let looks = resident.list("/v1/me/looks").await;
         assert_eq!(looks[0]["reason"], "Water on the ceiling below");
@@ -197,11 +238,18 @@ async fn a_house_lives_through_a_year(database: TestDatabase) {
     year.ana.tenancy(&nora, &year.flat, json!({})).await;
     year.locks[1].connect().await;
     year.locks[1].until_online(&year.ana, true).await;
-    for (former, reason) in [(&tom, "grant-expired"), (&cleo, "grant-revoked"), (&fay, "grant-revoked")] {
+    for (former, reason) in [
+        (&tom, "grant-expired"),
+        (&cleo, "grant-revoked"),
+        (&fay, "grant-revoked"),
+    ] {
         former.unlock(&year.own).await.expect_refused(reason);
     }
     nora.unlock(&year.own).await.expect_opened();
     nora.unlock(&year.front).await.expect_opened();
     let seen = comings(&nora, &year.own).await;
-    assert!(!seen.is_empty() && seen.iter().all(|entry| entry["person_id"] != *cleo.id), "{seen:?}");
+    assert!(
+        !seen.is_empty() && seen.iter().all(|entry| entry["person_id"] != *cleo.id),
+        "{seen:?}"
+    );
 }
