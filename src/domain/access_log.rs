@@ -138,8 +138,6 @@ kinds! {
     LockoutCancelled = "lockout-cancelled",
     /// A lock-out ended by itself.
     LockoutLapsed = "lockout-lapsed",
-    /// The link to a way in was handed out.
-    LockoutWayShown = "lockout-way-shown",
     /// The ledger got a line.
     LockoutCharged = "lockout-charged",
     /// A line of the ledger was waived.

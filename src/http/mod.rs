@@ -192,6 +192,7 @@ fn routes(to: &mut ServiceConfig) {
         .service(lockouts::show_lockout)
         .service(lockouts::approve_lockout)
         .service(lockouts::deny_lockout)
+        .service(lockouts::make_way_in)
         .service(lockouts::cancel_lockout)
         .service(ledger::list_lines)
         .service(ledger::export_ledger)

@@ -246,12 +246,20 @@ pub fn find_any(conn: &mut Conn, id: &LockoutId) -> Result<Option<Lockout>, Stor
     row.map(Row::into_domain).transpose()
 }
 
-/// The person's newest lock-out at the door that is open or approved.
-pub fn newest_of(conn: &mut Conn, person: &PersonId, lock: &LockId) -> Result<Option<Lockout>, StoreError> {
+/// The person's lock-out at the door that is open, or whose way in was not used and works at `now`.
+pub fn current_of(
+    conn: &mut Conn,
+    person: &PersonId,
+    lock: &LockId,
+    now: Timestamp,
+) -> Result<Option<Lockout>, StoreError> {
+    let works = lockouts::used_at_ms
+        .is_null()
+        .and(lockouts::way_ends_at_ms.gt(now.as_millis()));
     let row: Option<Row> = lockouts::table
         .filter(lockouts::person_id.eq(person.as_str()))
         .filter(lockouts::lock_id.eq(lock.as_str()))
-        .filter(lockouts::state.eq_any(["open", "approved"]))
+        .filter((lockouts::state.eq("open")).or(lockouts::state.eq("approved").and(works)))
         .order(lockouts::id.desc())
         .select(Row::as_select())
         .first(conn)

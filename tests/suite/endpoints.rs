@@ -140,6 +140,8 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /v1/lockouts/{lockout_id}",                                     [401, 404, 200, 404, 200, 200, 200, 404]),
     ("POST /v1/lockouts/{lockout_id}/approve",                            [401, 403, 403, 403, 200, 200, 200, 404]),
     ("POST /v1/lockouts/{lockout_id}/deny",                               [401, 403, 403, 403, 200, 200, 200, 404]),
+    // It is not approved.
+    ("POST /v1/lockouts/{lockout_id}/way-in",                             [401, 404, 409, 404, 403, 403, 403, 404]),
     ("POST /v1/lockouts/{lockout_id}/cancel",                             [401, 404, 404, 404, 200, 200, 200, 404]),
     ("GET /v1/ledger",                                                    [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/ledger/export",                                             [401, 403, 403, 403, 200, 200, 200, 404]),

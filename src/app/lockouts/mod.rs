@@ -25,9 +25,11 @@ mod asking;
 mod deciding;
 mod policies;
 mod turns;
+mod way_in;
 
 pub use asking::{Answers, Identified, Outsider};
 pub use policies::PolicyView;
+pub use way_in::WayIn;
 
 /// Who follows a lock-out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -269,8 +271,7 @@ fn open(conn: &mut Conn, random: &dyn Random, opening: Opening, now: Timestamp) 
         access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
         return Ok(Opened::Refused);
     };
-    let standing = lockouts::newest_of(conn, &person, &lock.id)?;
-    if let Some(standing) = standing.filter(|lockout| lockout.state.is_current(now)) {
+    if let Some(standing) = lockouts::current_of(conn, &person, &lock.id, now)? {
         return Ok(Opened::Joined(standing));
     }
     let unit = lockouts::unit_of(conn, &stay.tenancy)?.ok_or(Error::NotFound(What::Unit))?;

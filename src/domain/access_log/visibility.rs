@@ -127,7 +127,6 @@ impl Topic {
             | Kind::LockoutDenied
             | Kind::LockoutCancelled
             | Kind::LockoutLapsed
-            | Kind::LockoutWayShown
             | Kind::LockoutCharged
             | Kind::ChargeWaived
             | Kind::LedgerExported

@@ -3,6 +3,8 @@
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, get, post};
+use qrcode::QrCode;
+use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,6 +15,7 @@ use super::path::Id;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
+use crate::app::Error;
 use crate::app::lockouts::{AskedBy, Asker, Shown};
 use crate::domain::account::PersonName;
 use crate::domain::ids::{GrantId, LockId, LockoutId, OrganizationId, PersonId, PropertyId, UnitId};
@@ -35,6 +38,8 @@ impl FromRequest for Following {
         let req = req.clone();
         Box::pin(async move {
             let refused = match auth::admit(&req).await {
+                // What a guest's link opens is one grant.
+                Ok(who) if who.reach.is_some() => return Err(Problem::beyond_link()),
                 Ok(who) => return Ok(Self(Asker::Person(who))),
                 Err(problem) if problem.word() == "unauthenticated" => problem,
                 Err(problem) => return Err(problem),
@@ -355,6 +360,46 @@ pub(super) async fn deny_lockout(
 ) -> Result<HttpResponse, Problem> {
     let shown = service.app.deny_lockout(&who, lockout, deny.reason).await?;
     Ok(HttpResponse::Ok().json(Lockout::of(shown, service.app.now())))
+}
+
+/// A way in, shown this once.
+#[derive(Serialize, ToSchema)]
+struct LockoutWayIn {
+    /// Opens the door once, from the first browser that follows it.
+    #[schema(format = "uri")]
+    url: String,
+    /// The same as a QR picture, SVG, as secret as the link.
+    qr_svg: String,
+    /// Until when, exclusive.
+    #[schema(value_type = schema::Time)]
+    expires_at: Timestamp,
+}
+
+/// The link to the door; a new one makes the one before void
+///
+/// For whoever is locked out, by the secret that follows it, and for the desk where it vouched for the person.
+#[utoipa::path(
+    tag = "lock-outs",
+    security(("bearer" = [])),
+    params(("lockout_id" = schema::LockoutId, Path)),
+    responses(
+        (status = 201, description = "Made", body = LockoutWayIn),
+        (status = 401), (status = 403), (status = 404), (status = 409, description = "`no-way-in`"), (status = 429),
+    )
+)]
+#[post("/v1/lockouts/{lockout_id}/way-in")]
+pub(super) async fn make_way_in(
+    service: Data<Service>,
+    Following(asker): Following,
+    Id(lockout): Id<LockoutId>,
+) -> Result<HttpResponse, Problem> {
+    let way = service.app.lockout_way_in(&asker, lockout).await?;
+    let picture = QrCode::new(way.url.as_bytes()).map_err(|error| Error::Internal("drawing", error.into()))?;
+    Ok(HttpResponse::Created().json(LockoutWayIn {
+        qr_svg: picture.render::<svg::Color<'_>>().module_dimensions(1, 1).build(),
+        url: way.url,
+        expires_at: way.ends_at,
+    }))
 }
 
 /// Call it off, while nothing is decided
