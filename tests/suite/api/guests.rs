@@ -197,7 +197,7 @@ async fn a_link_is_for_as_many_phones_as_it_says(database: TestDatabase) {
 async fn a_link_may_be_redeemed_early_and_opens_nothing_yet(database: TestDatabase) {
     let (t, ana, house) = house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let _lock = door.install().await;
+    let lock = door.install().await;
     let terms = json!({ "starts_at": "2026-03-02T10:00:00Z", "ends_at": "2026-03-02T12:00:00Z" });
     let grant = ana.grant_guest("Gus", &door, terms).await;
     let link = ana.link(&grant, json!({})).await;
@@ -210,8 +210,8 @@ async fn a_link_may_be_redeemed_early_and_opens_nothing_yet(database: TestDataba
     let refused = gus.unlock(&door).await.expect_refused("not-yet");
     assert_eq!(refused["opens_at"], "2026-03-02T10:00:00.000Z");
     t.clock.set("2026-03-02T10:00:00Z");
-    let (key, link) = (Phone::new_key(), link);
-    link.redeem(&key).await.expect_problem(409, "link-used");
+    lock.until_online(&ana, true).await;
+    link.redeem(&Phone::new_key()).await.expect_problem(409, "link-used");
     gus.unlock(&door).await.expect_opened();
 }
 
@@ -381,7 +381,7 @@ async fn a_link_reaches_no_further_than_its_grant(database: TestDatabase) {
 async fn a_link_opens_in_its_own_time_alone(database: TestDatabase) {
     let (t, ana, house) = house(&database).await;
     let door = ana.add_lock(&house, "Front door").await;
-    let _lock = door.install().await;
+    let lock = door.install().await;
     let grant = ana.grant_guest("Gus", &door, json!({})).await;
     let terms = json!({ "starts_at": "2026-03-02T08:10:00Z", "ends_at": "2026-03-02T08:20:00Z" });
     let link = ana.link(&grant, terms).await;
@@ -391,8 +391,10 @@ async fn a_link_opens_in_its_own_time_alone(database: TestDatabase) {
     assert_eq!(early["passes"][0]["starts_at"], "2026-03-02T08:10:00.000Z");
     assert_eq!(early["passes"][0]["expires_at"], "2026-03-02T08:20:00.000Z");
     t.clock.set("2026-03-02T08:10:00Z");
+    lock.until_online(&ana, true).await;
     gus.unlock(&door).await.expect_opened();
     t.clock.set("2026-03-02T08:20:00Z");
+    lock.until_online(&ana, true).await;
     gus.unlock(&door).await.expect_problem(401, "unauthenticated");
     link.redeem(&phone.key).await.expect_no("link");
     // The grant goes on, and gets another.
