@@ -211,8 +211,7 @@ async fn a_link_may_be_redeemed_early_and_opens_nothing_yet(database: TestDataba
     assert_eq!(refused["opens_at"], "2026-03-02T10:00:00.000Z");
     t.clock.set("2026-03-02T10:00:00Z");
     lock.until_online(&ana, true).await;
-    let (key, link) = (Phone::new_key(), link);
-    link.redeem(&key).await.expect_problem(409, "link-used");
+    link.redeem(&Phone::new_key()).await.expect_problem(409, "link-used");
     gus.unlock(&door).await.expect_opened();
 }
 
@@ -395,6 +394,7 @@ async fn a_link_opens_in_its_own_time_alone(database: TestDatabase) {
     lock.until_online(&ana, true).await;
     gus.unlock(&door).await.expect_opened();
     t.clock.set("2026-03-02T08:20:00Z");
+    lock.until_online(&ana, true).await;
     gus.unlock(&door).await.expect_problem(401, "unauthenticated");
     link.redeem(&phone.key).await.expect_no("link");
     // The grant goes on, and gets another.
