@@ -311,7 +311,7 @@ fn decide_again(
     lives: &Lives,
     now: Timestamp,
 ) -> Result<Option<ToldRefusal>, Error> {
-    let mut rights = grants::rights(conn, &candidate.lock, &who.person)?;
+    let mut rights = rights_of(conn, &candidate.lock, who)?;
     rights.retain(|right| right.source == candidate.pass.by);
     let decided = pass::decide(&candidate.lock, &rights, &candidate.zone, now, lives);
     match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {

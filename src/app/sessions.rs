@@ -28,7 +28,7 @@ pub struct Tokens {
 impl Tokens {
     /// The tokens as they were kept: good no longer than that.
     #[must_use]
-    pub(super) fn as_kept(self, pair: &TokenPair) -> Self {
+    pub(super) fn into_kept(self, pair: &TokenPair) -> Self {
         Self {
             access_ends_at: pair.access_ends_at,
             ..self
@@ -266,7 +266,7 @@ impl App {
             })
             .await?;
         let pair = rotated.ok_or(Error::Unauthenticated)?;
-        Ok(tokens.as_kept(&pair))
+        Ok(tokens.into_kept(&pair))
     }
 
     /// The person whom this access token lets in.

@@ -31,6 +31,11 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("GET /v1/lockouts/{lockout_id}", KeyScope::Lockouts),
     ("POST /v1/lockouts/{lockout_id}/approve", KeyScope::Lockouts),
     ("POST /v1/lockouts/{lockout_id}/deny", KeyScope::Lockouts),
+    // Whoever lets a vendor in has heard the code from a person.
+    ("GET /v1/visits", KeyScope::Visits),
+    ("POST /v1/visits", KeyScope::Visits),
+    ("GET /v1/visits/{visit_id}", KeyScope::Visits),
+    ("POST /v1/visits/{visit_id}/cancel", KeyScope::Visits),
     ("GET /v1/access-log", KeyScope::LogRead),
     ("GET /v1/access-log/export", KeyScope::LogRead),
 ];

@@ -91,7 +91,7 @@ impl App {
             })
             .await?;
         Ok(Redeemed {
-            tokens: tokens.as_kept(&pair),
+            tokens: tokens.into_kept(&pair),
             phone: reach.phone,
             guest,
             starts_at: reach.starts_at,

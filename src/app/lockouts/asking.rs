@@ -249,7 +249,7 @@ impl App {
                     None => Known::Nobody,
                 };
                 let (ask, resident, lock) = match known {
-                    Known::Is(ask, resident, lock) => (ask, resident, lock),
+                    Known::Is(ask, resident, lock) => (ask, *resident, *lock),
                     Known::Nobody => return wrong(conn, &address, before, now),
                     Known::Wrong(ask, resident) => {
                         if ask.tries == CODE_TRIES {
@@ -286,9 +286,9 @@ enum Known {
     /// Nobody can be, whatever the answers are.
     Nobody,
     /// Somebody is meant, and the answers are not theirs.
-    Wrong(Ask, Resident),
+    Wrong(Ask, Box<Resident>),
     /// They are this resident, at this door.
-    Is(Ask, Resident, Lock),
+    Is(Ask, Box<Resident>, Box<Lock>),
 }
 
 fn known_by(conn: &mut Conn, ask: Ask, code: &IdentityCode, answers: &Answers, now: Timestamp) -> Result<Known, Error> {
@@ -301,17 +301,17 @@ fn known_by(conn: &mut Conn, ask: Ask, code: &IdentityCode, answers: &Answers, n
     };
     let is_over = ask.ends_at <= now || ask.lockout.is_some() || ask.tries > CODE_TRIES;
     if is_over || !code.is_kept_as(ask.id.as_str(), &ask.code_digest) {
-        return Ok(Known::Wrong(ask, any));
+        return Ok(Known::Wrong(ask, Box::new(any)));
     }
     for home in homes {
         if !fits(&ask, &home, answers) {
             continue;
         }
         if let Some(lock) = door_of(conn, &home.unit, &home.organization, answers.door.as_ref())? {
-            return Ok(Known::Is(ask, home, lock));
+            return Ok(Known::Is(ask, Box::new(home), Box::new(lock)));
         }
     }
-    Ok(Known::Wrong(ask, any))
+    Ok(Known::Wrong(ask, Box::new(any)))
 }
 
 /// Whether the answers are those of whoever lives in this home.

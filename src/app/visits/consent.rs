@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{Shown, Step, end::take_way_in_back, hold, refuse_over, residents, shown, write_down};
 use crate::app::grants::{By, Ended};
-use crate::app::{Actor, App, Error, What, joined_by, served_by};
+use crate::app::{Actor, App, Error, What, joined_by, role_in, served_by};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Role;
 use crate::domain::ids::VisitId;
 use crate::domain::notice;
 use crate::domain::visit::{Answer, Emergency, EmergencyReason};
-use crate::store::{accounts, visits};
+use crate::store::visits;
 
 const BEGUN: Error = Error::Conflict {
     word: "visit-begun",
@@ -32,7 +32,7 @@ impl App {
             .write(move |conn| {
                 let scope = joined_by(conn, &who)?;
                 let mut visit = hold(conn, &id, &scope)?;
-                let role = accounts::role(conn, &visit.organization, &who.person)?;
+                let role = role_in(conn, &who, &visit.organization)?;
                 if !residents(conn, &visit, now)?.contains(&who.person) {
                     return Err(match role.is_some_and(Role::is_staff) {
                         true => Error::Forbidden,

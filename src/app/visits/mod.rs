@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::notices::tell;
-use super::{Actor, App, Error, What, joined_by, staffed_by};
+use super::{Actor, App, Error, What, joined_by, role_in, staffed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
@@ -16,7 +16,7 @@ use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{Agreement, Stage, Visit};
-use crate::store::{Conn, access_log, accounts, tenancies, visits};
+use crate::store::{Conn, access_log, tenancies, visits};
 
 mod consent;
 mod end;
@@ -92,7 +92,7 @@ impl App {
             .read(move |conn| {
                 let scope = joined_by(conn, &who)?;
                 let visit = visits::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Visit))?;
-                let role = accounts::role(conn, &visit.organization, &who.person)?;
+                let role = role_in(conn, &who, &visit.organization)?;
                 let for_staff = role.is_some_and(Role::is_staff);
                 if for_staff || residents(conn, &visit, now)?.contains(&who.person) {
                     shown(conn, visit, for_staff, now)

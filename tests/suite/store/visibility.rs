@@ -311,7 +311,7 @@ async fn a_forgotten_entry_leaves_its_leaf(database: TestDatabase) {
         .write(move |conn| {
             let due = forgetting::older(conn, Some(&PropertyId::from_bits(0)), at(1001), 1)?;
             forgetting::forget(conn, &due)?;
-            Ok::<_, StoreError>(kept(conn)?)
+            kept(conn)
         })
         .await
         .unwrap();
