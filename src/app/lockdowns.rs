@@ -12,8 +12,10 @@ mod order;
 mod show;
 
 pub use lists::NewList;
-pub use order::NewLockdown;
+pub use order::{Begun, NewLockdown};
 pub use show::{AtDoor, Shown};
+
+pub(super) use order::begin_in;
 
 pub(super) use heard::{count_lockdown, lacks_lockdown, note_lockdown};
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::grants::{Given, GrantDraft, To, give_in};
+use super::lockdowns::{Begun, NewLockdown, begin_in};
 use super::notices::tell;
 use super::{Actor, App, Error, What, managed_by, owned_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
 use crate::domain::grant::NewGrant;
-use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId, ProposalId};
+use crate::domain::ids::{LockId, LockdownId, OrganizationId, PersonId, PropertyId, ProposalId};
 use crate::domain::lock::LockState;
+use crate::domain::lockdown::Part;
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::proposal::{NotConfirmed, Proposal, ProposalKind, ProposalState};
@@ -50,6 +52,15 @@ pub(super) enum Matter {
         /// To whom.
         to: To,
     },
+    /// To order a lockdown.
+    Lockdown {
+        /// Of which property.
+        property: PropertyId,
+        /// Of which of its doors.
+        part: Part,
+        /// Until when, why, and whom not.
+        new: NewLockdown,
+    },
     /// To replace the organization's rules.
     Rules(AskedRules),
 }
@@ -58,6 +69,7 @@ impl Matter {
     fn kind(&self) -> ProposalKind {
         match self {
             Self::Grant { .. } => ProposalKind::Grant,
+            Self::Lockdown { .. } => ProposalKind::Lockdown,
             Self::Rules(_) => ProposalKind::Rules,
         }
     }
@@ -81,7 +93,6 @@ pub(super) enum Weighty<'a> {
         locks: &'a [LockId],
     },
     /// A lockdown.
-    #[allow(dead_code, reason = "asked by lockdowns")]
     Lockdown,
 }
 
@@ -195,6 +206,8 @@ pub(super) fn refuse_without_second(
 pub enum CarriedOut {
     /// Access was given.
     Grant(Box<Given>),
+    /// A lockdown holds.
+    Lockdown(Box<Begun>),
     /// The rules are these now.
     Rules(Rules),
 }
@@ -241,10 +254,15 @@ impl App {
                 let draft = self.draft_grant(&to, now);
                 Task::Grant(Box::new((new, to, draft)))
             }
+            Matter::Lockdown { property, part, new } => {
+                let id = LockdownId::from_bits(self.id_bits(now));
+                Task::Lockdown(Box::new((id, property, part, new)))
+            }
             Matter::Rules(asked) => Task::Rules(asked),
         };
         let random = Arc::clone(&self.random);
-        self.db
+        let done = self
+            .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let proposal = proposals::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Proposal))?;
@@ -273,9 +291,13 @@ impl App {
                     by: who.person.clone(),
                     at: now,
                 };
-                Ok((Proposal { state, ..proposal }, carried_out))
+                Ok::<_, Error>((Proposal { state, ..proposal }, carried_out))
             })
-            .await
+            .await?;
+        if let (_, CarriedOut::Lockdown(begun)) = &done {
+            self.deliver_lockdowns(&begun.doors).await?;
+        }
+        Ok(done)
     }
 
     /// Refuses a proposal, or takes one's own back.
@@ -309,6 +331,7 @@ impl App {
 /// What was proposed, with what it takes from outside the database.
 enum Task {
     Grant(Box<(NewGrant, To, GrantDraft)>),
+    Lockdown(Box<(LockdownId, PropertyId, Part, NewLockdown)>),
     Rules(AskedRules),
 }
 
@@ -326,6 +349,11 @@ fn carry_out(
             let (new, to, draft) = *wish;
             let given = give_in(conn, random, proposer, (new, to), draft, now)?;
             Ok(CarriedOut::Grant(Box::new(given)))
+        }
+        Task::Lockdown(wish) => {
+            let (id, property, part, new) = *wish;
+            let begun = begin_in(conn, random, proposer, id, (property, part, new), now)?;
+            Ok(CarriedOut::Lockdown(Box::new(begun)))
         }
         Task::Rules(asked) => {
             if !owned_by(conn, proposer)?.contains(&proposal.organization) {

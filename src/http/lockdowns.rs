@@ -10,8 +10,10 @@ use super::auth::{Anyone, Manager, Viewer};
 use super::json::{Json, object_or_nothing};
 use super::path::Id;
 use super::problem::Problem;
+use super::proposals::Proposed;
 use super::{Service, schema};
 use crate::app::lockdowns::{AtDoor, NewList, NewLockdown, Shown};
+use crate::app::proposals::Settled;
 use crate::domain::ids::{GrantId, LockId, LockdownId, PersonId, PropertyId, UnitId};
 use crate::domain::lockdown::{self, Exceptions, ListName, LockdownReason, Part};
 use crate::domain::time::Timestamp;
@@ -93,7 +95,7 @@ impl TryFrom<Value> for WrittenPart {
 /// Whom a lockdown does not concern; they need a right as ever.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct WrittenExceptions {
+pub(super) struct WrittenExceptions {
     /// People, by whatever right they come.
     #[serde(default)]
     #[schema(value_type = Vec<schema::PersonId>)]
@@ -130,7 +132,7 @@ impl From<Exceptions> for WrittenExceptions {
 
 /// A lockdown that holds.
 #[derive(Serialize, ToSchema)]
-struct Lockdown {
+pub(super) struct Lockdown {
     #[schema(value_type = schema::LockdownId)]
     id: LockdownId,
     #[schema(value_type = schema::PropertyId)]
@@ -155,7 +157,7 @@ struct Lockdown {
 }
 
 impl Lockdown {
-    fn of(lockdown: lockdown::Lockdown, is_for_staff: bool) -> Self {
+    pub(super) fn of(lockdown: lockdown::Lockdown, is_for_staff: bool) -> Self {
         let part = match lockdown.part {
             Part::Whole => "whole".into(),
             Part::Shared => "shared".into(),
@@ -297,6 +299,7 @@ struct LockdownLists {
     params(("property_id" = schema::PropertyId, Path)),
     responses(
         (status = 201, description = "It holds", body = OrderedLockdown),
+        (status = 202, description = "It waits for a second person", body = Proposed),
         (status = 403), (status = 404), (status = 409),
     )
 )]
@@ -313,8 +316,10 @@ pub(super) async fn begin_lockdown(
         except: order.except.unwrap_or_default().into(),
     };
     let WrittenPart(part) = order.part;
-    let ordered = service.app.begin_lockdown(&who, property, part, new).await?;
-    Ok(HttpResponse::Created().json(OrderedLockdown::from(ordered)))
+    match service.app.begin_lockdown(&who, property, part, new).await? {
+        Settled::Done(ordered) => Ok(HttpResponse::Created().json(OrderedLockdown::from(ordered))),
+        Settled::Proposed(proposal) => Ok(HttpResponse::Accepted().json(Proposed::from(*proposal))),
+    }
 }
 
 /// Is there a lockdown, and which locks hold it?

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::auth::Manager;
 use super::grants::GivenGrant;
+use super::lockdowns::Lockdown;
 use super::page::{List, Paging};
 use super::path::Id;
 use super::problem::Problem;
@@ -98,6 +99,9 @@ struct Confirmed {
     /// The access that was given, where that was proposed.
     #[schema(required = true)]
     grant: Option<GivenGrant>,
+    /// The lockdown that holds, where one was proposed.
+    #[schema(required = true)]
+    lockdown: Option<Lockdown>,
     /// The rules that count now, where they were proposed.
     #[schema(required = true)]
     rules: Option<Rules>,
@@ -134,15 +138,18 @@ pub(super) async fn confirm_proposal(
 ) -> Result<HttpResponse, Problem> {
     let (proposal, done) = service.app.confirm_proposal(&who, id).await?;
     let now = service.app.now();
-    let (grant, rules) = match done {
-        CarriedOut::Grant(given) => (Some(GivenGrant::from(*given)), None),
-        CarriedOut::Rules(rules) => (None, Some(Rules::of(&rules, now))),
-    };
-    Ok(HttpResponse::Ok().json(Confirmed {
+    let mut confirmed = Confirmed {
         proposal: Proposal::of(proposal, now),
-        grant,
-        rules,
-    }))
+        grant: None,
+        lockdown: None,
+        rules: None,
+    };
+    match done {
+        CarriedOut::Grant(given) => confirmed.grant = Some(GivenGrant::from(*given)),
+        CarriedOut::Lockdown(begun) => confirmed.lockdown = Some(Lockdown::of(begun.lockdown, true)),
+        CarriedOut::Rules(rules) => confirmed.rules = Some(Rules::of(&rules, now)),
+    }
+    Ok(HttpResponse::Ok().json(confirmed))
 }
 
 /// Refuse a proposal, or take one's own back

@@ -160,7 +160,7 @@ fn fitted(mut told: Vec<ToldHold>) -> (Vec<ToldHold>, bool) {
 
 impl App {
     /// Tells the locks that are there, and waits a moment for their word.
-    pub(super) async fn deliver_lockdowns(&self, doors: &[Lock]) -> Result<(), Error> {
+    pub(in crate::app) async fn deliver_lockdowns(&self, doors: &[Lock]) -> Result<(), Error> {
         let now = self.now();
         let there = |door: &&Lock| door.state == LockState::Enrolled && door.is_online(now);
         let ids: BTreeSet<LockId> = doors.iter().filter(there).map(|door| door.id.clone()).collect();

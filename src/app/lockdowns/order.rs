@@ -3,19 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::deliver::settle_all;
 use super::show::{Shown, door_of};
 use super::{doors_of, tell_people, write_down};
+use crate::app::proposals::{self, Matter, Settled, Weighty};
 use crate::app::revocations::hold_locks;
 use crate::app::{Actor, App, Error, What, managed_by};
+use crate::crypto::random::Random;
 use crate::domain::access_log::Kind;
 use crate::domain::account::Scope;
-use crate::domain::ids::{GrantId, LockId, LockdownId, OrganizationId, PersonId, PropertyId};
+use crate::domain::ids::{GrantId, LockId, LockdownId, OrganizationId, PersonId, PropertyId, ProposalId};
 use crate::domain::lock::Lock;
 use crate::domain::lockdown::{
     Exceptions, ListName, Lockdown, LockdownEnd, LockdownReason, MOST_AT_ONCE, MOST_EXCEPTED, Part, check_until,
 };
 use crate::domain::notice;
+use crate::domain::place::Property;
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, accounts, grants, lockdowns, locks, places};
 
@@ -23,7 +28,7 @@ use crate::store::{Conn, accounts, grants, lockdowns, locks, places};
 const ENDED_A_ROUND: i64 = 100;
 
 /// A lockdown to order, or how one is to go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewLockdown {
     /// The first instant at which it holds no more.
     pub until: Timestamp,
@@ -35,7 +40,8 @@ pub struct NewLockdown {
 
 impl App {
     /// Orders a lockdown. Once this returns, nothing is issued for its doors any more but for those who are excepted; locks
-    /// that are there were told, and the answer says which have confirmed.
+    /// that are there were told, and the answer says which have confirmed. Where the organization's rules say so, it is
+    /// proposed to a second person instead; to change or to end one never is.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`] of the property, or of what the part or the exceptions name;
@@ -47,52 +53,38 @@ impl App {
         property: PropertyId,
         part: Part,
         new: NewLockdown,
-    ) -> Result<(Lockdown, Shown), Error> {
+    ) -> Result<Settled<(Lockdown, Shown)>, Error> {
         let now = self.now();
-        check_until(new.until, now).map_err(|bad| Error::invalid("until", bad))?;
-        let id = LockdownId::from_bits(self.id_bits(now));
+        let (id, proposal) = (
+            LockdownId::from_bits(self.id_bits(now)),
+            ProposalId::from_bits(self.id_bits(now)),
+        );
         let (caller, random) = (who.clone(), Arc::clone(&self.random));
-        let (lockdown, doors) = self
+        let settled = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &caller)?;
-                let property =
-                    places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
-                let lockdown = Lockdown {
-                    id,
-                    organization: property.organization,
-                    property: property.id,
-                    part,
-                    reason: new.reason,
-                    except: new.except,
-                    begun_by: caller.person.clone(),
-                    begun_at: now,
-                    until: new.until,
-                    ended: None,
-                };
-                check_part(conn, &lockdown)?;
-                check_exceptions(conn, &lockdown)?;
-                let doors = doors_of(conn, &lockdown)?;
-                hold_all(conn, &doors)?;
-                let open = lockdowns::open_of(conn, &lockdown.property)?;
-                if open.iter().filter(|other| now < other.until).count() >= MOST_AT_ONCE {
-                    return Err(Error::Conflict {
-                        word: "too-many-lockdowns",
-                        why: "as many lockdowns hold in this property as locks can be told of: change or end one",
-                    });
+                let found = places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                if !proposals::needed(conn, &found.organization, Weighty::Lockdown, now)? {
+                    return begin_in(conn, &*random, &caller, id, (property, part, new), now).map(Settled::Done);
                 }
-                lockdowns::add(conn, &lockdown)?;
-                settle_all(conn, &doors, now)?;
-                write_down(conn, &lockdown, Kind::LockdownBegun, (Some(&caller), None), now)?;
-                let kind = notice::Kind::LockdownBegun;
-                tell_people(conn, &*random, &lockdown, kind, Some(&caller), now)?;
-                Ok::<_, Error>((lockdown, doors))
+                // What would be refused then is refused now.
+                check(conn, &draft(&caller, (id, found.clone()), (&part, &new), now), now)?;
+                let matter = Matter::Lockdown { property, part, new };
+                let organization = found.organization;
+                let proposal = proposals::propose(conn, &*random, &caller, (proposal, organization), &matter, now)?;
+                Ok::<_, Error>(Settled::Proposed(Box::new(proposal)))
             })
             .await?;
-        tracing::warn!(property.id = %lockdown.property, doors = doors.len(), "a lockdown begins in {}", lockdown.property);
-        self.deliver_lockdowns(&doors).await?;
-        let shown = self.lockdowns(who, lockdown.property.clone()).await?;
-        Ok((lockdown, shown))
+        match settled {
+            Settled::Proposed(proposal) => Ok(Settled::Proposed(proposal)),
+            Settled::Done(begun) => {
+                let Begun { lockdown, doors } = begun;
+                self.deliver_lockdowns(&doors).await?;
+                let shown = self.lockdowns(who, lockdown.property.clone()).await?;
+                Ok(Settled::Done((lockdown, shown)))
+            }
+        }
     }
 
     /// Changes until when a lockdown holds, why, and whom it excepts, as a whole; its doors stay.
@@ -215,12 +207,79 @@ impl App {
     }
 }
 
+/// A lockdown that begins with this transaction, and the doors that are to be told after it.
+#[derive(Debug)]
+pub struct Begun {
+    /// The lockdown.
+    pub lockdown: Lockdown,
+    /// Its doors.
+    pub(in crate::app) doors: Vec<Lock>,
+}
+
+/// The lockdown that is asked for.
+fn draft(
+    who: &Actor,
+    (id, property): (LockdownId, Property),
+    (part, new): (&Part, &NewLockdown),
+    now: Timestamp,
+) -> Lockdown {
+    Lockdown {
+        id,
+        organization: property.organization,
+        property: property.id,
+        part: part.clone(),
+        reason: new.reason.clone(),
+        except: new.except.clone(),
+        begun_by: who.person.clone(),
+        begun_at: now,
+        until: new.until,
+        ended: None,
+    }
+}
+
+/// Whether it may be ordered.
+fn check(conn: &mut Conn, lockdown: &Lockdown, now: Timestamp) -> Result<(), Error> {
+    check_until(lockdown.until, now).map_err(|bad| Error::invalid("until", bad))?;
+    check_part(conn, lockdown)?;
+    check_exceptions(conn, lockdown)
+}
+
+/// Begins a lockdown in this transaction.
+pub(in crate::app) fn begin_in(
+    conn: &mut Conn,
+    random: &dyn Random,
+    who: &Actor,
+    id: LockdownId,
+    (property, part, new): (PropertyId, Part, NewLockdown),
+    now: Timestamp,
+) -> Result<Begun, Error> {
+    let scope = managed_by(conn, who)?;
+    let property = places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
+    let lockdown = draft(who, (id, property), (&part, &new), now);
+    check(conn, &lockdown, now)?;
+    let doors = doors_of(conn, &lockdown)?;
+    hold_all(conn, &doors)?;
+    let open = lockdowns::open_of(conn, &lockdown.property)?;
+    if open.iter().filter(|other| now < other.until).count() >= MOST_AT_ONCE {
+        return Err(Error::Conflict {
+            word: "too-many-lockdowns",
+            why: "as many lockdowns hold in this property as locks can be told of: change or end one",
+        });
+    }
+    lockdowns::add(conn, &lockdown)?;
+    settle_all(conn, &doors, now)?;
+    write_down(conn, &lockdown, Kind::LockdownBegun, (Some(who), None), now)?;
+    tell_people(conn, random, &lockdown, notice::Kind::LockdownBegun, Some(who), now)?;
+    tracing::warn!(property.id = %lockdown.property, doors = doors.len(), "a lockdown begins in {}", lockdown.property);
+    Ok(Begun { lockdown, doors })
+}
+
 /// Ends a lockdown in this transaction; gives the doors that are to be told.
 fn end_early(
     conn: &mut Conn,
     lockdown: Lockdown,
     who: &Actor,
-    random: &dyn crate::crypto::random::Random,
+    random: &dyn Random,
     now: Timestamp,
 ) -> Result<Vec<Lock>, Error> {
     let doors = doors_of(conn, &lockdown)?;

@@ -18,6 +18,7 @@ on_each_database!(
     who_may_not_open_anyway_is_told_as_ever,
     what_is_no_lockdown_is_refused,
     no_more_hold_at_once_than_locks_can_be_told_of,
+    it_waits_for_a_second_person_where_the_rules_say_so,
 );
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -440,4 +441,34 @@ async fn no_more_hold_at_once_than_locks_can_be_told_of(database: TestDatabase) 
         .expect_problem(409, "too-many-lockdowns");
     t.clock.advance(10 * MINUTE);
     ana.lock_down(&house, 10, json!({})).await.expect(201);
+}
+
+async fn it_waits_for_a_second_person_where_the_rules_say_so(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let _lock = door.install().await;
+    let (gus, max) = (ana.guest("gus").await, ana.manager("max").await);
+    ana.grant(&gus, &door, json!({})).await;
+    let rules = format!("/v1/organizations/{}/rules", ana.organization);
+    let wanted = json!({
+        "two_person": { "whole_property_grants": false, "lockdown": true }, "self_grant_delay_hours": 24,
+    });
+    ana.put(&rules).json(wanted).await.expect(200);
+
+    ana.lock_down(&house, 10, json!({ "until": "2026-01-01T00:00:00Z" }))
+        .await
+        .expect_invalid("until");
+    let proposed = ana.lock_down(&house, 10, json!({})).await.expect(202);
+    assert_eq!(proposed["kind"], "lockdown");
+    gus.unlock(&door).await.expect_opened();
+    let path = format!("/v1/proposals/{}/confirm", proposed["proposal_id"].as_str().unwrap());
+    let confirmed = max.post(&path).await.expect(200);
+    assert_eq!(confirmed["lockdown"]["until"], t.clock.after(10 * MINUTE));
+    assert_eq!(confirmed["lockdown"]["begun_by"], ana.id);
+    gus.unlock(&door).await.expect_refused("lockdown");
+    assert_eq!(shown(&max, &house).await["locks"][0]["status"], "holds");
+    // To end it never waits.
+    let path = format!("/v1/properties/{}/lockdown", house.id);
+    max.delete(&path).await.expect(200);
+    gus.unlock(&door).await.expect_opened();
 }
