@@ -157,12 +157,13 @@ async fn a_lock_change_renews_the_locks_of_the_flat(database: TestDatabase) {
         .clone();
     assert_eq!(claims.len(), 1, "the shared door keeps its lock");
     assert_eq!(claims[0]["lock_id"], *flat.id);
-    assert_eq!(tom.list("/v1/me/notices").await[0]["kind"], "lock-change-begun");
+    let told = tom.list("/v1/me/notices").await;
+    assert_eq!(told[0]["kind"], "lock-change-begun", "{told:?}");
     // The present one works until the new one is there.
     tom.unlock(&flat).await.expect_opened();
     let new: Door = flat.with_code(claims[0]["claim"]["code"].as_str().unwrap());
     let fresh = new.install().await;
-    old.ended().await;
+    old.power_off().await;
     fresh.until_online(&ana, true).await;
     tom.unlock(&flat).await.expect_opened();
 
