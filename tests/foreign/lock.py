@@ -200,6 +200,10 @@ class Lock:
         """A list of revoked grants: a newer one replaces the one held."""
         self._replace("revocations", claims["epoch"], self.held("revocations", "epoch"), claims, message)
 
+    def _on_lockdown(self, _claims, _message):
+        """A lockdown: this lock is one of those that its hello says know none."""
+        raise Refused("bad-typ")
+
     def _replace(self, name, version, held, claims, message):
         """Stores the newer document as it came; the least revision never goes down."""
         if version < held:

@@ -133,6 +133,13 @@ def is_keys(value):
             and len({key["kid"] for key in value}) == len(value))
 
 
+def is_holds(value):
+    """Whether it is the list of what a lockdown holds."""
+    is_hold = shaped(until=lambda until: whole(until) and until >= 1, **{"except": lambda names: (
+        isinstance(names, list) and len(names) <= 48 and all(map(text_of(64), names)))})
+    return isinstance(value, list) and len(value) <= 4 and all(map(is_hold, value))
+
+
 IS_JWK_SHAPE = shaped(kty=one_of("EC"), crv=one_of("P-256"), x=octets(32), y=octets(32))
 TO_ALL = {"iss": text_of(128), "org": text_of(64), "aud": text_of(64)}
 
@@ -149,6 +156,7 @@ TYPES = {
     "revocations+jwt": ("doc", shaped(
         **TO_ALL, epoch=lambda value: whole(value) and value >= 1, min_rev=whole,
         revoked=lambda value: isinstance(value, list) and len(value) <= 256 and all(map(text_of(64), value)))),
+    "lockdown+jwt": ("doc", shaped(**TO_ALL, epoch=lambda value: whole(value) and value >= 1, iat=whole, holds=is_holds)),
     "release+jwt": ("doc", shaped(**TO_ALL, iat=whole, exp=whole, jti=octets(16))),
 }
 

@@ -25,6 +25,10 @@ impl App {
         new: NewVisit,
         emergency: Option<EmergencyReason>,
     ) -> Result<Shown, Error> {
+        // Passing over those who live there is for a person to answer for.
+        if who.key.is_some() && emergency.is_some() {
+            return Err(Error::Forbidden);
+        }
         let (now, who) = (self.now(), who.clone());
         let stay = new.check(now).map_err(|bad| Error::invalid(bad.field(), bad))?;
         let id = VisitId::from_bits(self.id_bits(now));

@@ -51,7 +51,7 @@ fn organization() -> OrganizationId {
     OrganizationId::from_bits(1)
 }
 
-/// The house in which the entries happen: two properties with a unit each, and a grant of the landlord's (0) and one of a
+/// The house in which the entries happen: two properties with a unit and its lock each, and a grant of the landlord's (0) and one of a
 /// tenant's (1) to the same guest.
 fn furnish(conn: &mut Conn) -> Result<(), StoreError> {
     let organization = organization();
@@ -70,11 +70,15 @@ fn furnish(conn: &mut Conn) -> Result<(), StoreError> {
     }
     for number in 0..2 {
         let (property, unit) = (PropertyId::from_bits(number), UnitId::from_bits(number));
+        let lock = LockId::from_bits(number);
         sql += &format!(
             "INSERT INTO properties (id, organization_id, name, address, time_zone, created_at_ms)
              VALUES ('{property}', '{organization}', 'h', 'a', 'UTC', 0);
              INSERT INTO units (id, organization_id, property_id, name, created_at_ms)
-             VALUES ('{unit}', '{organization}', '{property}', 'u', 0);"
+             VALUES ('{unit}', '{organization}', '{property}', 'u', 0);
+             INSERT INTO locks (id, organization_id, property_id, unit_id, name, kind, state, created_at_ms, counter,
+                                last_issued_at_ms, chain_seq)
+             VALUES ('{lock}', '{organization}', '{property}', '{unit}', 'l', 'unit_door', 'unclaimed', 0, 0, 0, -1);"
         );
     }
     sql += &format!(
