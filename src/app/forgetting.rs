@@ -8,7 +8,7 @@ use crate::domain::ids::PropertyId;
 use crate::domain::privacy::PrivacyRule;
 use crate::domain::time::Timestamp;
 use crate::store::access_log::forgetting;
-use crate::store::{attempts, lock_events, looks, notices, privacy};
+use crate::store::{attempts, lock_events, looks, notices, privacy, spare_asks};
 
 /// How much is forgotten in one transaction.
 const A_PART: i64 = 500;
@@ -101,11 +101,12 @@ impl App {
         }
     }
 
-    /// Forgets what people were told, and looks that are long over.
+    /// Forgets what people were told and asked of each other, and looks that are long over.
     async fn forget_told(&self, before: Timestamp) -> Result<usize, Error> {
         let forget = move |conn: &mut _| {
             let notices = notices::forget_older(conn, before)?;
-            Ok::<_, Error>(notices + looks::forget(conn, before)?)
+            let asks = spare_asks::forget(conn, before)?;
+            Ok::<_, Error>(notices + asks + looks::forget(conn, before)?)
         };
         self.db.write(forget).await
     }

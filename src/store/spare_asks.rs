@@ -113,3 +113,8 @@ pub fn unanswered(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Ask
         .load(conn)?;
     rows.into_iter().map(asked).collect()
 }
+
+/// Forgets asks that were answered before `before`; says how many.
+pub fn forget(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
+    Ok(diesel::delete(spare_asks::table.filter(spare_asks::answered_at_ms.lt(before.as_millis()))).execute(conn)?)
+}

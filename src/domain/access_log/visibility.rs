@@ -229,7 +229,11 @@ impl Whose {
 pub fn audience(entry: &NewEntry, then: &Circumstances) -> Audience {
     let is_private = !then.elsewhere && !then.homes.is_empty() && then.homes.iter().all(|home| home.is_private);
     let whose = Whose::of(entry, then);
-    let by_landlord = entry.actor.is_none() || then.actor_role.is_some_and(Role::is_staff);
+    // Where nobody is named who did it, it is of those who hold the way in: a spare key asked for, a link redeemed.
+    let by_landlord = match &entry.actor {
+        Some(_) => then.actor_role.is_some_and(Role::is_staff),
+        None => !matches!(whose, Whose::Resident | Whose::GuestOfResident),
+    };
     let (hidden, residents) = match (Topic::of(entry), whose) {
         // A resident's comings and goings are theirs alone: who lives with somebody does not watch them.
         (Topic::Movement, Whose::Resident | Whose::GuestOfResident) => (Sight::Nothing, Sight::Nothing),

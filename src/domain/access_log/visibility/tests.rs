@@ -259,6 +259,15 @@ fn a_way_in_that_a_resident_gives_is_theirs() {
         of_max.witnesses,
         [(person(TOM), Sight::Whole), (person(MIA), Sight::Whole)]
     );
+    // What his friend does with it is between the two.
+    for kind in [Kind::SpareAsked, Kind::LinkRedeemed] {
+        let asked = audience(&entry(kind, Some(FRIEND)), &by_grant(&[TOM, MIA], TOM, false));
+        assert_eq!(
+            (asked.staff, asked.witnesses),
+            (Sight::Nothing, vec![(person(TOM), Sight::Whole)]),
+            "{kind:?}"
+        );
+    }
     // With a shared door in it the landlord sees it too.
     let shared = Circumstances {
         elsewhere: true,
