@@ -1,7 +1,7 @@
 //! Lockdowns: ordered for a property or a part of it, obeyed by every decision of the backend from the same transaction
 //! on, and told to locks until their own word says that they hold it.
 //!
-//! What a lock is to hold follows from the lockdowns of its property alone ([`deliver`]); it is reckoned when one is ordered,
+//! What a lock is to hold follows from the lockdowns of its property alone (`deliver`); it is reckoned when one is ordered,
 //! changed or ended, and again and again by a job, so that a lock which comes to the property, or a PIN that is given to
 //! somebody excepted, is taken up too. Nothing tells a lock that the time is over: it knows.
 
