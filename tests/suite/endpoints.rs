@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::fixtures::wait::until;
 use crate::world::{Answer, Door, Landlord, PASSWORD, Person, Phone, Property, TestServer, Unit};
 
 /// Who asks, in the order of the table's columns.
@@ -491,10 +492,8 @@ impl Place {
         let ask = json!({ "email": tenant.email });
         let id = self.http.post("/v1/lockouts/ask").json(ask).await.text_of("id");
         let path = format!("/v1/lockouts/{id}/call");
-        crate::fixtures::wait::soon("the ask to be looked up", async {
-            while self.owner.post(&path).await.status != 200 {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
+        until("the ask to be looked up", async || {
+            self.owner.post(&path).await.status == 200
         })
         .await;
         id

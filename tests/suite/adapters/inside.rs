@@ -13,7 +13,7 @@ use super::NUKI;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::devices::{Device, Nuki};
 use crate::fixtures::mqtt_client::Visit;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, Person, TestServer};
 
 const USER: &str = "nuki";
@@ -87,24 +87,17 @@ impl Flat {
     }
 
     async fn until_locked(&self) {
-        soon("the adapter to see its device", async {
-            while self.ana.get(&self.door.path()).await.expect(200)["bolt"]["value"] != "locked" {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
+        until("the adapter to see its device", async || {
+            self.ana.get(&self.door.path()).await.expect(200)["bolt"]["value"] == "locked"
         })
         .await;
     }
 
     /// Opens the door, once the adapter has seen its device: it tells the backend so with its next hello only.
     async fn open(&self) {
-        soon("the door to open", async {
-            loop {
-                let answer = self.gus.unlock(&self.door).await;
-                if answer.status == 200 && answer.json["status"] == "confirmed" {
-                    return;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
+        until("the door to open", async || {
+            let answer = self.gus.unlock(&self.door).await;
+            answer.status == 200 && answer.json["status"] == "confirmed"
         })
         .await;
     }

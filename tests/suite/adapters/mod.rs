@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::devices::{self, Device};
 use crate::fixtures::mosquitto::Mosquitto;
-use crate::fixtures::wait::{SOON, soon};
+use crate::fixtures::wait::{SOON, found};
 use crate::world::{Door, Landlord, Person, TestServer, house};
 
 /// Short, so that stories about giving up are short too.
@@ -180,14 +180,9 @@ impl Home {
     /// Waits for this many entries of the kind; the newest first.
     async fn entries(&self, kind: &str, count: usize) -> Vec<Value> {
         let path = format!("/v1/access-log?kind={kind}");
-        soon(kind, async {
-            loop {
-                let entries = self.ana.list(&path).await;
-                if entries.len() >= count {
-                    return entries;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        found(kind, async || {
+            let entries = self.ana.list(&path).await;
+            (entries.len() >= count).then_some(entries)
         })
         .await
     }
@@ -206,14 +201,9 @@ impl Home {
 
     /// Waits until the attempt has this status; gives it.
     async fn until_status(&self, attempt: &str, status: &str) -> Value {
-        soon(status, async {
-            loop {
-                let present = self.gus.get(attempt).await.expect(200);
-                if present["status"] == status {
-                    return present;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        found(status, async || {
+            let present = self.gus.get(attempt).await.expect(200);
+            (present["status"] == status).then_some(present)
         })
         .await
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Home, ZIGBEE};
 use crate::fixtures::devices::Device;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::found;
 
 /// Tells the adapter, as the lock does when it has taken a message.
 fn tell(home: &Home, set: &[(u16, &str)], clear: &[u16]) {
@@ -44,18 +44,13 @@ fn tell(home: &Home, set: &[(u16, &str)], clear: &[u16]) {
 
 /// Waits for this many words on slots; the newest first, as slot and result.
 async fn ends(home: &Home, count: usize) -> Vec<(Value, Value)> {
-    soon("the device's word on its slots", async {
-        loop {
-            let entries = home.entries("lock-event", 1).await.into_iter();
-            let ends: Vec<_> = entries
-                .filter(|entry| entry["reason"] == "pin_slot")
-                .map(|entry| (entry["detail"]["pin_slot"].clone(), entry["detail"]["result"].clone()))
-                .collect();
-            if ends.len() >= count {
-                return ends;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    found("the device's word on its slots", async || {
+        let entries = home.entries("lock-event", 1).await.into_iter();
+        let ends: Vec<_> = entries
+            .filter(|entry| entry["reason"] == "pin_slot")
+            .map(|entry| (entry["detail"]["pin_slot"].clone(), entry["detail"]["result"].clone()))
+            .collect();
+        (ends.len() >= count).then_some(ends)
     })
     .await
 }

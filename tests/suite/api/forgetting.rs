@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, PASSWORD, Person, TestServer, house};
 
 on_each_database!(
@@ -28,14 +28,9 @@ fn holds(database: &TestDatabase, text: &str) -> bool {
 
 /// Forgets until the text is gone: a reader may stand in the way of emptying SQLite's log for a moment.
 async fn until_gone(t: &TestServer, database: &TestDatabase, text: &str) {
-    soon("it to be forgotten", async {
-        loop {
-            t.app().forget_records().await.unwrap();
-            if !holds(database, text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("it to be forgotten", async || {
+        t.app().forget_records().await.unwrap();
+        !holds(database, text)
     })
     .await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Landlord, house};
 
 on_each_database!(
@@ -197,21 +197,19 @@ async fn a_pin_goes_with_the_way_in(database: TestDatabase) {
     let gus = ana.guest("gus").await;
     let grant = ana.grant(&gus, &front, json!({ "ways": ["app", "pin"] })).await;
     ana.post(&format!("{}/pin", path(&grant))).await.expect(201);
-    let until = async |status: &str| {
-        soon(status, async {
-            while show(&ana, &grant).await["locks"][0]["status"] != status {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+    let until_shown = async |status: &str| {
+        until(status, async || {
+            show(&ana, &grant).await["locks"][0]["status"] == status
         })
         .await;
     };
-    until("ready").await;
+    until_shown("ready").await;
     // Another end is told to the lock, which keeps the PIN.
     let shorter = json!({
         "lock_ids": [front.id], "starts_at": NOW, "ends_at": "2026-03-02T12:00:00Z", "ways": ["app", "pin"],
     });
     ana.put(&path(&grant)).json(shorter).await.expect(200);
-    until("ready").await;
+    until_shown("ready").await;
     assert_eq!(
         show(&ana, &grant).await["locks"][0]["pin"]["ends_at"],
         "2026-03-02T12:00:00.000Z"
@@ -219,10 +217,8 @@ async fn a_pin_goes_with_the_way_in(database: TestDatabase) {
     // A lock that comes later was never told the digits, which nobody knows any more.
     let both = json!({ "lock_ids": [front.id, cellar.id], "starts_at": NOW, "ways": ["app", "pin"] });
     ana.put(&path(&grant)).json(both).await.expect(200);
-    soon("the first lock to know", async {
-        while show(&ana, &grant).await["provisioning"]["missing"] != json!([cellar.id]) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the first lock to know", async || {
+        show(&ana, &grant).await["provisioning"]["missing"] == json!([cellar.id])
     })
     .await;
     let shown = show(&ana, &grant).await;
@@ -232,10 +228,8 @@ async fn a_pin_goes_with_the_way_in(database: TestDatabase) {
     );
     let by_app = json!({ "lock_ids": [front.id], "starts_at": NOW });
     ana.put(&path(&grant)).json(by_app).await.expect(200);
-    soon("the lock to forget the PIN", async {
-        while !show(&ana, &grant).await["locks"][0]["pin"].is_null() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the lock to forget the PIN", async || {
+        show(&ana, &grant).await["locks"][0]["pin"].is_null()
     })
     .await;
 }

@@ -6,6 +6,7 @@ use doorward::agent::bolt::SimulatedBolt;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::fixtures::wait::until;
 use crate::world::{Person, house};
 
 on_each_database!(
@@ -109,15 +110,11 @@ async fn a_request_that_is_being_worked_on_is_not_begun_again(database: TestData
     };
     let first = tokio::spawn(std::future::IntoFuture::into_future(ask()));
     let asked = format!("/v1/access-log?lock_id={}&person_id={}", door.id, gus.id);
-    crate::fixtures::wait::soon("the first to be heard", async {
-        while !ana
-            .list(&asked)
+    until("the first to be heard", async || {
+        ana.list(&asked)
             .await
             .iter()
             .any(|entry| entry["attempt_id"].is_string())
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
     })
     .await;
     ask().await.expect_problem(409, "idempotency-in-progress");

@@ -198,10 +198,8 @@ async fn by_number(person: &Person) -> Vec<Value> {
 
 /// The amounts of the ledger, the newest line first, once there are so many.
 async fn amounts(s: &Scene, lines: usize) -> Vec<Value> {
-    wait::soon(&format!("{lines} lines"), async {
-        while s.dee.list("/v1/ledger").await.len() < lines {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    wait::until(&format!("{lines} lines"), async || {
+        s.dee.list("/v1/ledger").await.len() >= lines
     })
     .await;
     let lines = by_number(&s.dee).await;

@@ -87,10 +87,8 @@ async fn status(person: &Person, lockout: &Value) -> String {
 
 /// Waits until the lock-out is so, as timed work makes it.
 async fn until_status(person: &Person, lockout: &Value, wanted: &str) {
-    wait::soon(&format!("the lock-out to be {wanted}"), async {
-        while status(person, lockout).await != wanted {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    wait::until(&format!("the lock-out to be {wanted}"), async || {
+        status(person, lockout).await == wanted
     })
     .await;
 }
@@ -347,10 +345,8 @@ async fn one_thing_is_tried_after_the_other(database: TestDatabase) {
     ];
     for (step, call) in steps {
         s.t.clock.advance(Duration::from_secs(300));
-        wait::soon(&format!("the turn of {step}"), async {
-            while s.tom.get(&path(&lockout, "")).await.expect(200)["now_trying"] != step {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        wait::until(&format!("the turn of {step}"), async || {
+            s.tom.get(&path(&lockout, "")).await.expect(200)["now_trying"] == step
         })
         .await;
         assert_eq!(s.tom.get(&path(&lockout, "")).await.expect(200)["call"], call, "{step}");

@@ -203,10 +203,8 @@ async fn an_asked_movement_without_a_word_expires(database: TestDatabase) {
     let path = format!("/v1/attempts/{}", attempt["id"].as_str().unwrap());
     assert_eq!(gus.get(&path).await.expect(200)["status"], "pending");
     t.clock.advance(Duration::from_secs(11));
-    wait::soon("the attempt to expire", async {
-        while gus.get(&path).await.expect(200)["status"] != "expired" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    wait::until("the attempt to expire", async || {
+        gus.get(&path).await.expect(200)["status"] == "expired"
     })
     .await;
     assert_eq!(ana.get(&path).await.expect(200)["person_id"], gus.id);

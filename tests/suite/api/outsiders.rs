@@ -31,14 +31,9 @@ fn by_email(email: &str) -> Value {
 /// The desk is told of an ask, and tells the code on the telephone.
 async fn code_of(s: &Scene, asked: &Value) -> String {
     let id = asked["id"].as_str().unwrap();
-    wait::soon("the desk to be told", async {
-        loop {
-            let notices = s.dee.list("/v1/me/notices").await;
-            if notices.iter().any(|notice| notice["detail"]["lockout_id"] == id) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    wait::until("the desk to be told", async || {
+        let notices = s.dee.list("/v1/me/notices").await;
+        notices.iter().any(|notice| notice["detail"]["lockout_id"] == id)
     })
     .await;
     s.dee.post(&format!("/v1/lockouts/{id}/call")).await.text_of("code")
@@ -291,10 +286,8 @@ async fn too_many_asks_wait_and_are_seen(database: TestDatabase) {
         let wait = asks("192.0.2.7").await;
         assert_eq!(wait.header("retry-after"), "120", "{}", wait.text);
         if is_known {
-            wait::soon("the asks to be seen", async {
-                while s.ana.list("/v1/access-log?kind=lockout-refused").await.is_empty() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+            wait::until("the asks to be seen", async || {
+                !s.ana.list("/v1/access-log?kind=lockout-refused").await.is_empty()
             })
             .await;
             assert!(told(&s.tom).await.contains(&"lockout-refused".to_owned()));

@@ -1,7 +1,6 @@
 //! The service itself, its pages and its numbers, and what every answer wears.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -33,21 +32,16 @@ async fn what_happens_is_counted(database: TestDatabase) {
     ana.grant(&gus, &door, json!({})).await;
     gus.unlock(&door).await.expect_opened();
     // The answer goes out first, and then it is counted.
-    let metrics = wait::soon("both to be counted", async {
-        loop {
-            let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
-            let metrics = metrics.text().await.unwrap();
-            let is_counted = |result: &str| {
-                let label = format!("result=\"{result}\"");
-                metrics
-                    .lines()
-                    .any(|line| line.contains(&label) && line.ends_with(" 1"))
-            };
-            if is_counted("confirmed") && is_counted("refused") {
-                return metrics;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let metrics = wait::found("both to be counted", async || {
+        let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let is_counted = |result: &str| {
+            let label = format!("result=\"{result}\"");
+            metrics
+                .lines()
+                .any(|line| line.contains(&label) && line.ends_with(" 1"))
+        };
+        (is_counted("confirmed") && is_counted("refused")).then_some(metrics)
     })
     .await;
     for person in [&gus.email, &ana.email, &gus.id, &door.id] {

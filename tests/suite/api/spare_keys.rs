@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, InstalledLock, Landlord, Person, TestServer, Unit, house};
 
 on_each_database!(
@@ -74,10 +74,8 @@ async fn kinds(person: &Person) -> Vec<String> {
 
 /// Waits until the person was told this last.
 async fn until_told(person: &Person, kind: &str) {
-    soon(kind, async {
-        while kinds(person).await.first().map(String::as_str) != Some(kind) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until(kind, async || {
+        kinds(person).await.first().map(String::as_str) == Some(kind)
     })
     .await;
 }

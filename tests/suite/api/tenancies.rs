@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Landlord, Person, house};
 
 on_each_database!(
@@ -49,10 +49,8 @@ async fn told(person: &Person) -> Vec<String> {
 
 /// Waits until there are this many entries that tenancies have ended.
 async fn until_ended(landlord: &Landlord, count: usize) {
-    soon("the tenancies to be ended", async {
-        while entries(landlord, "tenancy-ended").await.len() < count {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the tenancies to be ended", async || {
+        entries(landlord, "tenancy-ended").await.len() >= count
     })
     .await;
 }

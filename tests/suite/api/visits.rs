@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, Person, Request, TestServer, house};
 
 on_each_database!(
@@ -328,10 +328,8 @@ async fn what_nobody_came_to_is_over_with_its_window(database: TestDatabase) {
     tom.post(&visit_path(&visit, "consent"))
         .await
         .expect_problem(409, "visit-over");
-    soon("the end to be written down", async {
-        while ana.list("/v1/access-log?kind=visit-ended").await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the end to be written down", async || {
+        !ana.list("/v1/access-log?kind=visit-ended").await.is_empty()
     })
     .await;
     let ended = ana.list("/v1/access-log?kind=visit-ended").await;

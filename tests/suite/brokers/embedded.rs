@@ -33,9 +33,9 @@ async fn it_counts_who_is_signed_in() {
     assert_eq!(broker.broker().connected(), 0);
     let lock = broker.lock(&front()).await;
     let other = broker.lock(&back()).await;
-    until("both", || broker.broker().connected() == 2).await;
+    until("both", async || broker.broker().connected() == 2).await;
     drop((lock, other));
-    until("none", || broker.broker().connected() == 0).await;
+    until("none", async || broker.broker().connected() == 0).await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_retired_locks_session_ends_at_once_and_is_forgotten() {
         broker.visit(&front()).refused().await,
         ConnectReturnCode::BadUserNamePassword
     );
-    until("the node alone", || broker.broker().connected() == 1).await;
+    until("the node alone", async || broker.broker().connected() == 1).await;
     // And nobody else was disturbed.
     node.publish(&topics().down(&front()), "to nobody").await.unwrap();
 }
@@ -75,7 +75,7 @@ async fn a_session_ends_at_once_even_where_its_lock_does_not_read() {
         node.publish(&topics().down(&front()), vec![b'x'; 8_000]).await.unwrap();
     }
     broker.broker().sessions().expel(&front()).await.unwrap();
-    until("the node alone", || broker.broker().connected() == 1).await;
+    until("the node alone", async || broker.broker().connected() == 1).await;
     closed(&mut deaf).await;
 }
 
@@ -84,7 +84,7 @@ async fn a_lock_retired_while_it_signs_in_does_not_get_in() {
     let broker = TestBroker::embedded();
     let held = broker.book().gate.lock().await;
     let visit = tokio::spawn(broker.visit(&front()).refused());
-    until("its password looked up", || {
+    until("its password looked up", async || {
         broker.book().asked.load(Ordering::Relaxed) == 1
     })
     .await;
@@ -129,7 +129,7 @@ async fn a_full_broker_closes_newcomers_and_keeps_its_guests() {
     lock.publish(&topics().status(&front()), "online").await.unwrap();
     assert_eq!(node.next_text().await, "online");
     drop(lock);
-    until("a seat", || broker.broker().connected() == 1).await;
+    until("a seat", async || broker.broker().connected() == 1).await;
     soon("the other lock", async {
         while broker.visit(&back()).try_connect().await.is_err() {}
     })

@@ -1,8 +1,6 @@
 //! The whole backend at a mosquitto that it tells whom to let in: locks come, open doors and go there as they do at the
 //! embedded broker.
 
-use std::time::Duration;
-
 use doorward::agent::enrolment::{Enrolled, new_key};
 use doorward::config::{BrokerCredentials, MqttMode, SecretText};
 use doorward::crypto::random::OsRandom;
@@ -17,7 +15,7 @@ use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
 use crate::fixtures::mqtt_client::Visit;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{found, until};
 use crate::world::{Door, Landlord, Person, Property, TestServer};
 
 /// How the node reaches the broker; locks always come over TLS.
@@ -99,10 +97,8 @@ impl Site {
 
     /// Waits until the node is connected, or is not.
     async fn until_ready(&self, is_ready: bool) {
-        soon("the node to notice", async {
-            while self.t.app().readiness().await.is_ready() != is_ready {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        until("the node to notice", async || {
+            self.t.app().readiness().await.is_ready() == is_ready
         })
         .await;
     }
@@ -215,14 +211,7 @@ async fn a_lock_retired_while_the_broker_is_away_is_expelled_when_it_is_back() {
 
     site.mosquitto.resume();
     // A round of the timed work, as often as it needs until the broker is back.
-    let expelled = soon("the broker to be told", async {
-        loop {
-            match site.t.app().expel_gone().await {
-                Ok(expelled) => break expelled,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    });
+    let expelled = found("the broker to be told", async || site.t.app().expel_gone().await.ok());
     assert!(expelled.await <= 1);
     assert_eq!(site.t.app().expel_gone().await.unwrap(), 0);
     assert_eq!(

@@ -111,7 +111,7 @@ mod stories {
 
     pub async fn a_message_goes_down_and_its_answer_comes_up(broker: TestBroker) {
         let (link, _, mut received) = link(broker.plain);
-        until("the link", || link.is_up()).await;
+        until("the link", async || link.is_up()).await;
         let mut lock = broker.lock(&front()).await;
         lock.subscribe(&topics().down(&front())).await;
         link.send(&front(), "open".into(), WITHIN).await.unwrap();
@@ -141,9 +141,9 @@ mod stories {
 
     pub async fn it_comes_back_after_the_broker_and_subscribes_anew(mut broker: TestBroker) {
         let (link, _, mut received) = link(broker.plain);
-        until("the link", || link.is_up()).await;
+        until("the link", async || link.is_up()).await;
         broker.stop().await;
-        until("its fall", || !link.is_up()).await;
+        until("its fall", async || !link.is_up()).await;
         let began = Instant::now();
         assert_eq!(link.send(&front(), "open".into(), WITHIN).await, Err(RelayAway));
         assert!(
@@ -151,7 +151,7 @@ mod stories {
             "it must not wait for a broker that is away"
         );
         broker.resume();
-        until("its return", || link.is_up()).await;
+        until("its return", async || link.is_up()).await;
         let mut lock = broker.lock(&front()).await;
         lock.subscribe(&topics().down(&front())).await;
         lock.publish(&topics().up(&front(), NODE), "still here").await.unwrap();
@@ -168,7 +168,7 @@ mod stories {
         let (inbox, _received) = TestInbox::new();
         let options = options(broker.tls, Some(broker.trust.clone()), KEEP_ALIVE);
         let link = Link::start(options, inbox, Arc::new(OsRandom));
-        until("the link", || link.is_up()).await;
+        until("the link", async || link.is_up()).await;
         link.send(&front(), "open".into(), WITHIN).await.unwrap();
     }
 }
@@ -182,7 +182,7 @@ async fn it_is_up_only_when_its_subscriptions_stand() {
     assert!(!link.is_up());
     assert_eq!(link.send(&front(), "open".into(), WITHIN).await, Err(RelayAway));
     session.grant_subscriptions().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_message_is_acknowledged_only_after_the_inbox_has_it() {
     let broker = ScriptedBroker::start().await;
     let (link, inbox, mut received) = link(broker.address);
     let mut session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     inbox.shut(front());
     session.publish(7, &topics().up(&front(), NODE), "event").await;
     assert_eq!(soon("the event", received.recv()).await.unwrap(), up(front(), "event"));
@@ -261,7 +261,7 @@ async fn what_could_not_be_stored_is_not_acknowledged_and_ends_the_connection() 
     inbox.stores.store(false, std::sync::atomic::Ordering::Relaxed);
     session.publish(1, &topics().up(&front(), NODE), "event").await;
     soon("the event", received.recv()).await.unwrap();
-    until("its count", || link.counts().not_stored == 1).await;
+    until("its count", async || link.counts().not_stored == 1).await;
     inbox.stores.store(true, std::sync::atomic::Ordering::Relaxed);
     session.publish(2, &topics().up(&front(), NODE), "event").await;
     assert_eq!(session.next().await, Heard::PubAck(2));
@@ -276,7 +276,7 @@ async fn nothing_old_is_published_after_a_reconnect() {
     let (link, _, _received) = link(broker.address);
     let link = Arc::new(link);
     let mut session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     let old: Vec<_> = (0..5)
         .map(|_| {
             let link = Arc::clone(&link);
@@ -291,7 +291,7 @@ async fn nothing_old_is_published_after_a_reconnect() {
         assert_eq!(soon("the answer", send).await.unwrap(), Err(RelayAway));
     }
     let mut session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     let sender = Arc::clone(&link);
     let send = tokio::spawn(async move { sender.send(&front(), "new".into(), WITHIN).await });
     let Heard::Publish { id, message, .. } = session.next().await else {
@@ -307,7 +307,7 @@ async fn a_message_that_the_broker_does_not_acknowledge_in_time_has_failed() {
     let broker = ScriptedBroker::start().await;
     let (link, _, _received) = link(broker.address);
     let _session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     let sent = link.send(&front(), "open".into(), Duration::from_millis(50)).await;
     assert_eq!(sent, Err(RelayAway));
     assert!(link.is_up());
@@ -318,7 +318,7 @@ async fn a_message_longer_than_a_packet_fails_alone() {
     let broker = ScriptedBroker::start().await;
     let (link, _, _received) = link(broker.address);
     let _session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     assert_eq!(link.send(&front(), "x".repeat(20_000), WITHIN).await, Err(RelayAway));
     assert!(link.is_up());
 }
@@ -330,11 +330,11 @@ async fn a_silent_broker_is_given_up_after_twice_the_keep_alive() {
     let options = options(broker.address, None, Duration::from_secs(1));
     let link = Link::start(options, inbox, Arc::new(OsRandom));
     let session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     let after = session.silent_until_closed().await;
     assert!(after < Duration::from_secs(4), "{after:?}");
     let _session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
 }
 
 #[tokio::test]
@@ -342,7 +342,7 @@ async fn it_says_goodbye() {
     let broker = ScriptedBroker::start().await;
     let (link, _, _received) = link(broker.address);
     let mut session = broker.session().await;
-    until("the link", || link.is_up()).await;
+    until("the link", async || link.is_up()).await;
     link.stop().await;
     assert_eq!(session.next().await, Heard::Disconnect);
 }

@@ -1,13 +1,11 @@
 //! MQTT 5 brings more ways to speak later or under another name; the embedded broker grants none of them.
 
-use std::time::Duration;
-
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, LastWill, LastWillProperties, Packet, SubscribeReasonCode};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions};
 
 use super::{PASSWORD, TestBroker, back, front, topics};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{soon, until};
 
 fn visit(broker: &TestBroker) -> MqttOptions {
     let mut options = MqttOptions::new(front().as_str(), "127.0.0.1", broker.plain.port());
@@ -107,12 +105,7 @@ async fn no_session_outlives_its_connection() {
         .await
         .unwrap();
     drop((lock, events));
-    soon("its end", async {
-        while broker.broker().connected() > 1 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await;
+    until("its end", async || broker.broker().connected() <= 1).await;
     node.publish(&topics().down(&front()), "stale").await.unwrap();
     let (_lock, mut events) = AsyncClient::new(resumed(), 16);
     let session_present = hear(&mut events, |packet| match packet {

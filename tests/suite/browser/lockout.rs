@@ -49,7 +49,7 @@ async fn who_is_locked_out_asks_from_any_browser() {
         let letters = letters.iter().filter(|letter| letter.subject() == "Your code");
         letters.map(code_in).collect()
     };
-    until("the code", || codes().len() == 1).await;
+    until("the code", async || codes().len() == 1).await;
     let code = codes().remove(0);
 
     // A wrong answer tells nothing, and the form stays as it was filled.
@@ -63,7 +63,7 @@ async fn who_is_locked_out_asks_from_any_browser() {
     browser.fill("email", &tom.email).await;
     browser.press("Send me a code").await;
     browser.until("If you live here, a code is on its way").await;
-    until("the second code", || codes().len() == 2).await;
+    until("the second code", async || codes().len() == 2).await;
     browser.fill("code", &codes()[1]).await;
     browser.fill("name", "tom").await;
     browser.fill("unit", "Flat 1").await;

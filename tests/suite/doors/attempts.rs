@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{alarms, ask, entries, show, until_status};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, HandLock, Landlord, Person, TestServer, claims_of, house};
 
 on_each_database!(
@@ -208,16 +208,12 @@ async fn a_deadline_is_not_reckoned_from_an_old_hello(database: TestDatabase) {
     let mut radio = lock.visit().connect().await;
     assert!(radio.subscribe(&lock.topic("down")).await);
     radio.publish(&lock.topic("status"), "online").await.unwrap();
-    soon("the lock to seem there", async {
-        while gus
-            .post(&format!("{}/unlock", door.path()))
+    until("the lock to seem there", async || {
+        gus.post(&format!("{}/unlock", door.path()))
             .json(json!({ "wait_ms": 0 }))
             .await
             .status
-            != 202
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            == 202
     })
     .await;
     assert_eq!(claims_of(&radio.next_text().await)["lt"], json!(null));

@@ -1,13 +1,11 @@
 //! A guest without a phone at a real lock, whose backend is away: by a PIN, and by a computed code in its window alone.
 
-use std::time::Duration;
-
 use doorward::agent::local::LocalCarrier;
 use serde_json::{Value, json};
 
 use super::entries;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, house};
 
 on_each_database!(
@@ -29,10 +27,8 @@ async fn enter(at: &LocalCarrier, digits: &str) -> String {
 
 /// Waits until the lock holds what it should.
 async fn until_applied(ana: &Landlord, door: &Door) {
-    soon("the lock to hold its PINs", async {
-        while ana.get(&format!("{}/pins", door.path())).await.expect(200)["status"] != "applied" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the lock to hold its PINs", async || {
+        ana.get(&format!("{}/pins", door.path())).await.expect(200)["status"] == "applied"
     })
     .await;
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::ask;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::{soon, until};
+use crate::fixtures::wait::until;
 use crate::world::{HandLock, Landlord, Property, TestServer, Token, house};
 
 on_each_database!(
@@ -91,7 +91,7 @@ async fn keys_are_rotated_under_load_and_no_unlock_fails(database: TestDatabase)
     let more = |least: u32| {
         let wanted = opened.load(Ordering::Relaxed) + least;
         let opened = &opened;
-        async move { until("more doors to open", || opened.load(Ordering::Relaxed) >= wanted).await }
+        async move { until("more doors to open", async || opened.load(Ordering::Relaxed) >= wanted).await }
     };
     let rotation = async {
         more(6).await;
@@ -99,10 +99,8 @@ async fn keys_are_rotated_under_load_and_no_unlock_fails(database: TestDatabase)
         t.clock.advance(Duration::from_secs(1));
         // Nobody tells the backend: it looks by itself.
         assert_eq!(t.keys().rotate(ALL, t.clock.now()).unwrap(), 2);
-        soon("every lock to have the keyset", async {
-            while t.app().metrics().keyset_version.get() != 2 || locks_behind(&t).await != 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        until("every lock to have the keyset", async || {
+            t.app().metrics().keyset_version.get() == 2 && locks_behind(&t).await == 0
         })
         .await;
         more(6).await;
@@ -190,12 +188,7 @@ async fn a_lock_that_slept_through_two_rotations_opens_again(database: TestDatab
     lock.until_online(&ana, true).await;
     gus.unlock(&door).await.expect_opened();
     t.clock.advance(Duration::from_secs(70));
-    soon("the lock to say what it holds", async {
-        while locks_behind(&t).await != 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    until("the lock to say what it holds", async || locks_behind(&t).await == 0).await;
 }
 
 async fn keys_that_are_old_are_rotated_and_without_the_root_the_operator_is_told(database: TestDatabase) {

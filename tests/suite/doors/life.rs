@@ -11,7 +11,7 @@ use doorward::agent::controller::End;
 
 use super::{alarms, ask, entries, until_status};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, HandLock, Landlord, claims_of, house};
 
 on_each_database!(
@@ -41,24 +41,20 @@ async fn state(ana: &Landlord, door: &Door) -> Value {
 }
 
 async fn until_state(ana: &Landlord, door: &Door, wanted: &str) {
-    soon(wanted, async {
-        while state(ana, door).await != wanted {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until(wanted, async || state(ana, door).await == wanted).await;
 }
 
 /// Waits until the broker lets the lock in no more.
 async fn until_out(lock: &HandLock) {
-    soon("the broker to refuse", async {
-        loop {
-            match lock.visit().try_connect().await {
-                Err(ConnectionError::ConnectionRefused(ConnectReturnCode::BadUserNamePassword)) => break,
-                // In still, or put out at this moment.
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
+    // Meanwhile it is in still, or put out at this moment.
+    until("the broker to refuse", async || {
+        let tried = lock.visit().try_connect().await;
+        matches!(
+            tried,
+            Err(ConnectionError::ConnectionRefused(
+                ConnectReturnCode::BadUserNamePassword
+            ))
+        )
     })
     .await;
 }

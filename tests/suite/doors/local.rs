@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::entries;
 use crate::fixtures::databases::TestDatabase;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, Http, InstalledLock, PASSWORD, Person, house};
 
 /// A phone on the command line, with a folder of its own.
@@ -103,10 +103,8 @@ async fn a_tenant_gets_in_with_the_backend_gone() {
     t.restart().await;
     phone.wallet.renew(&Phone::backend(tom.base_url())).await.unwrap();
     assert_eq!(phone.wallet.carries(), 0);
-    soon("the log to have it", async {
-        while entries(&tom, "unlocked").await.len() < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    until("the log to have it", async || {
+        entries(&tom, "unlocked").await.len() >= 2
     })
     .await;
     for entry in entries(&tom, "unlocked").await {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::entries;
 use super::local::{Phone, door, install};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{found, until};
 use crate::world::{HandLock, Landlord, Property, claims_of, house};
 
 on_each_database!(
@@ -31,14 +31,9 @@ async fn at_door(ana: &Landlord, house: &Property) -> Value {
 }
 
 async fn until_status(ana: &Landlord, house: &Property, status: &str) -> Value {
-    soon(status, async {
-        loop {
-            let shown = at_door(ana, house).await;
-            if shown["status"] == status {
-                return shown;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    found(status, async || {
+        let shown = at_door(ana, house).await;
+        (shown["status"] == status).then_some(shown)
     })
     .await
 }
@@ -64,10 +59,8 @@ async fn a_door_keeps_people_out_with_the_backend_gone_and_opens_by_itself(datab
     let grant = ana.grant(&gus, &own, json!({ "ways": ["app", "pin"] })).await;
     let path = format!("/v1/grants/{}", grant["id"].as_str().unwrap());
     let pin = ana.post(&format!("{path}/pin")).await.text_of("code");
-    soon("the PIN to be held", async {
-        while ana.get(&path).await.expect(200)["locks"][0]["pin"]["status"] != "applied" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the PIN to be held", async || {
+        ana.get(&path).await.expect(200)["locks"][0]["pin"]["status"] == "applied"
     })
     .await;
     ana.grant(&fay, &own, json!({})).await;
@@ -93,11 +86,9 @@ async fn a_door_keeps_people_out_with_the_backend_gone_and_opens_by_itself(datab
     t.restart().await;
     lock.until_settled().await;
     // That of the tenant at their own door is not for the landlord to see.
-    soon("the refusal of the landlord's guest to be in the log", async {
-        let of_lockdown = |entry: &&Value| entry["reason"] == "lockdown";
-        while entries(&ana, "denied").await.iter().filter(of_lockdown).count() < 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the refusal of the landlord's guest to be in the log", async || {
+        let denied = entries(&ana, "denied").await;
+        denied.iter().any(|entry| entry["reason"] == "lockdown")
     })
     .await;
 }

@@ -19,11 +19,9 @@ mod tenancies;
 mod visits;
 mod year;
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::found;
 use crate::world::{Door, Landlord, Person};
 
 /// Asks for the door and does not wait for the lock: the attempt, pending.
@@ -42,14 +40,9 @@ async fn show(person: &Person, attempt: &Value) -> Value {
 
 /// Waits until the attempt has this status; gives it.
 async fn until_status(person: &Person, attempt: &Value, status: &str) -> Value {
-    soon(status, async {
-        loop {
-            let present = show(person, attempt).await;
-            if present["status"] == status {
-                return present;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    found(status, async || {
+        let present = show(person, attempt).await;
+        (present["status"] == status).then_some(present)
     })
     .await
 }

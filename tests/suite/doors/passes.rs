@@ -7,7 +7,7 @@ use doorward_lock::wire::{Cause, Kind, RESULT_OK, Typ};
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Answer, HandLock, Landlord, Person, claims_of, house};
 
 on_each_database!(
@@ -36,10 +36,8 @@ async fn open_until(ana: &Landlord, grant: &Value) -> Value {
 
 /// Waits until the backend knows what the lock holds.
 async fn until_confirmed(ana: &Landlord, grant: &Value) {
-    soon("the lock's confirmation to be believed", async {
-        while !open_until(ana, grant).await.is_null() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the lock's confirmation to be believed", async || {
+        open_until(ana, grant).await.is_null()
     })
     .await;
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::entries;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{found, soon};
 use crate::world::{Door, HandLock, Landlord, Person, claims_of, house};
 
 on_each_database!(
@@ -258,14 +258,9 @@ async fn a_lock_that_holds_more_than_the_books_know_is_told_all_anew(database: T
         keypad.slots.insert(slot, json!({}));
     }
     lock.hello().await;
-    let wanted = soon("the books to follow", async {
-        loop {
-            let version = version(&ana, &door).await;
-            if version > 500 {
-                return version;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    let wanted = found("the books to follow", async || {
+        let version = version(&ana, &door).await;
+        (version > 500).then_some(version)
     })
     .await;
     keypad.take(&mut lock, wanted).await;

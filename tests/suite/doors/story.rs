@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{alarms, entries};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{HandLock, house};
 
 on_each_database!(
@@ -163,12 +163,7 @@ async fn what_happens_at_the_door_stands_in_the_log(database: TestDatabase) {
     assert_eq!(shown["online"]["value"], true);
 
     lock.raise(doorward_lock::controller::Alarm::Tamper).await;
-    soon("the alarm", async {
-        while alarms(&ana).await.is_empty() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until("the alarm", async || !alarms(&ana).await.is_empty()).await;
     assert_eq!(alarms(&ana).await, ["tamper"]);
 }
 
@@ -274,10 +269,8 @@ async fn a_lock_is_there_again_after_new_batteries(database: TestDatabase) {
     ana.grant(&gus, &door, json!({})).await;
     gus.unlock(&door).await.expect_opened();
     lock.power_off().await;
-    soon("the lock to be away", async {
-        while ana.get(&door.path()).await.expect(200)["online"]["value"] == true {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the lock to be away", async || {
+        ana.get(&door.path()).await.expect(200)["online"]["value"] != true
     })
     .await;
     gus.unlock(&door).await.expect_offline();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::entries;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, HandLock, Landlord, claims_of, house};
 
 on_each_database!(
@@ -61,10 +61,8 @@ async fn take_pins(ana: &Landlord, door: &Door, lock: &mut HandLock) -> u64 {
 }
 
 async fn until_ended(ana: &Landlord, count: usize) {
-    soon("the tenancies to be ended", async {
-        while entries(ana, "tenancy-ended").await.len() < count {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the tenancies to be ended", async || {
+        entries(ana, "tenancy-ended").await.len() >= count
     })
     .await;
 }
@@ -90,10 +88,8 @@ async fn a_move_out_ends_everything_that_the_tenant_had(database: TestDatabase) 
         .await
         .expect(201);
     ana.post(&format!("/v1/grants/{}/pin", id(&grant))).await.expect(201);
-    soon("the lock to hold the PIN", async {
-        while pins(&ana, &flat).await["status"] != "applied" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the lock to hold the PIN", async || {
+        pins(&ana, &flat).await["status"] == "applied"
     })
     .await;
 
@@ -109,10 +105,8 @@ async fn a_move_out_ends_everything_that_the_tenant_had(database: TestDatabase) 
         let refused = tom.unlock(door).await.expect_problem(403, "access-refused");
         assert_ne!(refused["reason"], "no-access", "{refused}");
         tom.pass(&phone, &[door]).await.expect_problem(403, "pass-refused");
-        soon("the lock to have forgotten the PIN", async {
-            while pins(&ana, door).await["slots"] != json!([]) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        until("the lock to have forgotten the PIN", async || {
+            pins(&ana, door).await["slots"] == json!([])
         })
         .await;
     }

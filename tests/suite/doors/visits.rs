@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::entries;
 use crate::api::visits::{order, visit_path};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::found;
 use crate::world::{Door, Landlord, Link, Person, TestServer, house};
 
 on_each_database!(
@@ -30,14 +30,9 @@ async fn let_in(t: &TestServer, office: &Landlord, visit: &Value) -> Person {
 }
 
 async fn until_ended(landlord: &Landlord) -> Vec<Value> {
-    soon("the end to be written down", async {
-        loop {
-            let ended = entries(landlord, "visit-ended").await;
-            if !ended.is_empty() {
-                return ended;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    found("the end to be written down", async || {
+        let ended = entries(landlord, "visit-ended").await;
+        (!ended.is_empty()).then_some(ended)
     })
     .await
 }

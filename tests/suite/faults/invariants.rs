@@ -1,14 +1,13 @@
 //! What must be true after every bad day (`docs/TRUST.md`, "Invariants").
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::installation::TOKEN_SECONDS;
 use super::outsider::Outsider;
 use crate::fixtures::databases::TestDatabase;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::claims_of;
 
 /// An attempt, as it stands in the database.
@@ -23,10 +22,8 @@ struct Attempt {
 /// Waits until nothing is pending any more: whatever was, has been confirmed or its deadline has passed.
 pub async fn until_nothing_pends(database: &TestDatabase) {
     let mut outsider = Outsider::at(database);
-    soon("the end of everything pending", async {
-        while outsider.count("attempts WHERE status = 'pending'") > 0 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    until("the end of everything pending", async || {
+        outsider.count("attempts WHERE status = 'pending'") == 0
     })
     .await;
 }

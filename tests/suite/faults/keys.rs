@@ -1,13 +1,12 @@
 //! Key files and `doorward keys` as an operator has them: the real program, beside a running backend.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::installation::Installation;
 use crate::fixtures::databases::TestDatabase;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 
 const PASSPHRASE: &str = "correct horse battery staple\n";
 
@@ -21,10 +20,8 @@ async fn published(installation: &Installation) -> Vec<String> {
 
 /// Waits until the backend shows so many keys.
 async fn until_published(installation: &Installation, count: usize) {
-    soon("the keys to be taken up", async {
-        while published(installation).await.len() != count {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    until("the keys to be taken up", async || {
+        published(installation).await.len() == count
     })
     .await;
 }

@@ -9,7 +9,7 @@ use super::outsider::Outsider;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mosquitto::Mosquitto;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{HandLock, Landlord, TestServer, house};
 
 on_each_database!(
@@ -70,10 +70,8 @@ pub async fn lock_at(mosquitto: &Mosquitto, ana: &Landlord) -> (crate::world::Do
     let door = ana.add_lock(&house, "Front door").await;
     let mut lock = HandLock::enrol(&door).await;
     mosquitto.let_in(lock.id(), &lock.welcome.mqtt.password);
-    soon("mosquitto to know the lock", async {
-        while lock.visit().try_connect().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("mosquitto to know the lock", async || {
+        lock.visit().try_connect().await.is_ok()
     })
     .await;
     let claimed = lock.first_event();
@@ -110,10 +108,8 @@ async fn while_the_broker_is_away_nothing_opens(database: TestDatabase) {
 }
 
 async fn until_ready(t: &TestServer, status: u16) {
-    soon("readiness to change", async {
-        while t.http.get("/readyz").await.status != status {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("readiness to change", async || {
+        t.http.get("/readyz").await.status == status
     })
     .await;
 }
@@ -155,10 +151,8 @@ async fn a_clock_that_jumped_ahead_goes_on_from_there(database: TestDatabase) {
 
     t.clock.advance(Duration::from_secs(3600));
     let path = format!("/v1/attempts/{}", attempt["id"].as_str().unwrap());
-    soon("the attempt to expire", async {
-        while gus.get(&path).await.expect(200)["status"] != "expired" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the attempt to expire", async || {
+        gus.get(&path).await.expect(200)["status"] == "expired"
     })
     .await;
     // Nothing was heard of the lock for an hour, as far as anybody here can tell.
@@ -180,18 +174,13 @@ async fn a_panic_ends_its_request_or_its_round_and_nothing_else(database: TestDa
     let present = t.clock.break_down();
     gus.unlock(&door).await.expect_problem(500, "internal");
     gus.get("/v1/me").await.expect_problem(500, "internal");
-    soon("the restart of a task to be counted", async {
-        loop {
-            let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
-            let metrics = metrics.text().await.unwrap();
-            let restarts = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix("doorward_task_restarts_total "));
-            if restarts.unwrap().parse::<u64>().unwrap() > 1 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until("the restart of a task to be counted", async || {
+        let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let restarts = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("doorward_task_restarts_total "));
+        restarts.unwrap().parse::<u64>().unwrap() > 1
     })
     .await;
 

@@ -21,7 +21,7 @@ use super::installation::Installation;
 use super::invariants::{check_invariants, deadline_of, until_nothing_pends};
 use super::scene::Scene;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{soon, until};
 use crate::world::claims_of;
 
 on_each_database!(killed_at_random);
@@ -117,10 +117,8 @@ async fn until_there(scene: &Scene, lock: &ReferenceLock) {
     let mut view = lock.view();
     let there = view.wait_for(|view| view.is_connected && view.acknowledged == view.events);
     soon("the lock", there).await.unwrap();
-    soon("the lock's hello", async {
-        while scene.ana.get(&scene.door.path()).await.expect(200)["online"]["value"] != true {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until("the lock's hello", async || {
+        scene.ana.get(&scene.door.path()).await.expect(200)["online"]["value"] == true
     })
     .await;
 }

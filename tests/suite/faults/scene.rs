@@ -1,7 +1,6 @@
 //! Where the kills happen: an installation with one door, and somebody who asks for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -9,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::installation::{Backend, Installation};
 use super::outsider::Outsider;
 use crate::fixtures::databases::TestDatabase;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Answer, Door, Landlord, Person};
 
 /// An installation that runs, with a guest who may open one door.
@@ -60,22 +59,15 @@ impl Scene {
             }
             return;
         }
-        soon("the backend to wait", async {
-            while self.outsider.is_waited_for() != Some(true) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        until("the backend to wait", async || {
+            self.outsider.is_waited_for() == Some(true)
         })
         .await;
     }
 
     /// Waits until the table has a row more than it had.
     pub async fn until_more(&mut self, table: &str, than: usize) {
-        soon(table, async {
-            while self.outsider.count(table) == than {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        })
-        .await;
+        until(table, async || self.outsider.count(table) != than).await;
     }
 
     /// The statuses of all attempts, the oldest first.

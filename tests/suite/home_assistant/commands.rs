@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Home, shown_house, topic};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::until;
 use crate::world::{Door, InstalledLock, Landlord, Property, TestServer};
 
 on_each_database!(
@@ -53,14 +53,9 @@ async fn door_of(ana: &Landlord, house: &Property) -> (Door, InstalledLock) {
 /// Waits until the metric of commands with this result stands at `count`.
 async fn until_counted(t: &TestServer, result: &str, count: u32) {
     let line = format!("doorward_home_assistant_commands_total{{result=\"{result}\"}} {count}");
-    soon(&line, async {
-        loop {
-            let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
-            if metrics.text().await.unwrap().lines().any(|found| found == line) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+    until(&line, async || {
+        let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+        metrics.text().await.unwrap().lines().any(|found| found == line)
     })
     .await;
 }

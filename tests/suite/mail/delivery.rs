@@ -10,7 +10,7 @@ use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mail_server::{MailServer, Privacy};
 use crate::fixtures::mosquitto::Mosquitto;
-use crate::fixtures::wait::{soon, until};
+use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, Person, TestServer};
 
 on_each_database!(
@@ -56,12 +56,7 @@ impl House {
     /// Waits until so many tries came out like this.
     async fn until_tried(&self, result: &str, tries: u64) {
         let line = format!("doorward_letters_total{{result=\"{result}\"}}");
-        soon(&line, async {
-            while self.metric(&line).await < tries {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        until(&line, async || self.metric(&line).await >= tries).await;
         assert_eq!(self.metric(&line).await, tries);
     }
 }
@@ -211,7 +206,7 @@ async fn two_nodes_send_each_letter_once() {
     let ids = async {
         let mut ids = Vec::new();
         for guest in &guests {
-            until("the last news", || {
+            until("the last news", async || {
                 mail.letters(&guest.email)
                     .iter()
                     .any(|letter| letter.text().contains("taken back"))

@@ -145,10 +145,8 @@ impl InstalledLock {
     pub async fn until_online(&self, manager: &Person, online: bool) {
         let path = format!("/v1/locks/{}", self.id());
         let what = format!("the lock to be {}", if online { "there" } else { "away" });
-        wait::soon(&what, async {
-            while manager.get(&path).await.expect(200)["online"]["value"] != online {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+        wait::until(&what, async || {
+            manager.get(&path).await.expect(200)["online"]["value"] == online
         })
         .await;
     }

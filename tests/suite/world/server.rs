@@ -146,10 +146,8 @@ async fn start(config: &Config, clock: &HandClock) -> Server {
         random: Arc::new(OsRandom),
     };
     let server = Server::start(config, sources).await.unwrap();
-    wait::soon("the way to the broker", async {
-        while !server.app().readiness().await.is_ready() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+    wait::until("the way to the broker", async || {
+        server.app().readiness().await.is_ready()
     })
     .await;
     server
