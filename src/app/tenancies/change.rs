@@ -1,36 +1,59 @@
-//! Changing when a tenancy begins and ends: the whole term at once.
+//! Changing when a tenancy begins and ends: the whole term at once, and what was given under it follows.
 
 use std::sync::Arc;
 
 use super::end::{SettledTenancy, planned};
-use super::home::{Home, hold_home};
+use super::home::{Home, hold_home, home};
 use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, tell_of_house_access, write_down};
+use crate::app::grants::{By, Ended, follow};
 use crate::app::house_access;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::ids::{PersonId, TenancyId};
+use crate::domain::ids::TenancyId;
 use crate::domain::notice;
 use crate::domain::tenancy::{BadChange, Tenancy, Term};
 use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
 use crate::store::{Conn, tenancies};
 
 impl App {
-    /// Gives a tenancy another term, all of it. What has begun keeps its start. The answer says what can be promised of
-    /// an end that is planned.
+    /// Gives a tenancy another term, all of it. What has begun keeps its start. What its tenant gave under it is narrowed to
+    /// the new term, at the locks too. The answer says what can be promised of an end that is planned.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] for a term that makes no sense; [`Error::Conflict`]
     /// where the tenancy has ended or begun, or its person has another one in the unit at that time.
     pub async fn change_tenancy(&self, who: &Actor, id: TenancyId, to: Term) -> Result<SettledTenancy, Error> {
-        let (now, who, token) = (self.now(), who.clone(), self.token_life());
+        let (now, actor, tenancy) = (self.now(), who.clone(), id.clone());
         let random = Arc::clone(&self.random);
-        self.db
+        let ended = self
+            .db
             .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
-                let home = hold_home(conn, &id, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
+                let scope = managed_by(conn, &actor)?;
+                let home = hold_home(conn, &tenancy, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
                 let term = home.tenancy.change(to, now).map_err(refusal)?;
-                let home = set_term(conn, &*random, home, term, &who.person, now)?;
+                set_term(conn, &*random, &home, term, &actor, now)
+            })
+            .await?;
+        self.planned_tenancy(who, id, ended).await
+    }
+
+    /// Tells the locks what is left of what was given under the tenancy, and says what can be promised of its end.
+    pub(super) async fn planned_tenancy(
+        &self,
+        who: &Actor,
+        id: TenancyId,
+        ended: Ended,
+    ) -> Result<SettledTenancy, Error> {
+        if !ended.is_nothing() {
+            self.make_end_effective(ended).await?;
+        }
+        let (who, token) = (who.clone(), self.token_life());
+        self.db
+            .read(move |conn| {
+                let scope = managed_by(conn, &who)?;
+                let home = home(conn, &id, &scope)?.ok_or(Error::NotFound(What::Tenancy))?;
                 planned(conn, &home, &scope, token)
             })
             .await
@@ -52,17 +75,18 @@ fn refusal(bad: BadChange) -> Error {
 }
 
 /// Gives the tenancy this term, which its own rules allow, and tells whom it concerns; the same term again is nothing new.
+/// Says what has ended of what was given under it.
 pub(super) fn set_term(
     conn: &mut Conn,
     random: &dyn Random,
-    home: Home,
+    home: &Home,
     term: Term,
-    by: &PersonId,
+    who: &Actor,
     now: Timestamp,
-) -> Result<Home, Error> {
-    let before = &home.tenancy;
+) -> Result<Ended, Error> {
+    let (before, by) = (&home.tenancy, &who.person);
     if term == before.term {
-        return Ok(home);
+        return Ok(Ended::default());
     }
     let mut changed = Tenancy {
         term,
@@ -76,6 +100,8 @@ pub(super) fn set_term(
     };
     refuse_doubled(conn, &changed)?;
     tenancies::set_term(conn, &changed)?;
+    let right = RightSource::Tenancy(changed.id.clone());
+    let ended = follow(conn, &right, By { who: Some(who), random }, now)?;
     let mut told = joint_tenants(conn, before, now)?;
     told.extend(joint_tenants(conn, &changed, now)?);
     told.push(changed.person.clone());
@@ -94,8 +120,5 @@ pub(super) fn set_term(
     };
     write_down(conn, &changed, &entry, now)?;
     tell_of_house_access(conn, random, &changed, by, house_access.as_ref(), now)?;
-    Ok(Home {
-        tenancy: changed,
-        ..home
-    })
+    Ok(ended)
 }

@@ -50,25 +50,24 @@ impl App {
         id: TenancyId,
         at: Option<Timestamp>,
     ) -> Result<SettledTenancy, Error> {
-        let (now, who, token) = (self.now(), who.clone(), self.token_life());
+        let (now, actor, tenancy) = (self.now(), who.clone(), id.clone());
         let random = Arc::clone(&self.random);
         let (settled, ended) = self
             .db
             .write(move |conn| {
-                let scope = managed_by(conn, &who)?;
-                let home = hold_home(conn, &id, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
+                let scope = managed_by(conn, &actor)?;
+                let home = hold_home(conn, &tenancy, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
                 let end = home.tenancy.end(at, now);
                 let (ends_at, by) = match end.map_err(|bad| Error::invalid("ends_at", bad))? {
-                    End::Planned(_) => return Ok((planned(conn, &home, &scope, token)?, None)),
+                    End::Planned(_) => return Ok((None, Ended::default())),
                     End::At(ends_at) => {
                         let term = Term {
                             ends_at: Some(ends_at),
                             ..home.tenancy.term
                         };
-                        let home = set_term(conn, &*random, home, term, &who.person, now)?;
-                        return Ok((planned(conn, &home, &scope, token)?, None));
+                        return Ok((None, set_term(conn, &*random, &home, term, &actor, now)?));
                     }
-                    End::Now(ends_at) => (ends_at, Some(&who)),
+                    End::Now(ends_at) => (ends_at, Some(&actor)),
                     // Where its end is not carried out yet, that is done now.
                     End::Over => (home.tenancy.term.ends_at.unwrap_or(now), None),
                 };
@@ -78,12 +77,12 @@ impl App {
                     last: None,
                     grants_left: home.grants_left(conn, &[], now)?,
                 };
-                Ok::<_, Error>((settled, Some(ended)))
+                Ok::<_, Error>((Some(settled), ended))
             })
             .await?;
-        match ended {
-            None => Ok(settled),
-            Some(ended) => Ok(SettledTenancy {
+        match settled {
+            None => self.planned_tenancy(who, id, ended).await,
+            Some(settled) => Ok(SettledTenancy {
                 last: Some(self.make_end_effective(ended).await?),
                 ..settled
             }),

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, accounts, grants, locks, passes, tenancies};
 
-/// A tenancy and the doors that it opens, their rows held until the transaction ends.
+/// A tenancy and the doors that it opens.
 pub(super) struct Home {
     pub(super) tenancy: Tenancy,
     pub(super) doors: Vec<Lock>,
@@ -35,6 +35,15 @@ pub(super) fn hold_home(conn: &mut Conn, id: &TenancyId, scope: &Scope, now: Tim
     }
     hold_locks(conn, &held)?;
     Ok(tenancies::hold(conn, id, scope)?.map(|tenancy| Home { tenancy, doors }))
+}
+
+/// The tenancy and its doors as they are, for looking.
+pub(super) fn home(conn: &mut Conn, id: &TenancyId, scope: &Scope) -> Result<Option<Home>, Error> {
+    let Some(tenancy) = tenancies::find(conn, id, scope)? else {
+        return Ok(None);
+    };
+    let doors = doors_of(conn, &tenancy)?;
+    Ok(Some(Home { tenancy, doors }))
 }
 
 /// The doors that a tenancy opens and that are not out of service for good.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::fixtures::wait::until;
 use crate::world::{Door, InstalledLock, Landlord, PASSWORD, Person, Property, TestServer, Unit, house};
 
 on_each_database!(
@@ -15,6 +16,7 @@ on_each_database!(
     a_friend_without_an_account_is_invited,
     a_door_of_another_unit_opens_to_no_friend,
     a_pin_of_a_friend_goes_with_the_tenant,
+    what_was_given_follows_the_term_of_a_tenancy,
 );
 
 /// A house with a tenant: the front door, and the tenant's own.
@@ -414,10 +416,54 @@ async fn a_pin_of_a_friend_goes_with_the_tenant(database: TestDatabase) {
     assert_eq!(slots().await.len(), 1);
     let path = format!("/v1/organizations/{}/members/{}", ana.organization, tom.id);
     ana.delete(&path).await.expect(200);
-    crate::fixtures::wait::soon("the lock to forget the friend's PIN", async {
-        while !slots().await.is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+    until("the lock to forget the friend's PIN", async || slots().await.is_empty()).await;
+}
+
+async fn what_was_given_follows_the_term_of_a_tenancy(database: TestDatabase) {
+    let home = home(&database).await;
+    let Home {
+        ana,
+        unit,
+        tom,
+        gus,
+        flat,
+        ..
+    } = &home;
+    let given = tom
+        .lend(&[flat], gus, json!({ "starts_at": NOW, "ways": ["app", "pin"] }))
+        .await
+        .expect(201);
+    let holiday = tom
+        .lend(&[flat], gus, json!({ "starts_at": "2026-08-01T10:00:00Z" }))
+        .await
+        .expect(201);
+    tom.post(&format!("/v1/grants/{}/pin", id(&given))).await.expect(201);
+    let show = async |grant: &Value| gus.get(&format!("/v1/grants/{}", id(grant))).await.expect(200);
+    until("the lock to hold the PIN", async || {
+        show(&given).await["locks"][0]["pin"]["status"] == "applied"
     })
     .await;
+
+    // He will move out in April: the lock knows by now until when the PIN opens, be it away then or not.
+    let tenancy = ana.tenancy_of(tom, unit).await;
+    let end = "2026-04-30T10:00:00.000Z";
+    let planned = ana.end_tenancy(&tenancy, json!({ "ends_at": end })).await;
+    assert_eq!(planned["ends_at"], end);
+    assert_eq!(show(&given).await["ends_at"], end);
+    assert_eq!(gus.list("/v1/me/notices").await[0]["kind"], "access-changed");
+    assert_eq!(show(&holiday).await["revoked_by"], ana.id.as_str());
+    until("the lock to know when the PIN ends", async || {
+        let shown = ana.get(&format!("/v1/locks/{}/pins", flat.id)).await.expect(200);
+        shown["status"] == "applied" && shown["slots"][0]["ends_at"] == end
+    })
+    .await;
+    gus.unlock(flat).await.expect_opened();
+
+    // A later end is the tenant's alone.
+    let later = json!({ "starts_at": tenancy["starts_at"], "ends_at": "2026-06-30T10:00:00Z" });
+    ana.put(&format!("/v1/tenancies/{}", id(&tenancy)))
+        .json(later)
+        .await
+        .expect(200);
+    assert_eq!(show(&given).await["ends_at"], end);
 }
