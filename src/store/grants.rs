@@ -1,19 +1,25 @@
-//! Grants, and the rights that grants and tenancies give at one lock.
+//! Grants; below it the rights that they and tenancies give at a lock, their uses, and spare keys.
 
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, word};
-use super::schema::{grant_locks, grants, tenancies};
-use super::{Conn, StoreError, accounts, lockdowns};
+use super::schema::{grant_locks, grants};
+use super::{Conn, StoreError};
 use crate::domain::account::{Email, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
 use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
-use crate::domain::lock::Lock;
-use crate::domain::lockdown::kept_out_until;
 use crate::domain::schedule::Schedule;
 use crate::domain::spare::{Minutes, Spare};
 use crate::domain::time::Timestamp;
-use crate::domain::unlock::{Right, RightName, RightSource};
+use crate::domain::unlock::RightSource;
+
+mod rights;
+mod spare;
+mod uses;
+
+pub use rights::{hold, holder, lock_ids_of, names, right, rights};
+pub use spare::{end_release, release, released_before, spare_key_holders};
+pub use uses::{give_use_back, take_use, uses};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = grants)]
@@ -214,29 +220,6 @@ pub fn begin_round(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
         .set(grants::round.eq(grants::round + 1))
         .execute(conn)?;
     Ok(())
-}
-
-/// The names of the rights at locks.
-pub fn names(conn: &mut Conn, rights: &[RightSource]) -> Result<Vec<RightName>, StoreError> {
-    let ids = rights.iter().filter_map(|right| match right {
-        RightSource::Grant(id) => Some(id.as_str()),
-        RightSource::Tenancy(_) => None,
-    });
-    let rounds: Vec<(String, i64)> = grants::table
-        .filter(grants::id.eq_any(ids))
-        .filter(grants::round.gt(0))
-        .select((grants::id, grants::round))
-        .load(conn)?;
-    let round_of = |right: &RightSource| {
-        let name = right.to_string();
-        let found = rounds.iter().find(|(id, _)| *id == name);
-        let round = found.map_or(Ok(0), |(_, round)| u32::try_from(*round).map_err(StoreError::corrupt))?;
-        Ok(RightName {
-            source: right.clone(),
-            round,
-        })
-    };
-    rights.iter().map(round_of).collect()
 }
 
 /// The grants that hang under these rights and were not taken back, by id.
@@ -460,37 +443,6 @@ pub fn waits_for(conn: &mut Conn, invitation: &InvitationId, giver: &PersonId) -
     Ok(found.is_some())
 }
 
-/// Releases the spare key until then, or calls it back where `until` is `None`; says whether the grant stands.
-pub fn release(conn: &mut Conn, id: &GrantId, until: Option<Timestamp>) -> Result<bool, StoreError> {
-    let released = diesel::update(grants::table.find(id.as_str()).filter(grants::revoked_at_ms.is_null()))
-        .set(grants::released_until_ms.eq(until.map(Timestamp::as_millis)))
-        .execute(conn)?;
-    Ok(released > 0)
-}
-
-/// The spare keys whose release has ended at `now` and of which nobody was told yet: at most `limit`.
-pub fn released_before(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<GrantId>, StoreError> {
-    let ids: Vec<String> = grants::table
-        .filter(grants::released_until_ms.le(now.as_millis()))
-        .order(grants::released_until_ms)
-        .limit(limit)
-        .select(grants::id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
-/// Notes that the release of the spare key has ended at `now`; gives the grant, where this was the first to note it.
-pub fn end_release(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Option<Grant>, StoreError> {
-    let row = grants::table.find(id.as_str());
-    let ended = diesel::update(row.filter(grants::released_until_ms.le(now.as_millis())))
-        .set(grants::released_until_ms.eq(None::<i64>))
-        .execute(conn)?;
-    if ended == 0 {
-        return Ok(None);
-    }
-    find_any(conn, id)
-}
-
 /// The grant, whoever asks: for the backend's own work.
 pub fn find_any(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, StoreError> {
     let row: Option<Row> = grants::table
@@ -553,85 +505,6 @@ pub fn revoke_all_of(
     standing.iter().map(|id| parsed(id)).collect()
 }
 
-/// The grant's counted uses as they are now; `None` where they are not counted.
-pub fn uses(conn: &mut Conn, id: &GrantId) -> Result<Option<Uses>, StoreError> {
-    let row: Option<(Option<i64>, i64)> = grants::table
-        .find(id.as_str())
-        .select((grants::uses_limit, grants::uses_taken))
-        .get_result(conn)
-        .optional()?;
-    let Some((Some(limit), taken)) = row else {
-        return Ok(None);
-    };
-    let count = |n: i64| u32::try_from(n).map_err(StoreError::corrupt);
-    Uses::with_taken(count(limit)?, count(taken)?)
-        .map(Some)
-        .map_err(StoreError::corrupt)
-}
-
-/// Who holds the right, if it is one of the organization's; ended and revoked ones too.
-pub fn holder(
-    conn: &mut Conn,
-    right: &RightSource,
-    organization: &OrganizationId,
-) -> Result<Option<PersonId>, StoreError> {
-    let person: Option<Option<String>> = match right {
-        RightSource::Grant(id) => grants::table
-            .find(id.as_str())
-            .filter(grants::organization_id.eq(organization.as_str()))
-            .select(grants::person_id)
-            .get_result(conn)
-            .optional()?,
-        RightSource::Tenancy(id) => tenancies::table
-            .find(id.as_str())
-            .filter(tenancies::organization_id.eq(organization.as_str()))
-            .select(tenancies::person_id.nullable())
-            .get_result(conn)
-            .optional()?,
-    };
-    super::columns::parsed_option(person.flatten().as_deref())
-}
-
-/// Takes one of the grant's counted uses, and one of the grant's under which it hangs, where that counts them. Says whether
-/// each had one left, so that of two last uses at once one succeeds; where one had none, none is taken.
-pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
-    let above = counted_above(conn, id)?;
-    let is_counted = uses(conn, id)?.is_some();
-    let mut taken_of = Vec::new();
-    // The giver's row before the grant's: in the order in which whoever ends them takes them.
-    for counted in above.iter().chain(Some(id).filter(|_| is_counted || above.is_none())) {
-        let taken = diesel::update(
-            grants::table
-                .find(counted.as_str())
-                .filter(grants::uses_taken.nullable().lt(grants::uses_limit)),
-        )
-        .set(grants::uses_taken.eq(grants::uses_taken + 1))
-        .execute(conn)?;
-        if taken == 0 {
-            for counted in taken_of {
-                give_one_back(conn, counted)?;
-            }
-            return Ok(false);
-        }
-        taken_of.push(counted);
-    }
-    Ok(true)
-}
-
-/// The grant under which this one hangs, where it counts its uses.
-fn counted_above(conn: &mut Conn, id: &GrantId) -> Result<Option<GrantId>, StoreError> {
-    let above: Option<Option<String>> = grants::table
-        .find(id.as_str())
-        .select(grants::under)
-        .get_result(conn)
-        .optional()?;
-    let source: Option<RightSource> = parsed_option(above.flatten().as_deref())?;
-    match source {
-        Some(RightSource::Grant(giver)) if uses(conn, &giver)?.is_some() => Ok(Some(giver)),
-        _ => Ok(None),
-    }
-}
-
 /// Keeps the grant from being taken back until this transaction ends; says whether it stands. SQLite has one writer at a
 /// time, so nothing can have come between.
 pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
@@ -639,209 +512,6 @@ pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
         .set(grants::uses_taken.eq(grants::uses_taken))
         .execute(conn)?;
     Ok(kept > 0)
-}
-
-/// Gives a taken use back: the movement it was taken for did not happen and cannot happen any more.
-pub fn give_use_back(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
-    for counted in counted_above(conn, id)?.iter().chain(Some(id)) {
-        give_one_back(conn, counted)?;
-    }
-    Ok(())
-}
-
-fn give_one_back(conn: &mut Conn, id: &GrantId) -> Result<(), StoreError> {
-    diesel::update(grants::table.find(id.as_str()).filter(grants::uses_taken.gt(0)))
-        .set(grants::uses_taken.eq(grants::uses_taken - 1))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// Keeps the end of the right away until this transaction ends: what is decided by it is issued before a revocation
-/// commits, or not at all (`docs/THREAT-MODEL.md`, I5). Says whether the right still stands at `now`, and its holder
-/// still belongs to the organization: who is put out loses the right too, which therefore waits for this transaction, or
-/// this one for it. SQLite has one writer at a time, so nothing can have come between.
-pub fn hold(
-    conn: &mut Conn,
-    right: &RightSource,
-    (organization, holder): (&OrganizationId, &PersonId),
-    now: Timestamp,
-) -> Result<bool, StoreError> {
-    if matches!(conn, Conn::Sqlite(_)) {
-        return Ok(true);
-    }
-    let held = match right {
-        RightSource::Grant(id) => {
-            diesel::update(grants::table.find(id.as_str()).filter(grants::revoked_at_ms.is_null()))
-                .set(grants::uses_taken.eq(grants::uses_taken))
-                .execute(conn)?
-        }
-        RightSource::Tenancy(id) => diesel::update(
-            tenancies::table.find(id.as_str()).filter(
-                tenancies::ends_at_ms
-                    .is_null()
-                    .or(tenancies::ends_at_ms.gt(now.as_millis())),
-            ),
-        )
-        .set(tenancies::starts_at_ms.eq(tenancies::starts_at_ms))
-        .execute(conn)?,
-    };
-    Ok(held > 0 && accounts::role(conn, organization, holder)?.is_some())
-}
-
-/// What the person's grants and tenancies say about the lock, ended ones included: they give better reasons.
-/// A tenancy opens its unit's own locks and the property's shared ones. What hangs under another right comes with what its
-/// giver has there now. What a lockdown keeps out stands in them too.
-pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Right>, StoreError> {
-    let rows: Vec<Row> = grants::table
-        .inner_join(grant_locks::table)
-        .filter(grant_locks::lock_id.eq(lock.id.as_str()))
-        .filter(grants::person_id.eq(person.as_str()))
-        .filter(grants::organization_id.eq(lock.organization.as_str()))
-        .order(grants::id)
-        .select(Row::as_select())
-        .load(conn)?;
-    let mut rights = Vec::with_capacity(rows.len() + 1);
-    for row in rows {
-        rights.extend(right_of(conn, row, lock)?);
-    }
-    let stays: Vec<(String, i64, Option<i64>)> = opening(lock)
-        .filter(tenancies::person_id.eq(person.as_str()))
-        .order(tenancies::id)
-        .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
-        .load(conn)?;
-    for stay in stays {
-        rights.push(of_stay(stay, lock)?);
-    }
-    let holds = lockdowns::holds_at(conn, lock)?;
-    for right in &mut rights {
-        right.kept_out_until = kept_out_until(&holds, Some(person), &right.source);
-    }
-    Ok(rights)
-}
-
-/// Who holds spare keys to the lock that these persons have given and that stand at `now`, by person.
-pub fn spare_key_holders(
-    conn: &mut Conn,
-    lock: &LockId,
-    givers: &[PersonId],
-    now: Timestamp,
-) -> Result<Vec<PersonId>, StoreError> {
-    let mut holders: Vec<String> = grants::table
-        .inner_join(grant_locks::table)
-        .filter(grant_locks::lock_id.eq(lock.as_str()))
-        .filter(grants::spare_on_silence.is_not_null())
-        .filter(grants::revoked_at_ms.is_null())
-        .filter(grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis())))
-        .filter(grants::given_by.eq_any(givers.iter().map(PersonId::as_str)))
-        .filter(grants::person_id.is_not_null())
-        .order(grants::person_id)
-        .select(grants::person_id.assume_not_null())
-        .load(conn)?;
-    holders.dedup();
-    holders.iter().map(|id| parsed(id)).collect()
-}
-
-/// What one right says about the lock, whoever holds it; `None` where it says nothing.
-pub fn right(conn: &mut Conn, source: &RightSource, lock: &Lock) -> Result<Option<Right>, StoreError> {
-    match source {
-        RightSource::Grant(id) => {
-            let row: Option<Row> = grants::table
-                .inner_join(grant_locks::table)
-                .filter(grant_locks::lock_id.eq(lock.id.as_str()))
-                .filter(grants::id.eq(id.as_str()))
-                .filter(grants::organization_id.eq(lock.organization.as_str()))
-                .select(Row::as_select())
-                .first(conn)
-                .optional()?;
-            row.map_or(Ok(None), |row| right_of(conn, row, lock))
-        }
-        RightSource::Tenancy(id) => {
-            let stay: Option<(String, i64, Option<i64>)> = opening(lock)
-                .filter(tenancies::id.eq(id.as_str()))
-                .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
-                .first(conn)
-                .optional()?;
-            stay.map(|stay| of_stay(stay, lock)).transpose()
-        }
-    }
-}
-
-/// What the grant of this row says about the lock.
-fn right_of(conn: &mut Conn, row: Row, lock: &Lock) -> Result<Option<Right>, StoreError> {
-    // Only where uses are counted does it matter how many locks there are.
-    let locks = match row.uses_limit {
-        Some(_) => locks_of(conn, &row.id)?,
-        None => vec![lock.id.clone()],
-    };
-    let grant = row.into_domain(locks)?;
-    let Some(right) = Right::of_grant(&grant, &lock.id) else {
-        return Ok(None);
-    };
-    let Some(source) = &grant.under else {
-        return Ok(Some(right));
-    };
-    let giver = match lock.is_closed_to_sharing() {
-        true => None,
-        false => self::right(conn, source, lock)?,
-    };
-    Ok(Some(right.given_by(giver)))
-}
-
-/// The tenancies to which the lock belongs.
-fn opening(lock: &Lock) -> tenancies::BoxedQuery<'_, <Conn as diesel::Connection>::Backend> {
-    let all = tenancies::table
-        .filter(tenancies::organization_id.eq(lock.organization.as_str()))
-        .into_boxed();
-    match &lock.unit {
-        Some(unit) => all.filter(tenancies::unit_id.eq(unit.as_str())),
-        None => all.filter(
-            tenancies::unit_id.eq_any(
-                super::schema::units::table
-                    .filter(super::schema::units::property_id.eq(lock.property.as_str()))
-                    .select(super::schema::units::id),
-            ),
-        ),
-    }
-}
-
-fn of_stay((id, starts_at_ms, ends_at_ms): (String, i64, Option<i64>), lock: &Lock) -> Result<Right, StoreError> {
-    let starts_at = Timestamp::from_millis(starts_at_ms);
-    Ok(Right::of_tenancy(
-        parsed(&id)?,
-        lock.id.clone(),
-        starts_at,
-        instant(ends_at_ms),
-    ))
-}
-
-/// The locks about which a grant or a tenancy of the person says anything, by id.
-pub fn lock_ids_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<LockId>, StoreError> {
-    use super::schema::{locks, units};
-    let mut ids: Vec<String> = grant_locks::table
-        .inner_join(grants::table)
-        .filter(grants::person_id.eq(person.as_str()))
-        .select(grant_locks::lock_id)
-        .load(conn)?;
-    let lived_in = tenancies::table
-        .filter(tenancies::person_id.eq(person.as_str()))
-        .select(tenancies::unit_id);
-    let own: Vec<String> = locks::table
-        .filter(locks::unit_id.eq_any(lived_in.nullable()))
-        .select(locks::id)
-        .load(conn)?;
-    let around = units::table
-        .filter(units::id.eq_any(lived_in))
-        .select(units::property_id);
-    let shared: Vec<String> = locks::table
-        .filter(locks::unit_id.is_null())
-        .filter(locks::property_id.eq_any(around))
-        .select(locks::id)
-        .load(conn)?;
-    ids.extend(own);
-    ids.extend(shared);
-    ids.sort_unstable();
-    ids.dedup();
-    ids.iter().map(|id| parsed(id)).collect()
 }
 
 /// The grants of the organization that the person gave, by id.
@@ -852,10 +522,5 @@ pub fn given_by(conn: &mut Conn, organization: &OrganizationId, person: &PersonI
         .order(grants::id)
         .select(Row::as_select())
         .load(conn)?;
-    rows.into_iter()
-        .map(|row| {
-            let locks = locks_of(conn, &row.id)?;
-            row.into_domain(locks)
-        })
-        .collect()
+    whole(conn, rows)
 }
