@@ -1,5 +1,7 @@
 //! The ledger: what lock-outs cost, for whoever owes it, the desk, and the accounts.
 
+use std::convert::identity;
+
 use actix_web::http::header;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Anyone, Desk, Manager};
+use super::export::{Format, harmless};
 use super::json::Json;
 use super::page::{List, Paging};
 use super::path::Id;
@@ -118,50 +121,6 @@ pub(super) struct LedgerExport {
     to: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    Csv,
-    Jsonl,
-}
-
-impl Format {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Jsonl => "application/jsonl",
-        }
-    }
-
-    const fn file_name(self) -> &'static str {
-        match self {
-            Self::Csv => "attachment; filename=\"ledger.csv\"",
-            Self::Jsonl => "attachment; filename=\"ledger.jsonl\"",
-        }
-    }
-
-    fn write(self, lines: Vec<LedgerLine>) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Csv => {
-                let mut writer = csv::Writer::from_writer(Vec::new());
-                writer.write_record(COLUMNS).map_err(failed)?;
-                for line in lines {
-                    writer.write_record(cells(line)).map_err(failed)?;
-                }
-                writer.into_inner().map_err(|error| failed(error.into_error()))
-            }
-            Self::Jsonl => {
-                let mut file = Vec::new();
-                for line in lines {
-                    serde_json::to_writer(&mut file, &line).map_err(failed)?;
-                    file.push(b'\n');
-                }
-                Ok(file)
-            }
-        }
-    }
-}
-
 const COLUMNS: [&str; 16] = [
     "seq",
     "id",
@@ -181,14 +140,15 @@ const COLUMNS: [&str; 16] = [
     "reason",
 ];
 
-fn cells(line: LedgerLine) -> [String; 16] {
+fn cells(line: &LedgerLine) -> [String; 16] {
+    let id = |id: Option<&str>| id.unwrap_or_default().to_owned();
     [
         line.seq.to_string(),
         line.id.to_string(),
         line.booked_at.to_string(),
         line.item.to_owned(),
-        line.rate.unwrap_or_default(),
-        line.amount,
+        line.rate.clone().unwrap_or_default(),
+        line.amount.clone(),
         line.amount_minor.to_string(),
         line.currency.to_owned(),
         line.person_id.to_string(),
@@ -196,23 +156,21 @@ fn cells(line: LedgerLine) -> [String; 16] {
         line.property_id.to_string(),
         line.organization_id.to_string(),
         line.lockout_id.to_string(),
-        line.actor_id.map(|id| id.to_string()).unwrap_or_default(),
-        line.waives.map(|id| id.to_string()).unwrap_or_default(),
-        line.reason.map(|why| harmless(why.as_str())).unwrap_or_default(),
+        id(line.actor_id.as_ref().map(|id| id.as_str())),
+        id(line.waives.as_ref().map(|id| id.as_str())),
+        // What people wrote; an amount below zero begins like a formula and is a number.
+        harmless(
+            line.reason
+                .as_ref()
+                .map(|why| why.as_str().to_owned())
+                .unwrap_or_default(),
+        ),
     ]
 }
 
-/// What people wrote, as a cell that no spreadsheet takes for a formula; a number that is below zero is one.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    }
-}
-
-fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Internal("writing the export", error.into())
+/// The lines as a whole file.
+fn whole(format: Format, lines: Vec<LedgerLine>) -> Result<Vec<u8>, Error> {
+    Ok([format.head(COLUMNS)?, format.lines(lines, cells, identity)?].concat())
 }
 
 /// What lock-outs cost, the newest lines first: the whole ledger for the desk, else what the caller owes
@@ -274,11 +232,11 @@ pub(super) async fn export_ledger(
     let times = (export.from, export.to);
     let exported = service.app.export_ledger(&who, export.organization_id, times).await?;
     let lines = exported.lines.into_iter().map(LedgerLine::from).collect();
-    let file = export.format.write(lines)?;
+    let file = whole(export.format, lines)?;
     let signature = service.app.sign_ledger(&file)?;
     Ok(HttpResponse::Ok()
         .content_type(export.format.media_type())
-        .insert_header((header::CONTENT_DISPOSITION, export.format.file_name()))
+        .insert_header((header::CONTENT_DISPOSITION, export.format.disposition("ledger")))
         .insert_header((SIGNATURE, signature))
         .body(file))
 }
@@ -311,19 +269,19 @@ mod tests {
     #[test]
     fn what_people_wrote_is_no_formula_and_an_amount_is_a_number() {
         for (why, cell) in [("=1+1", "'=1+1"), ("-5", "'-5"), ("kind to a = b", "kind to a = b")] {
-            let cells = cells(line(why));
+            let cells = cells(&line(why));
             assert_eq!((cells[15].as_str(), cells[5].as_str()), (cell, "-25.00"));
         }
     }
 
     #[test]
     fn a_file_reads_back() {
-        let file = Format::Csv.write(vec![line("a, \"b\"")]).unwrap();
+        let file = whole(Format::Csv, vec![line("a, \"b\"")]).unwrap();
         let mut reader = csv::Reader::from_reader(file.as_slice());
         assert_eq!(reader.headers().unwrap(), COLUMNS.as_slice());
         let row = reader.records().next().unwrap().unwrap();
         assert_eq!((&row[0], &row[15]), ("7", "a, \"b\""));
-        let file = Format::Jsonl.write(vec![line("a"), line("b")]).unwrap();
+        let file = whole(Format::Jsonl, vec![line("a"), line("b")]).unwrap();
         assert_eq!(String::from_utf8(file).unwrap().lines().count(), 2);
     }
 }

@@ -15,6 +15,7 @@ mod auth;
 mod belongings;
 mod edge;
 mod enrolments;
+mod export;
 mod grants;
 mod guests;
 mod idempotency;

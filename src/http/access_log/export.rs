@@ -7,7 +7,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpResponse, get};
 use futures_util::stream;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::{Entry, LogFilter};
 use crate::app::Error;
@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::http::Service;
 use crate::http::auth::Anyone;
 use crate::http::edge::chain;
+use crate::http::export::{Format, harmless};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -28,51 +29,6 @@ const PART: u16 = 500;
 pub(in crate::http) struct Export {
     #[param(inline)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum Format {
-    Csv,
-    Jsonl,
-}
-
-impl Format {
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Jsonl => "application/jsonl",
-        }
-    }
-
-    const fn file_name(self) -> &'static str {
-        match self {
-            Self::Csv => "attachment; filename=\"access-log.csv\"",
-            Self::Jsonl => "attachment; filename=\"access-log.jsonl\"",
-        }
-    }
-
-    /// What stands above the first entry.
-    fn head(self) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Csv => write_csv(&[COLUMNS.map(str::to_owned)]),
-            Self::Jsonl => Ok(Vec::new()),
-        }
-    }
-
-    fn write(self, entries: Vec<NamedEntry>) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Csv => write_csv(&entries.iter().map(cells).collect::<Vec<_>>()),
-            Self::Jsonl => {
-                let mut lines = Vec::new();
-                for entry in entries {
-                    serde_json::to_writer(&mut lines, &Entry::from(entry)).map_err(failed)?;
-                    lines.push(b'\n');
-                }
-                Ok(lines)
-            }
-        }
-    }
 }
 
 const COLUMNS: [&str; 17] = [
@@ -121,26 +77,9 @@ fn cells(named: &NamedEntry) -> [String; 17] {
     .map(harmless)
 }
 
-/// A cell that no spreadsheet takes for a formula: names come from people, reasons and details from locks, and one that begins like a
-/// formula gets an apostrophe before it.
-fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell
-    }
-}
-
-fn write_csv(rows: &[[String; 17]]) -> Result<Vec<u8>, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row).map_err(failed)?;
-    }
-    writer.into_inner().map_err(|error| failed(error.into_error()))
-}
-
-fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::Internal("writing the export", error.into())
+/// The entries as a part of the file.
+fn lines(format: Format, entries: Vec<NamedEntry>) -> Result<Vec<u8>, Error> {
+    format.lines(entries, cells, Entry::from)
 }
 
 /// An export on its way.
@@ -168,7 +107,7 @@ impl Reader {
             return Ok(None);
         };
         self.after = last.entry.seq;
-        let part = self.format.write(entries)?;
+        let part = lines(self.format, entries)?;
         Ok(Some((part.into(), self)))
     }
 }
@@ -202,7 +141,7 @@ pub(in crate::http) async fn export(
         filter,
         format,
         after: 0,
-        waiting: VecDeque::from([format.head()?]),
+        waiting: VecDeque::from([format.head(COLUMNS)?]),
         service,
     };
     let parts = stream::try_unfold(reader, |reader| async {
@@ -212,13 +151,13 @@ pub(in crate::http) async fn export(
     });
     Ok(HttpResponse::Ok()
         .content_type(format.media_type())
-        .insert_header((header::CONTENT_DISPOSITION, format.file_name()))
+        .insert_header((header::CONTENT_DISPOSITION, format.disposition("access-log")))
         .streaming(parts))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, Format, NamedEntry, Timestamp, cells};
+    use super::{COLUMNS, Format, NamedEntry, Timestamp, cells, lines};
     use crate::domain::access_log::{Entry, Kind, NewEntry};
     use crate::domain::account::PersonName;
 
@@ -240,34 +179,23 @@ mod tests {
     }
 
     #[test]
-    fn no_cell_is_a_formula() {
-        for (reason, cell) in [
-            ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
-            ("+1", "'+1"),
-            ("-1", "'-1"),
-            ("@a", "'@a"),
-            ("\ta", "'\ta"),
-            ("\ra", "'\ra"),
-            ("jammed", "jammed"),
-            ("a=b", "a=b"),
-        ] {
-            assert_eq!(cells(&entry(reason))[5], cell);
-        }
-        assert_eq!(cells(&entry("jammed"))[11], "'=cmd");
+    fn what_people_and_locks_wrote_is_no_formula() {
+        let cells = cells(&entry("=HYPERLINK(1)"));
+        assert_eq!((cells[5].as_str(), cells[11].as_str()), ("'=HYPERLINK(1)", "'=cmd"));
     }
 
     #[test]
     fn a_file_reads_back() {
         let csv = [
-            Format::Csv.head().unwrap(),
-            Format::Csv.write(vec![entry("jammed")]).unwrap(),
+            Format::Csv.head(COLUMNS).unwrap(),
+            lines(Format::Csv, vec![entry("jammed")]).unwrap(),
         ]
         .concat();
         let mut reader = csv::Reader::from_reader(csv.as_slice());
         assert_eq!(reader.headers().unwrap(), COLUMNS.as_slice());
         let row = reader.records().next().unwrap().unwrap();
         assert_eq!((&row[5], &row[16]), ("jammed", r#"{"model":"a \"b\", c"}"#));
-        let lines = Format::Jsonl.write(vec![entry("jammed"), entry("x")]).unwrap();
+        let lines = lines(Format::Jsonl, vec![entry("jammed"), entry("x")]).unwrap();
         let lines = String::from_utf8(lines).unwrap();
         assert_eq!(lines.lines().count(), 2);
         let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();

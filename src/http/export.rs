@@ -1,0 +1,97 @@
+//! Files to take away: the same records as CSV for spreadsheets and as JSON lines for programs.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::Error;
+
+/// What kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Format {
+    Csv,
+    Jsonl,
+}
+
+impl Format {
+    pub(super) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+
+    /// The value of `Content-Disposition` for a file of this name.
+    pub(super) fn disposition(self, name: &str) -> String {
+        let ending = match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        };
+        format!("attachment; filename=\"{name}.{ending}\"")
+    }
+
+    /// What stands above the first record.
+    pub(super) fn head<const N: usize>(self, columns: [&str; N]) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Csv => rows(std::iter::once(columns)),
+            Self::Jsonl => Ok(Vec::new()),
+        }
+    }
+
+    /// The records as lines: a row of `cells` each, or what `shown` makes of it.
+    pub(super) fn lines<Record, Shown: Serialize, const N: usize>(
+        self,
+        records: Vec<Record>,
+        cells: impl Fn(&Record) -> [String; N],
+        shown: impl Fn(Record) -> Shown,
+    ) -> Result<Vec<u8>, Error> {
+        match self {
+            Self::Csv => rows(records.iter().map(cells)),
+            Self::Jsonl => {
+                let mut lines = Vec::new();
+                for record in records {
+                    serde_json::to_writer(&mut lines, &shown(record)).map_err(failed)?;
+                    lines.push(b'\n');
+                }
+                Ok(lines)
+            }
+        }
+    }
+}
+
+/// What people or locks wrote, as a cell that no spreadsheet takes for a formula: one that begins like a formula gets an
+/// apostrophe before it.
+pub(super) fn harmless(cell: String) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}")
+    } else {
+        cell
+    }
+}
+
+fn rows<Cell: AsRef<[u8]>, const N: usize>(rows: impl Iterator<Item = [Cell; N]>) -> Result<Vec<u8>, Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(failed)?;
+    }
+    writer.into_inner().map_err(|error| failed(error.into_error()))
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Internal("writing the export", error.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for formula in ["=HYPERLINK(1)", "+1", "-1", "@a", "\ta", "\ra"] {
+            assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
+        }
+        for plain in ["", "jammed", "a=b"] {
+            assert_eq!(harmless(plain.to_owned()), plain);
+        }
+    }
+}
