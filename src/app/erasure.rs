@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::api_keys::end_keys_of;
 use super::grants::{By, Ended, end_with};
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
@@ -129,6 +130,7 @@ fn leave_all(
     let by = By { who: Some(who), random };
     let ended = end_with(conn, rights, by, now)?;
     for organization in &organizations {
+        end_keys_of(conn, who, organization, id, now)?;
         let entry = NewEntry {
             person: Some(id.clone()),
             ..NewEntry::new(Kind::PersonErased, now)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::guests::add_guest;
+use super::guests::{add_guest, write_down_newcomer};
 use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
@@ -17,7 +17,6 @@ use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Way};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, ProposalId};
 use crate::domain::lock::LockState;
 use crate::domain::notice::{self, News};
-use crate::domain::pass;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::{Conn, access_log, accounts, grants, locks};
@@ -30,7 +29,7 @@ mod show;
 mod spare;
 mod under;
 
-pub(super) use access::to_change;
+pub(super) use access::{to_change, to_take_back};
 pub(super) use ending::{By, Ended, end_with};
 pub(super) use following::{follow, follow_each, hold_hanging_at};
 pub use show::{Door, Shown, Which};
@@ -159,7 +158,7 @@ pub(super) fn give_in(
         who,
         &organization,
         (to, person),
-        (draft.newcomer, draft.invitation),
+        (draft.newcomer.clone(), draft.invitation),
         &terms,
         now,
     )?;
@@ -180,7 +179,7 @@ pub(super) fn give_in(
         released_until: None,
         state: GrantState::Active,
     };
-    add(conn, random, who, &grant, now)?;
+    add(conn, random, who, (&grant, &draft.newcomer), now)?;
     if let Some(access) = &house_access {
         let right = RightSource::Grant(grant.id.clone());
         let by = (&who.person, |entry| who.signed(entry));
@@ -210,11 +209,7 @@ fn holder_of(
         }
         (None, None) => match to {
             To::Guest(name) => {
-                let role = match terms.role {
-                    pass::Role::Vendor => Role::Vendor,
-                    pass::Role::Guest | pass::Role::Tenant => Role::Guest,
-                };
-                let guest = add_guest(conn, organization, (newcomer, name), role, who, now)?;
+                let guest = add_guest(conn, organization, (newcomer, name), terms.role, now)?;
                 Ok((Holder::Person(guest), None))
             }
             To::Person(_) | To::Email(_) => Err(Error::NotFound(What::Person)),
@@ -222,8 +217,14 @@ fn holder_of(
     }
 }
 
-/// Adds a grant, writes it down and tells its holder.
-fn add(conn: &mut Conn, random: &dyn Random, who: &Actor, grant: &Grant, now: Timestamp) -> Result<(), Error> {
+/// Adds a grant, writes it down and tells its holder, who came with it if they are the `newcomer`.
+fn add(
+    conn: &mut Conn,
+    random: &dyn Random,
+    who: &Actor,
+    (grant, newcomer): (&Grant, &PersonId),
+    now: Timestamp,
+) -> Result<(), Error> {
     if grant.terms.ways.contains(&Way::Pin) {
         // Told in time, a lock that is off line when a code is wanted knows which day it is.
         for lock in locks::with_ids(conn, &grant.terms.locks)? {
@@ -231,6 +232,9 @@ fn add(conn: &mut Conn, random: &dyn Random, who: &Actor, grant: &Grant, now: Ti
         }
     }
     grants::add(conn, grant)?;
+    if grant.person() == Some(newcomer) {
+        write_down_newcomer(conn, who, grant, now)?;
+    }
     let by = By { who: Some(who), random };
     write_down(conn, by, grant, Kind::GrantGiven, None, now)?;
     let holder = grant.person().cloned();

@@ -10,8 +10,9 @@ use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
 use crate::domain::grant::{Grant, GrantReason, Terms};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, PropertyId, UnitId};
-use crate::domain::lock::Lock;
+use crate::domain::lock::{Lock, LockState};
 use crate::domain::notice::{self, News};
+use crate::domain::pass;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -179,7 +180,29 @@ pub(super) fn tell_residents(
     Ok(())
 }
 
-/// Refuses to hang a lock on the door of a home while somebody of the house holds a grant to it that would go on there.
+/// Refuses to take a lock that works off the door of a home in which others than `by` live: as a shared door of the house it
+/// would open to others, and nobody of them would be asked.
+///
+/// # Errors
+/// [`Error::Conflict`].
+pub(super) fn refuse_to_take_away(conn: &mut Conn, lock: &Lock, by: &PersonId, now: Timestamp) -> Result<(), Error> {
+    let Some(unit) = lock.unit.as_ref().filter(|_| lock.state == LockState::Enrolled) else {
+        return Ok(());
+    };
+    if tenancies::residents(conn, unit, now)?
+        .iter()
+        .any(|resident| resident != by)
+    {
+        return Err(Error::Conflict {
+            word: "home-lived-in",
+            why: "people live behind this door; replace its lock, or release it before it goes to another door",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses to hang a lock on the door of a home while somebody of the house, or a vendor, holds a grant to it that would go
+/// on there.
 ///
 /// # Errors
 /// [`Error::Conflict`].
@@ -187,7 +210,8 @@ pub(super) fn refuse_to_bring_keys(conn: &mut Conn, moved: &Lock, kept: &[Grant]
     let Some(unit) = &moved.unit else { return Ok(()) };
     for grant in kept {
         let Some(holder) = grant.person() else { continue };
-        if !is_of_the_house(conn, &moved.organization, holder)? {
+        let is_vendors = grant.terms.role == pass::Role::Vendor;
+        if !is_vendors && !is_of_the_house(conn, &moved.organization, holder)? {
             continue;
         }
         let place = (moved.property.clone(), unit.clone());
@@ -195,7 +219,7 @@ pub(super) fn refuse_to_bring_keys(conn: &mut Conn, moved: &Lock, kept: &[Grant]
         if home_of(conn, place, Vec::new(), holder, span)?.is_some() {
             return Err(Error::Conflict {
                 word: "house-access-stands",
-                why: "somebody of the house holds a grant to this lock, and people live where it goes; take it back first",
+                why: "somebody of the house or a vendor holds a grant to this lock, and people live where it goes; take it back first",
             });
         }
     }

@@ -15,7 +15,6 @@ use crate::domain::money::Money;
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
-use crate::store::ledger::View;
 use crate::store::{Conn, access_log, accounts, ledger, lockouts, places};
 
 /// How many lock-outs are booked in one round.
@@ -32,8 +31,8 @@ pub struct Exported {
 }
 
 impl App {
-    /// The ledger, the newest lines first: of the organizations at whose desk the caller sits; of anybody else what they
-    /// owe.
+    /// The ledger, the newest lines first: of the organizations at whose desk the caller sits, and what they owe themself
+    /// anywhere.
     ///
     /// # Errors
     /// Only those of the database.
@@ -46,11 +45,12 @@ impl App {
         self.db
             .read(move |conn| {
                 let scope = Scope::of(&accounts::memberships(conn, &who.person)?, Role::serves_desk);
-                let view = match scope.is_empty() {
-                    true => View::Owed(who.person.clone()),
-                    false => View::Within(scope),
-                };
-                let found = ledger::list(conn, &view, page.after.as_ref(), i64::from(page.limit) + 1)?;
+                let found = ledger::list(
+                    conn,
+                    (&scope, &who.person),
+                    page.after.as_ref(),
+                    i64::from(page.limit) + 1,
+                )?;
                 Ok(Page::cut(found, page.limit, |line| line.id.clone()))
             })
             .await

@@ -135,7 +135,7 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
-                let (unit_before, was_closed) = (lock.unit.clone(), lock.is_closed_to_sharing());
+                let (before, was_closed) = (lock.clone(), lock.is_closed_to_sharing());
                 let unit = match change.unit {
                     None => lock.unit,
                     Some(unit) => unit
@@ -154,13 +154,14 @@ impl App {
                         "a unit's own door is for who lives there to share",
                     ));
                 }
-                let has_moved = lock.unit != unit_before;
+                let has_moved = lock.unit != before.unit;
                 let hanging = if has_moved || (lock.is_closed_to_sharing() && !was_closed) {
                     hold_hanging_at(conn, &lock, now)?
                 } else {
                     Vec::new()
                 };
                 if has_moved {
+                    house_access::refuse_to_take_away(conn, &before, &who.person, now)?;
                     let standing = transfer::standing_grants(conn, &lock, now)?;
                     house_access::refuse_to_bring_keys(conn, &lock, &standing, now)?;
                 }
@@ -174,11 +175,21 @@ impl App {
                     random: &*random,
                 };
                 let ended = follow_each(conn, hanging, by, now)?;
-                let entry = NewEntry {
-                    detail: (change.shareable).map(|shareable| serde_json::json!({ "shareable": shareable })),
-                    ..NewEntry::new(Kind::LockChanged, now)
+                let detail = match (has_moved, change.shareable) {
+                    (true, _) => Some(serde_json::json!({
+                        "from": { "property_id": before.property, "unit_id": before.unit },
+                        "to": { "property_id": lock.property, "unit_id": lock.unit },
+                    })),
+                    (false, shareable) => shareable.map(|shareable| serde_json::json!({ "shareable": shareable })),
                 };
-                write_down(conn, &who, &lock, entry, now)?;
+                // At both places, for whoever lives there.
+                for place in Some(&before).filter(|_| has_moved).into_iter().chain([&lock]) {
+                    let entry = NewEntry {
+                        detail: detail.clone(),
+                        ..NewEntry::new(Kind::LockChanged, now)
+                    };
+                    write_down(conn, &who, place, entry, now)?;
+                }
                 Ok::<_, Error>((lock, has_moved, ended))
             })
             .await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::house_access::HouseAccess;
 use super::invitations::SecretLink;
 use super::notices::tell;
-use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by};
+use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by, visits};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role};
@@ -209,6 +209,7 @@ pub(super) fn begin(
     let told = joint.into_iter().chain([tenancy.person.clone()]);
     let given = news(&tenancy, notice::Kind::TenancyGiven, Some(by));
     tell(conn, random, told, &given, now)?;
+    visits::ask_newcomer(conn, random, &tenancy, (None, by), now)?;
     write_down(conn, &tenancy, &entry(&tenancy, Kind::TenancyGiven, Some(by), now), now)?;
     tell_of_house_access(conn, random, &tenancy, by, house_access.as_ref(), now)
 }

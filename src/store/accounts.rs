@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::columns::{parsed, text};
-use super::schema::{access_log_heads, memberships, organizations, persons};
+use super::grants::is_for_landlords;
+use super::schema::{access_log_heads, grants, memberships, organizations, persons};
 use super::{Conn, StoreError};
 use crate::domain::account::{Email, Membership, OrganizationName, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
@@ -286,18 +287,29 @@ pub struct Member {
     pub role: Role,
 }
 
-/// The members of the organization, by id, those after `after`, at most `limit`.
+/// The members of the organization, by id, those after `after`, at most `limit`. Somebody without an account who comes only
+/// to tenants' own doors, by what those tenants gave, is none of the landlord's business.
 pub fn members(
     conn: &mut Conn,
     organization: &OrganizationId,
     after: Option<&PersonId>,
     limit: i64,
 ) -> Result<Vec<Member>, StoreError> {
+    let holders = grants::table
+        .filter(grants::organization_id.eq(organization.as_str()))
+        .filter(is_for_landlords!())
+        .select(grants::person_id);
     let rows: Vec<(PersonRow, String)> = memberships::table
         .inner_join(persons::table)
         .filter(memberships::organization_id.eq(organization.as_str()))
         .filter(memberships::ended_at_ms.is_null())
         .filter(persons::id.gt(after.map_or("", PersonId::as_str)))
+        .filter(
+            persons::password_hash
+                .ne(NO_PASSWORD)
+                .or(memberships::role.eq(Role::Service.as_str()))
+                .or(persons::id.nullable().eq_any(holders)),
+        )
         .order(persons::id)
         .limit(limit)
         .select((PERSON, memberships::role))

@@ -78,6 +78,16 @@ type Row = (
     i64,
 );
 
+/// The address that was invited.
+pub fn email_of(conn: &mut Conn, id: &InvitationId) -> Result<Option<Email>, StoreError> {
+    let email: Option<String> = invitations::table
+        .find(id.as_str())
+        .select(invitations::email)
+        .get_result(conn)
+        .optional()?;
+    email.as_deref().map(parsed).transpose()
+}
+
 /// The invitation whose link has the secret of this digest, if it can still be accepted at `now`.
 pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> Result<Option<Invitation>, StoreError> {
     let row: Option<Row> = invitations::table

@@ -131,22 +131,21 @@ pub fn booked(conn: &mut Conn, lockout: &LockoutId) -> Result<Option<i64>, Store
     Ok((!amounts.is_empty()).then(|| amounts.iter().sum()))
 }
 
-/// Whose lines are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum View {
-    /// Everybody's, in these organizations.
-    Within(Scope),
-    /// Those that this person owes.
-    Owed(PersonId),
-}
-
-/// The lines, the newest first, those older than `before`, at most `limit`.
-pub fn list(conn: &mut Conn, view: &View, before: Option<&LedgerLineId>, limit: i64) -> Result<Vec<Line>, StoreError> {
-    let mut query = ledger_lines::table.into_boxed();
-    query = match view {
-        View::Within(scope) => query.filter(ledger_lines::organization_id.eq_any(scope.ids())),
-        View::Owed(person) => query.filter(ledger_lines::person_id.eq(person.as_str())),
-    };
+/// The lines within the scope, and those that the person owes wherever that is; the newest first, those older than `before`,
+/// at most `limit`.
+pub fn list(
+    conn: &mut Conn,
+    (scope, debtor): (&Scope, &PersonId),
+    before: Option<&LedgerLineId>,
+    limit: i64,
+) -> Result<Vec<Line>, StoreError> {
+    let mut query = ledger_lines::table
+        .filter(
+            ledger_lines::organization_id
+                .eq_any(scope.ids())
+                .or(ledger_lines::person_id.eq(debtor.as_str())),
+        )
+        .into_boxed();
     if let Some(before) = before {
         query = query.filter(ledger_lines::id.lt(before.as_str()));
     }

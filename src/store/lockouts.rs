@@ -349,6 +349,18 @@ pub fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<LockoutId>
     ids.iter().map(|id| parsed(id)).collect()
 }
 
+/// The grants of ways in that were given to the person of the tenancy and that nobody has used.
+pub fn ways_in_of(conn: &mut Conn, tenancy: &TenancyId) -> Result<Vec<GrantId>, StoreError> {
+    let ids: Vec<String> = lockouts::table
+        .filter(lockouts::tenancy_id.eq(tenancy.as_str()))
+        .filter(lockouts::used_at_ms.is_null())
+        .filter(lockouts::grant_id.is_not_null())
+        .order(lockouts::grant_id)
+        .select(lockouts::grant_id.assume_not_null())
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}
+
 /// Notes that a door was opened by the grant, where that is a lock-out's way in; the first time counts.
 pub fn note_use(conn: &mut Conn, grant: &GrantId, at: Timestamp) -> Result<(), StoreError> {
     diesel::update(

@@ -225,6 +225,17 @@ pub fn of_resident(
     with_locks(conn, rows)
 }
 
+/// The visits to the unit that nobody has written down as over, by id.
+pub fn not_ended_in(conn: &mut Conn, unit: &UnitId) -> Result<Vec<Visit>, StoreError> {
+    let rows: Vec<Row> = visits::table
+        .filter(visits::unit_id.eq(unit.as_str()))
+        .filter(visits::ended_at_ms.is_null())
+        .order(visits::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    with_locks(conn, rows)
+}
+
 /// What was answered to the visit, by person.
 pub fn answers(conn: &mut Conn, id: &VisitId) -> Result<Vec<Answer>, StoreError> {
     let rows: Vec<(String, bool)> = visit_answers::table

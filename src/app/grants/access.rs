@@ -40,8 +40,18 @@ pub(super) fn seen(conn: &mut Conn, who: &Actor, id: &GrantId) -> Result<(Grant,
     Err(Error::NotFound(What::Grant))
 }
 
-/// The grant, if the person may change it and take it back.
+/// The grant, if the person may change what it gives and hand it out. What somebody gave under a right of their own nobody
+/// else does, whatever doors it opens: it would be another's key in their name.
 pub(in crate::app) fn to_change(conn: &mut Conn, who: &Actor, id: &GrantId) -> Result<Grant, Error> {
+    match seen(conn, who, id)? {
+        (grant, Stake::Giver) => Ok(grant),
+        (grant, Stake::Landlord(role)) if role.manages() && grant.under.is_none() => Ok(grant),
+        _ => Err(Error::Forbidden),
+    }
+}
+
+/// The grant, if the person may take it back, or a way in by it.
+pub(in crate::app) fn to_take_back(conn: &mut Conn, who: &Actor, id: &GrantId) -> Result<Grant, Error> {
     match seen(conn, who, id)? {
         (grant, Stake::Giver) => Ok(grant),
         (grant, Stake::Landlord(role)) if role.manages() => Ok(grant),

@@ -12,13 +12,13 @@ use crate::app::revocations::{Revocation, hold_locks};
 use crate::app::{Actor, App, Error, house_access};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Scope;
-use crate::domain::grant::{Grant, GrantState, NewGrant, Terms, Uses, Way};
-use crate::domain::ids::{GrantId, LockId, PersonId};
+use crate::domain::grant::{Grant, GrantState, Holder, NewGrant, Terms, Uses, Way};
+use crate::domain::ids::{GrantId, LockId};
 use crate::domain::notice;
 use crate::domain::spare::AskAnswer;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, grants, locks, spare_asks};
+use crate::store::{Conn, grants, invitations, locks, spare_asks};
 
 /// Nothing comes back of a grant that was taken back.
 pub(super) const OVER: Error = Error::Conflict {
@@ -55,13 +55,16 @@ impl App {
                 let taken = before.terms.uses.map_or(0, Uses::taken);
                 let counted = terms.uses.map(|uses| Uses::with_taken(uses.limit(), taken)).transpose();
                 terms.uses = counted.map_err(|bad| Error::invalid(bad.field(), bad))?;
-                let house_access = match before.person().filter(|_| before.under.is_none()) {
-                    Some(person) if !before.terms.cover(&terms, now) => {
-                        refuse_alone(conn, &before, person, &terms, now)?;
+                let is_wider = before.under.is_none() && !before.terms.cover(&terms, now);
+                if is_wider {
+                    refuse_alone(conn, &before, &terms, now)?;
+                }
+                let house_access = match before.person().filter(|_| is_wider) {
+                    Some(person) => {
                         let organization = &before.organization;
                         house_access::postpone(conn, organization, person, &mut terms, new.reason, now)?
                     }
-                    _ => None,
+                    None => None,
                 };
                 if terms.ways.contains(&Way::Pin) {
                     for lock in locks::with_ids(conn, &terms.locks)? {
@@ -101,24 +104,22 @@ impl App {
     }
 }
 
-/// What two persons have to agree on is given, not slipped in by a change.
-fn refuse_alone(
-    conn: &mut Conn,
-    before: &Grant,
-    person: &PersonId,
-    terms: &Terms,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let is_wider = terms.locks.iter().any(|lock| !before.terms.locks.contains(lock));
+/// What two persons have to agree on is given, not slipped in by a change: more doors, nor a longer time, nor more of
+/// anything, be its holder a member or still invited.
+fn refuse_alone(conn: &mut Conn, before: &Grant, terms: &Terms, now: Timestamp) -> Result<(), Error> {
+    let invited = match &before.holder {
+        Holder::Invited(invitation) => invitations::email_of(conn, invitation)?,
+        Holder::Person(_) => None,
+    };
     let weighty = Weighty::Grant {
-        person: Some(person),
-        email: None,
+        person: before.person(),
+        email: invited.as_ref(),
         locks: &terms.locks,
     };
-    if is_wider && proposals::needed(conn, &before.organization, weighty, now)? {
+    if proposals::needed(conn, &before.organization, weighty, now)? {
         return Err(Error::Conflict {
             word: "second-person-needed",
-            why: "with these locks its holder could open a whole property: give them in a grant of their own, which a second person confirms",
+            why: "by this its holder could open a whole property, and more than before: give it in a grant of its own, which a second person confirms",
         });
     }
     Ok(())

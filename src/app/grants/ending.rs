@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::access::to_change;
+use super::access::to_take_back;
 use super::{concerned_by, tell_of, write_down};
 use crate::app::guests::void_link;
 use crate::app::pins::{Reworded, Untold, clear_of_grant, outlives};
@@ -165,7 +165,7 @@ impl App {
         let ended = self
             .db
             .write(move |conn| {
-                let grant = to_change(conn, &who, &id)?;
+                let grant = to_take_back(conn, &who, &id)?;
                 // The locks before the right: so does whoever issues a pass.
                 hold_locks(conn, &grant.terms.locks)?;
                 let right = vec![RightSource::Grant(id.clone())];

@@ -33,7 +33,7 @@ pub(super) fn give_under(
     if person.as_ref() == Some(&who.person) {
         return Err(Error::invalid("to", "you have this access already"));
     }
-    let newcomer = (draft.newcomer, draft.invitation);
+    let newcomer = (draft.newcomer.clone(), draft.invitation);
     let (holder, invitation) = holder_of(conn, who, &organization, (to, person), newcomer, &terms, now)?;
     let grant = Grant {
         id: draft.id,
@@ -47,7 +47,7 @@ pub(super) fn give_under(
         released_until: None,
         state: GrantState::Active,
     };
-    add(conn, random, who, &grant, now)?;
+    add(conn, random, who, (&grant, &draft.newcomer), now)?;
     Ok(Given { grant, invitation })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::app::grants::to_change;
+use crate::app::grants::{to_change, to_take_back};
 use crate::app::phones::take_out;
 use crate::app::pins::uses_left;
 use crate::app::revocations::Revocation;
@@ -159,7 +159,7 @@ impl App {
         let (now, who, grant) = (self.now(), who.clone(), id.clone());
         self.db
             .write(move |conn| {
-                let grant = to_change(conn, &who, &grant)?;
+                let grant = to_take_back(conn, &who, &grant)?;
                 if let Some(link) = void_link(conn, &grant.id, now)? {
                     let entry = NewEntry {
                         person: holder_of(&grant),

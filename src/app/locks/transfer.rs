@@ -69,6 +69,7 @@ impl App {
                 if (&property.id, &unit) == (&lock.property, &lock.unit) {
                     return Err(Error::invalid("property_id", "the lock is there already"));
                 }
+                house_access::refuse_to_take_away(conn, &lock, &who.person, now)?;
                 let moved = Lock {
                     property: property.id,
                     unit,

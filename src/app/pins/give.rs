@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_lock::wire;
 
 use super::{GivenAt, GivenPin, begin, clear_of_grant, is_in_service, outlives};
-use crate::app::grants::to_change;
+use crate::app::grants::{to_change, to_take_back};
 use crate::app::guests::stay_of;
 use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error};
@@ -111,7 +111,7 @@ impl App {
         let (cleared, last) = self
             .db
             .write(move |conn| {
-                let grant = to_change(conn, &who, &grant)?;
+                let grant = to_take_back(conn, &who, &grant)?;
                 let cleared = clear_of_grant(conn, &grant.id, &grant.terms.locks, now)?;
                 let last = outlives(conn, &grant.id, now)?;
                 if !cleared.is_empty() {

@@ -6,8 +6,8 @@ use super::end::{SettledTenancy, planned};
 use super::home::{Home, hold_home, home};
 use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, tell_of_house_access, write_down};
 use crate::app::grants::{By, Ended, follow};
-use crate::app::house_access;
 use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{house_access, visits};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::TenancyId;
@@ -112,6 +112,7 @@ pub(super) fn set_term(
         &news(&changed, notice::Kind::TenancyChanged, Some(by)),
         now,
     )?;
+    visits::ask_newcomer(conn, random, &changed, (Some(before.term), by), now)?;
     let mut detail = detail(&changed);
     detail["before"] = serde_json::json!({ "starts_at": before.term.starts_at, "ends_at": before.term.ends_at });
     let entry = NewEntry {

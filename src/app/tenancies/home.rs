@@ -11,7 +11,7 @@ use crate::domain::lock::{Lock, LockState};
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, accounts, grants, locks, passes, tenancies};
+use crate::store::{Conn, accounts, grants, lockouts, locks, passes, tenancies};
 
 /// A tenancy and the doors that it opens.
 pub(super) struct Home {
@@ -95,20 +95,30 @@ impl Home {
     }
 
     /// What ends with the tenancy at `ends_at` beside what hangs under it: grants that its tenant holds at the unit's own
-    /// doors from the landlord, for instance for the sake of a PIN. Not where they live on in the unit, nor those that begin
-    /// with the end or later, nor where they work for the landlord.
+    /// doors from the landlord, for instance for the sake of a PIN, and ways in of lock-outs. Not where they live on in the
+    /// unit, nor those that begin with the end or later; of who works for the landlord only the ways in.
     pub(super) fn grants_to_end(&self, conn: &mut Conn, ends_at: Timestamp) -> Result<Vec<Grant>, Error> {
         let tenancy = &self.tenancy;
         let role = accounts::role(conn, &tenancy.organization, &tenancy.person)?;
         let others = tenancies::of_person_in(conn, &tenancy.person, &tenancy.unit)?;
         let lives_on = (others.iter())
             .any(|other| other.id != tenancy.id && other.closed_at.is_none() && other.term.holds(ends_at));
-        if lives_on || role.is_none_or(Role::is_staff) {
+        if lives_on {
             return Ok(Vec::new());
         }
-        let mut held = self.held_at_own_doors(conn)?;
+        let mut held = match role.is_none_or(Role::is_staff) {
+            true => Vec::new(),
+            false => self.held_at_own_doors(conn)?,
+        };
+        held.retain(|grant| grant.terms.starts_at < ends_at);
+        // Most hang under the tenancy; not those at a door that is closed to sharing.
+        let scope = Scope::only(tenancy.organization.clone());
+        for way_in in lockouts::ways_in_of(conn, &tenancy.id)? {
+            held.extend(grants::find(conn, &way_in, &scope)?);
+        }
+        let mut seen = BTreeSet::new();
         held.retain(|grant| {
-            grant.state == GrantState::Active && grant.under.is_none() && grant.terms.starts_at < ends_at
+            grant.state == GrantState::Active && grant.under.is_none() && seen.insert(grant.id.to_string())
         });
         Ok(held)
     }

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Step, agreement, hold, refuse_over, write_down};
-use crate::app::guests::{LinkMade, add_guest, make_link};
-use crate::app::{Actor, App, Error, What, served_by};
+use super::{Step, agreed_until, agreement, hold, refuse_over, write_down};
+use crate::app::guests::{LinkMade, add_guest, make_link, write_down_newcomer};
+use crate::app::{Actor, App, Error, served_by};
 use crate::crypto::digest::digest;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
-use crate::domain::account::Role;
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Way};
 use crate::domain::guest::NewLink;
 use crate::domain::ids::{GrantId, PersonId, VisitId};
@@ -16,7 +15,7 @@ use crate::domain::notice;
 use crate::domain::pass;
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{Agreement, CODE_DIGITS, CODE_LIFE, CODE_TRIES, PhoneNumber, SpokenCode, Visit};
-use crate::store::{Conn, access_log, grants, visits};
+use crate::store::{Conn, access_log, grants, locks, visits};
 
 /// A code to tell the vendor.
 pub struct Called {
@@ -103,13 +102,32 @@ impl App {
                     }
                     Some(true) => {}
                 }
-                let given = match &visit.let_in {
-                    Some((_, given)) => grants::find(conn, given, &scope)?.ok_or(Error::NotFound(What::Grant))?,
-                    None => {
-                        let vendor = (vendor, visit.vendor.name.clone());
-                        let vendor = add_guest(conn, &visit.organization, vendor, Role::Vendor, &who, now)?;
-                        let given = grant_of(&visit, grant, vendor, &who.person, now);
+                let until = agreed_until(conn, &visit, now)?;
+                let before = match &visit.let_in {
+                    Some((_, given)) => grants::find(conn, given, &scope)?,
+                    None => None,
+                };
+                let given = match before {
+                    Some(given) if given.stands(now) && given.terms.ends_at == Some(until) => given,
+                    // Who lives there has changed since, and with it until when they may come.
+                    before => {
+                        if let Some(given) = &before {
+                            grants::revoke(conn, &given.id, &who.person, now)?;
+                        }
+                        let known = before.and_then(|given| given.person().cloned());
+                        let is_known = known.is_some();
+                        let vendor = match known {
+                            Some(vendor) => vendor,
+                            None => {
+                                let vendor = (vendor, visit.vendor.name.clone());
+                                add_guest(conn, &visit.organization, vendor, pass::Role::Vendor, now)?
+                            }
+                        };
+                        let given = grant_of(&visit, grant, vendor, until, (&who.person, now));
                         grants::add(conn, &given)?;
+                        if !is_known {
+                            write_down_newcomer(conn, &who, &given, now)?;
+                        }
                         given
                     }
                 };
@@ -141,6 +159,13 @@ impl App {
 /// Nobody is called or let in before those agree who live there.
 fn refuse_without_consent(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<(), Error> {
     refuse_over(visit, now)?;
+    let doors = locks::with_ids(conn, &visit.locks)?;
+    if doors.iter().any(|door| door.unit.is_some() && door.unit != visit.unit) {
+        return Err(Error::Conflict {
+            word: "visit-door-moved",
+            why: "a lock of this visit hangs on another home's door since it was ordered; order another visit",
+        });
+    }
     match agreement(conn, visit, now)? {
         Agreement::NotNeeded | Agreement::Given(_) | Agreement::Emergency => Ok(()),
         Agreement::Waiting => Err(Error::Conflict {
@@ -160,7 +185,13 @@ fn digest_of(visit: &VisitId, code: &str) -> [u8; 32] {
 }
 
 /// What the vendor is given: the visit's doors within its window, by the app alone, because nothing else ends with a stay.
-fn grant_of(visit: &Visit, id: GrantId, vendor: PersonId, by: &PersonId, now: Timestamp) -> Grant {
+fn grant_of(
+    visit: &Visit,
+    id: GrantId,
+    vendor: PersonId,
+    until: Timestamp,
+    (by, now): (&PersonId, Timestamp),
+) -> Grant {
     Grant {
         id,
         organization: visit.organization.clone(),
@@ -171,7 +202,7 @@ fn grant_of(visit: &Visit, id: GrantId, vendor: PersonId, by: &PersonId, now: Ti
         terms: Terms {
             locks: visit.locks.clone(),
             starts_at: visit.starts_at,
-            ends_at: Some(visit.closes_at()),
+            ends_at: Some(until),
             schedule: None,
             uses: None,
             ways: vec![Way::App],

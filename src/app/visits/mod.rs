@@ -24,6 +24,7 @@ mod let_in;
 mod lock_change;
 mod order;
 
+pub(super) use consent::ask_newcomer;
 pub(super) use end::begun;
 pub use let_in::{Called, LetIn, Verified};
 pub use lock_change::ClaimOfLock;
@@ -104,15 +105,38 @@ impl App {
     }
 }
 
-/// Who lives behind the visit's doors: nobody where they are all shared.
+/// Who lives behind the visit's doors now, or when it may begin: nobody where they are all shared.
 fn residents(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<Vec<PersonId>, Error> {
     match &visit.unit {
-        Some(unit) => Ok(tenancies::residents(conn, unit, now)?),
+        Some(unit) => Ok(tenancies::residents(conn, unit, now.max(visit.starts_at))?),
         None => Ok(Vec::new()),
     }
 }
 
-/// What those who live there now say to the visit.
+/// Until when the vendor may come and go: to the end of the visit, or to the instant from which on others live there who
+/// have not agreed.
+fn agreed_until(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<Timestamp, Error> {
+    let (from, closes_at) = (now.max(visit.starts_at), visit.closes_at());
+    let Some(unit) = &visit.unit else { return Ok(closes_at) };
+    let answers = visits::answers(conn, &visit.id)?;
+    let stays = tenancies::of_unit(conn, unit, from)?;
+    let mut changes: Vec<Timestamp> = (stays.iter())
+        .flat_map(|stay| [Some(stay.term.starts_at), stay.term.ends_at])
+        .flatten()
+        .filter(|at| from < *at && *at < closes_at)
+        .chain([from])
+        .collect();
+    changes.sort_unstable();
+    for at in changes {
+        let present = tenancies::residents(conn, unit, at)?;
+        if !Agreement::of(&present, &answers, visit.emergency.as_ref()).suffices() {
+            return Ok(at);
+        }
+    }
+    Ok(closes_at)
+}
+
+/// What those say to the visit who live there.
 fn agreement(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<Agreement, Error> {
     let residents = residents(conn, visit, now)?;
     let answers = visits::answers(conn, &visit.id)?;
@@ -190,6 +214,13 @@ fn write_down(
     };
     let concerned = residents(conn, visit, now)?;
     access_log::append(conn, &visit.organization, &entry, now)?;
+    let staff = std::iter::once(visit.ordered_by.clone());
+    let news = news(visit, step.news, step.actor);
+    tell(conn, &**random, concerned.into_iter().chain(staff), &news, now)
+}
+
+/// What is told of a visit.
+fn news(visit: &Visit, kind: notice::Kind, actor: Option<PersonId>) -> News {
     let mut detail = serde_json::json!({
         "visit_id": visit.id,
         "company": visit.vendor.company,
@@ -200,12 +231,10 @@ fn write_down(
     if let Some(emergency) = &visit.emergency {
         detail["emergency"] = emergency.reason.as_str().into();
     }
-    let news = News {
+    News {
         unit: visit.unit.clone(),
-        actor: step.actor,
+        actor,
         detail: Some(detail),
-        ..News::new(step.news, visit.organization.clone())
-    };
-    let staff = std::iter::once(visit.ordered_by.clone());
-    tell(conn, &**random, concerned.into_iter().chain(staff), &news, now)
+        ..News::new(kind, visit.organization.clone())
+    }
 }

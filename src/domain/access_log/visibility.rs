@@ -95,6 +95,8 @@ impl Topic {
             | Kind::SpareReturned
             | Kind::PinGiven
             | Kind::PinTakenBack => Self::Access,
+            // Somebody without an account comes with the grant that was given to them.
+            Kind::PersonJoined if entry.grant.is_some() => Self::Access,
             Kind::CodesRotated
             | Kind::TenancyGiven
             | Kind::TenancyChanged

@@ -17,6 +17,8 @@ on_each_database!(
     a_door_of_another_unit_opens_to_no_friend,
     a_pin_of_a_friend_goes_with_the_tenant,
     what_was_given_follows_the_term_of_a_tenancy,
+    a_landlord_takes_back_what_a_tenant_gave_and_changes_nothing_of_it,
+    a_guest_of_a_tenant_is_none_of_the_landlords,
 );
 
 /// A house with a tenant: the front door, and the tenant's own.
@@ -385,18 +387,26 @@ async fn a_door_of_another_unit_opens_to_no_friend(database: TestDatabase) {
         house,
         tom,
         gus,
+        front,
         flat,
-        unit,
         ..
     } = &home;
-    tom.lend(&[flat], gus, json!({ "starts_at": NOW })).await.expect(201);
-    gus.unlock(flat).await.expect_opened();
+    let doors = [front, flat];
+    tom.lend(&doors, gus, json!({ "starts_at": NOW })).await.expect(201);
+    for door in doors {
+        gus.unlock(door).await.expect_opened();
+    }
     let other = ana.add_unit(house, "Flat 2").await;
-    assert_ne!(other.id, unit.id);
-    let path = format!("/v1/locks/{}", flat.id);
-    ana.patch(&path).json(json!({ "unit_id": other.id })).await.expect(200);
-    gus.unlock(flat).await.expect_refused("grant-revoked");
-    tom.unlock(flat).await.expect_refused("no-access");
+    let to_other = json!({ "unit_id": other.id });
+    // Where the tenant lives nobody takes the lock away from under them.
+    ana.patch(&flat.path())
+        .json(to_other.clone())
+        .await
+        .expect_problem(409, "home-lived-in");
+    ana.patch(&front.path()).json(to_other).await.expect(200);
+    gus.unlock(front).await.expect_refused("no-access");
+    tom.unlock(front).await.expect_refused("no-access");
+    gus.unlock(flat).await.expect_opened();
 }
 
 async fn a_pin_of_a_friend_goes_with_the_tenant(database: TestDatabase) {
@@ -466,4 +476,59 @@ async fn what_was_given_follows_the_term_of_a_tenancy(database: TestDatabase) {
         .await
         .expect(200);
     assert_eq!(show(&given).await["ends_at"], end);
+}
+
+async fn a_landlord_takes_back_what_a_tenant_gave_and_changes_nothing_of_it(database: TestDatabase) {
+    let home = home(&database).await;
+    let Home {
+        ana, tom, front, flat, ..
+    } = &home;
+    let aunt = json!({
+        "lock_ids": [front.id, flat.id], "to": { "guest": { "name": "Aunt" } }, "starts_at": NOW, "ways": ["app", "offline"],
+    });
+    let given = tom.post("/v1/grants").json(aunt).await.expect(201);
+    let path = format!("/v1/grants/{}", id(&given));
+    let link = tom.post(&format!("{path}/link")).json(json!({})).await.expect(201);
+    // They see it, since it opens a shared door.
+    assert_eq!(ana.get(&path).await.expect(200)["id"], given["id"]);
+    let wider = json!({ "lock_ids": [front.id, flat.id], "starts_at": NOW });
+    ana.put(&path).json(wider).await.expect_problem(403, "forbidden");
+    ana.post(&format!("{path}/link"))
+        .json(json!({}))
+        .await
+        .expect_problem(403, "forbidden");
+    ana.post(&format!("{path}/pin")).await.expect_problem(403, "forbidden");
+    assert_eq!(
+        tom.get(&path).await.expect(200)["link"]["id"],
+        link["id"],
+        "the tenant's stands"
+    );
+    ana.delete(&format!("{path}/link")).await.expect(200);
+    ana.post(&format!("{path}/revoke")).await.expect(200);
+}
+
+async fn a_guest_of_a_tenant_is_none_of_the_landlords(database: TestDatabase) {
+    let home = home(&database).await;
+    let Home {
+        ana, tom, front, flat, ..
+    } = &home;
+    let give = async |doors: Vec<&str>, name: &str| {
+        let new = json!({ "lock_ids": doors, "to": { "guest": { "name": name } }, "starts_at": NOW });
+        tom.post("/v1/grants").json(new).await.expect(201)
+    };
+    let own = give(vec![&flat.id], "Secret Guest").await;
+    let shared = give(vec![&front.id, &flat.id], "Courier").await;
+    let members = format!("/v1/organizations/{}/members", ana.organization);
+    let seen = async |who: &Person, grant: &Value| {
+        let path = format!(
+            "/v1/access-log?kind=person-joined&person_id={}",
+            grant["person_id"].as_str().unwrap()
+        );
+        who.list(&path).await.len()
+    };
+    let listed = ana.list(&members).await;
+    let lists = |grant: &Value| listed.iter().any(|member| member["id"] == grant["person_id"]);
+    assert_eq!((seen(ana, &own).await, lists(&own)), (0, false));
+    assert_eq!((seen(ana, &shared).await, lists(&shared)), (1, true));
+    assert_eq!((seen(tom, &own).await, seen(tom, &shared).await), (1, 1));
 }

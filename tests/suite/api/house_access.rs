@@ -16,6 +16,7 @@ on_each_database!(
     a_tenancy_is_no_way_around,
     a_lock_brings_no_keys_of_the_house_to_a_tenants_door,
     a_shorter_wait_counts_once_the_longer_one_has_passed,
+    the_lock_of_a_home_stays_there_while_others_live_behind_it,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -298,5 +299,51 @@ async fn a_shorter_wait_counts_once_the_longer_one_has_passed(database: TestData
     assert_eq!(starts().await, in_hours(48));
     for hours in [0, 169] {
         set(hours).await.expect_invalid("self_grant_delay_hours");
+    }
+}
+
+async fn the_lock_of_a_home_stays_there_while_others_live_behind_it(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let (flat, other) = (
+        ana.add_unit(&house, "Flat 1").await,
+        ana.add_unit(&house, "Flat 2").await,
+    );
+    let door = ana.add_lock_of(&flat, "Flat 1").await;
+    // One that no lock was put on yet was only written down wrongly.
+    let tom = ana.tenant("tom", &flat).await;
+    for unit in [Value::Null, json!(flat.id)] {
+        ana.request("PATCH", &door.path())
+            .json(json!({ "unit_id": unit }))
+            .await
+            .expect(200);
+    }
+    door.try_enrol().await.unwrap();
+    for unit in [Value::Null, json!(other.id)] {
+        ana.request("PATCH", &door.path())
+            .json(json!({ "unit_id": unit }))
+            .await
+            .expect_problem(409, "home-lived-in");
+        ana.post(&format!("{}/transfer", door.path()))
+            .json(json!({ "property_id": house.id, "unit_id": unit }))
+            .await
+            .expect_problem(409, "home-lived-in");
+    }
+    // What was refused has changed nothing: the landlord waits at it as ever.
+    ana.give(&[&door], to(&ana), json!({})).await.expect_invalid("reason");
+    // With nobody behind it, it may go, and both places tell of it.
+    let tenancy = ana.tenancy_of(&tom, &flat).await;
+    ana.end_tenancy(&tenancy, json!({})).await;
+    ana.request("PATCH", &door.path())
+        .json(json!({ "unit_id": other.id }))
+        .await
+        .expect(200);
+    let told = ana.list("/v1/access-log?kind=lock-changed").await;
+    let places: Vec<&Value> = told.iter().take(2).map(|entry| &entry["unit_id"]).collect();
+    assert_eq!(places, [&json!(other.id), &json!(flat.id)]);
+    for entry in &told[..2] {
+        assert_eq!(
+            (&entry["detail"]["from"]["unit_id"], &entry["detail"]["to"]["unit_id"]),
+            (&json!(flat.id), &json!(other.id))
+        );
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::endpoints::{Place, operations};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::{Landlord, Request, TestServer, house};
+use crate::world::{Landlord, PASSWORD, Request, TestServer, house};
 
 on_each_database!(
     a_key_reaches_what_its_scopes_name_and_nothing_else,
@@ -177,14 +177,19 @@ async fn a_key_is_shown_once_and_ends(database: TestDatabase) {
 async fn a_key_dies_with_its_account_and_with_its_maker(database: TestDatabase) {
     let t = TestServer::start(&database).await;
     let ana = t.landlord("ana").await;
-    let (max, mia) = (ana.manager("max").await, ana.manager("mia").await);
+    let (max, mia, eva) = (
+        ana.manager("max").await,
+        ana.manager("mia").await,
+        ana.manager("eva").await,
+    );
     let (first, second) = (ana.program("Bookings").await, ana.program("Doorbell").await);
     let of_ana = ana.key(&first, &["locks:read"]).await;
     let of_max = max.key(&first, &["locks:read"]).await;
     let of_mia = mia.key(&first, &["locks:read"]).await;
+    let of_eva = eva.key(&first, &["locks:read"]).await;
     let other = ana.key(&second, &["locks:read"]).await;
     let ask = |key: &Value| t.http.get("/v1/locks").bearer(text(key));
-    for key in [&of_ana, &of_max, &of_mia, &other] {
+    for key in [&of_ana, &of_max, &of_mia, &of_eva, &other] {
         ask(key).await.expect(200);
     }
     let member = |id: &str| format!("/v1/organizations/{}/members/{id}", ana.organization);
@@ -193,6 +198,11 @@ async fn a_key_dies_with_its_account_and_with_its_maker(database: TestDatabase) 
     ask(&of_max).await.expect_problem(401, "unauthenticated");
     ana.delete(&member(&mia.id)).await.expect(200);
     ask(&of_mia).await.expect_problem(401, "unauthenticated");
+    eva.post("/v1/me/erase")
+        .json(json!({ "password": PASSWORD }))
+        .await
+        .expect(200);
+    ask(&of_eva).await.expect_problem(401, "unauthenticated");
     ask(&of_ana).await.expect(200);
     ana.delete(&member(&first)).await.expect(200);
     ask(&of_ana).await.expect_problem(401, "unauthenticated");
@@ -202,7 +212,12 @@ async fn a_key_dies_with_its_account_and_with_its_maker(database: TestDatabase) 
     let reasons: Vec<_> = ended.iter().map(|entry| entry["reason"].as_str().unwrap()).collect();
     assert_eq!(
         reasons,
-        ["account-removed", "maker-manages-no-more", "maker-manages-no-more"]
+        [
+            "account-removed",
+            "maker-manages-no-more",
+            "maker-manages-no-more",
+            "maker-manages-no-more"
+        ]
     );
     // Nobody signs in as a program, and a person is none.
     ana.post(&format!("/v1/service-accounts/{}/keys", ana.id))

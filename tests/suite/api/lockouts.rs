@@ -19,6 +19,7 @@ on_each_database!(
     one_thing_is_tried_after_the_other,
     nobody_need_approve_where_the_policy_says_so,
     who_has_moved_out_meanwhile_gets_no_way_in,
+    a_way_in_at_a_closed_door_ends_with_the_tenancy,
     a_policy_is_decided_by_managers_and_known_to_residents,
     two_nodes_give_a_turn_once,
 );
@@ -487,4 +488,22 @@ async fn two_nodes_give_a_turn_once(database: TestDatabase) {
     assert_eq!(s.tom.get(&path(&lockout, "")).await.expect(200)["now_trying"], "office");
     assert_eq!(told(&s.dee).await, ["lockout-help-wanted"]);
     assert_eq!(s.ana.list("/v1/access-log?kind=lockout-step").await.len(), 2);
+}
+
+async fn a_way_in_at_a_closed_door_ends_with_the_tenancy(database: TestDatabase) {
+    let s = Scene::new(&database).await;
+    let front = s.ana.add_lock(&s.house, "Front door").await;
+    s.ana
+        .request("PATCH", &front.path())
+        .json(json!({ "shareable": false }))
+        .await
+        .expect(200);
+    let lockout = ask(&s.tom, &front).await.expect(201);
+    let approved = approve(&s.dee, &lockout).await.expect(200);
+    s.tom.post(&path(&lockout, "/way-in")).await.expect(201);
+    let tenancy = s.ana.tenancy_of(&s.tom, &s.flat).await;
+    let ended = s.ana.end_tenancy(&tenancy, json!({})).await;
+    assert_eq!(ended["grants_left"], json!([]));
+    let grant = format!("/v1/grants/{}", approved["grant_id"].as_str().unwrap());
+    assert_eq!(s.ana.get(&grant).await.expect(200)["revoked_at"], ended["ends_at"]);
 }

@@ -16,6 +16,7 @@ on_each_database!(
     a_proposal_is_carried_out_once_and_by_another,
     a_proposal_ends_and_its_proposer_must_still_be_allowed,
     giving_up_the_second_person_needs_one,
+    a_change_gives_nobody_a_whole_property_alone,
 );
 
 fn rules(whole_property_grants: bool, lockdown: bool) -> Value {
@@ -278,4 +279,39 @@ async fn giving_up_the_second_person_needs_one(database: TestDatabase) {
         .await
         .expect_problem(409, "proposer-may-not");
     assert_eq!(max.get(&path).await.expect(200)["two_person"]["lockdown"], true);
+}
+
+async fn a_change_gives_nobody_a_whole_property_alone(database: TestDatabase) {
+    let (_t, ana, max, gus, doors) = doors(&database).await;
+    let all: Vec<&Door> = doors.iter().collect();
+    let ids: Vec<&str> = all.iter().map(|door| door.id.as_str()).collect();
+    // To somebody who is only invited yet.
+    let invited = max
+        .give(&all[..1], json!({ "email": "new@people.example" }), json!({}))
+        .await
+        .expect(201);
+    let starts_at = invited["starts_at"].clone();
+    max.put(&format!("/v1/grants/{}", invited["id"].as_str().unwrap()))
+        .json(json!({ "lock_ids": ids, "starts_at": starts_at }))
+        .await
+        .expect_problem(409, "second-person-needed");
+    // For longer than two persons agreed to.
+    let once = json!({ "uses": 1, "ends_at": ana.in_days(1) });
+    let proposed = max.give(&all, json!({ "person_id": gus.id }), once).await.expect(202);
+    let given = decide(&ana, &proposed, "confirm").await.expect(200)["grant"].clone();
+    let path = format!("/v1/grants/{}", given["id"].as_str().unwrap());
+    let terms = |ends_at: Value, uses: Value| json!({ "lock_ids": ids, "starts_at": given["starts_at"], "ends_at": ends_at, "uses": uses });
+    for wider in [
+        terms(Value::Null, json!(1)),
+        terms(given["ends_at"].clone(), Value::Null),
+        terms(given["ends_at"].clone(), json!(2)),
+    ] {
+        max.put(&path)
+            .json(wider)
+            .await
+            .expect_problem(409, "second-person-needed");
+    }
+    // Less is one person's to say.
+    let fewer = json!({ "lock_ids": [ids[0]], "starts_at": given["starts_at"], "ends_at": given["ends_at"], "uses": 1, "ways": given["ways"] });
+    max.put(&path).json(fewer).await.expect(200);
 }

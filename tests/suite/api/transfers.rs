@@ -34,8 +34,10 @@ async fn a_lock_on_another_door_opens_to_those_of_that_door(database: TestDataba
     tia.unlock(&door).await.expect_refused("no-access");
 
     let to = json!({ "property_id": annex.id, "unit_id": loft.id });
-    let moved = ana.post(&format!("{}/transfer", door.path())).json(to.clone());
-    let moved = moved.await.expect(200);
+    let transfer = || ana.post(&format!("{}/transfer", door.path())).json(to.clone());
+    transfer().await.expect_problem(409, "home-lived-in");
+    ana.end_tenancy(&ana.tenancy_of(&tom, &flat).await, json!({})).await;
+    let moved = transfer().await.expect(200);
     assert_eq!(moved["lock"]["property_id"], annex.id);
     assert_eq!(moved["lock"]["unit_id"], loft.id);
     let mut ended = vec![only["id"].clone(), both["id"].clone()];

@@ -19,6 +19,8 @@ on_each_database!(
     a_visit_that_is_called_off_is_over,
     what_nobody_came_to_is_over_with_its_window,
     another_organizations_visits_do_not_exist,
+    who_moves_in_is_asked_too,
+    a_lock_that_moves_takes_no_visit_along,
 );
 
 /// An order by Paul of Pipes & Sons from now on for eight hours; `terms` go over that.
@@ -355,4 +357,83 @@ async fn another_organizations_visits_do_not_exist(database: TestDatabase) {
         .await
         .expect_no("visit");
     assert!(eve.list("/v1/visits").await.is_empty());
+}
+
+/// Lets the vendor in; the grant by which they come.
+async fn let_in(desk: &Person, visit: &Value) -> Value {
+    let called = desk.post(&visit_path(visit, "call")).await.expect(200);
+    let said = json!({ "code": called["code"] });
+    let verified = desk.post(&visit_path(visit, "verify")).json(said).await.expect(200);
+    let path = format!("/v1/grants/{}", verified["grant_id"].as_str().unwrap());
+    desk.get(&path).await.expect(200)
+}
+
+async fn who_moves_in_is_asked_too(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let unit = ana.add_unit(&house, "Flat 1").await;
+    let door = ana.add_lock_of(&unit, "Flat 1").await;
+    let window = json!({ "ends_at": ana.in_days(7) });
+    let visit = order(&ana, &t, &[&door], window).await.expect(201);
+    assert_eq!(visit["consent"], "not-needed");
+    let given = let_in(&ana, &visit).await;
+    assert_eq!(given["ends_at"], visit["ends_at"]);
+    // Somebody is to live there from the day after tomorrow: until then, and not longer.
+    let tom = ana.guest("tom").await;
+    let tenancy = ana.tenancy(&tom, &unit, json!({ "starts_at": ana.in_days(2) })).await;
+    let path = format!("/v1/grants/{}", given["id"].as_str().unwrap());
+    assert_eq!(ana.get(&path).await.expect(200)["ends_at"], tenancy["starts_at"]);
+    assert_eq!(kinds(&tom).await, ["visit-ordered"]);
+    let again = let_in(&ana, &visit).await;
+    assert_eq!((&again["id"], &again["ends_at"]), (&given["id"], &tenancy["starts_at"]));
+
+    t.clock.advance(Duration::from_secs(2 * 24 * 3600));
+    for person in [&*ana, &tom] {
+        person.sign_in_again().await;
+    }
+    assert_eq!(shown(&ana, &visit).await["consent"], "waiting");
+    ana.post(&visit_path(&visit, "call"))
+        .await
+        .expect_problem(409, "consent-missing");
+    tom.post(&visit_path(&visit, "consent")).await.expect(200);
+    let anew = let_in(&ana, &visit).await;
+    assert_ne!(anew["id"], given["id"]);
+    assert_eq!(
+        (&anew["ends_at"], &anew["person_id"]),
+        (&visit["ends_at"], &given["person_id"])
+    );
+    // Whoever lives there from this minute on shuts out whom nobody asked them about.
+    let flat = ana.add_unit(&house, "Flat 2").await;
+    let other = ana.add_lock_of(&flat, "Flat 2").await;
+    let visit = order(&ana, &t, &[&other], json!({})).await.expect(201);
+    let given = let_in(&ana, &visit).await;
+    let mia = ana.tenant("mia", &flat).await;
+    let path = format!("/v1/grants/{}", given["id"].as_str().unwrap());
+    assert!(ana.get(&path).await.expect(200)["revoked_at"].is_string());
+    assert_eq!(kinds(&mia).await, ["visit-ordered"]);
+    assert_eq!(shown(&ana, &visit).await["stage"], "ordered");
+}
+
+async fn a_lock_that_moves_takes_no_visit_along(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let (_, _tom) = flat(&t, &ana, &house).await;
+    let home = ana.add_unit(&house, "Flat 2").await;
+    let _mia = ana.tenant("mia", &home).await;
+    let [let_in_before, not_yet] = [
+        ana.add_lock(&house, "Cellar").await,
+        ana.add_lock(&house, "Attic").await,
+    ];
+    let [first, second] = [
+        order(&ana, &t, &[&let_in_before], json!({})).await.expect(201),
+        order(&ana, &t, &[&not_yet], json!({})).await.expect(201),
+    ];
+    let_in(&ana, &first).await;
+    let to = json!({ "unit_id": home.id });
+    ana.request("PATCH", &let_in_before.path())
+        .json(to.clone())
+        .await
+        .expect_problem(409, "house-access-stands");
+    ana.request("PATCH", &not_yet.path()).json(to).await.expect(200);
+    ana.post(&visit_path(&second, "call"))
+        .await
+        .expect_problem(409, "visit-door-moved");
 }

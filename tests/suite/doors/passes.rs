@@ -206,7 +206,7 @@ async fn a_door_that_changes_its_unit_voids_every_pass(database: TestDatabase) {
         ana.add_unit(&house, "Flat 1").await,
         ana.add_unit(&house, "Flat 2").await,
     );
-    let door = ana.add_lock_of(&one, "Flat").await;
+    let door = ana.add_lock(&house, "Laundry").await;
     let mut lock = HandLock::install(&door).await;
     let tom = ana.tenant("tom", &one).await;
     let phone = tom.phone().await;
