@@ -256,7 +256,7 @@ function doorItem(link, door) {
     try {
       const attempt = await unlock(link, door);
       if (attempt.status === "confirmed") {
-        say(`Unlocked at ${clockTime(attempt.confirmed_at)}.`, "good");
+        say(`Unlocked at ${clockTime(door.time_zone, attempt.confirmed_at)}.`, "good");
       } else if (attempt.status === "pending") {
         say("Still no word from the lock. Try the door; if it is shut, try again.", "bad");
       } else {

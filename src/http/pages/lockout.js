@@ -99,7 +99,7 @@ async function askForCode(who) {
 }
 
 function identify(asked) {
-  const until = clockTime(asked.expires_at);
+  const until = clockTime(null, asked.expires_at);
   // Nobody is told whether such a person lives here.
   part("code-comes").textContent =
     asked.code_by === "letter"
@@ -150,10 +150,10 @@ function follow(lockout) {
   const isApproved = lockout.status === "approved";
   part("door").textContent = lockout.lock_name || "Your door";
   if (isOpen) part("trying").textContent = TRYING[lockout.now_trying] || "Your request is with the house.";
-  else if (isApproved) part("trying").textContent = `You may open the door once, until ${clockTime(lockout.ends_at)}.`;
+  else if (isApproved) part("trying").textContent = `You may open the door once, until ${clockTime(null, lockout.ends_at)}.`;
   else part("trying").textContent = [ENDED[lockout.status], lockout.why].filter(Boolean).join(" ");
   part("trying").className = isApproved || lockout.status === "used" ? "good" : "";
-  part("next").textContent = isOpen && lockout.next_at ? `At ${clockTime(lockout.next_at)} it goes on by itself.` : "";
+  part("next").textContent = isOpen && lockout.next_at ? `At ${clockTime(null, lockout.next_at)} it goes on by itself.` : "";
   part("call").hidden = !lockout.call;
   if (lockout.call) {
     part("call").textContent = `Call ${lockout.call}`;

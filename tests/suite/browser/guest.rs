@@ -68,6 +68,9 @@ async fn a_guest_opens_their_door_with_any_browser() {
     phone.picture("guest-ready").await;
     phone.press("Unlock").await;
     phone.until("Unlocked at").await;
+    let text = phone.text().await;
+    let told = text.lines().find(|line| line.starts_with("Unlocked at")).unwrap();
+    assert!(told.ends_with("GMT+9."), "by the clock of the house, too: {told}");
     phone.picture("guest-unlocked").await;
     phone.set_dark(true).await;
     phone.picture("guest-unlocked-dark").await;
