@@ -21,6 +21,7 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("GET /v1/grants/{grant_id}", KeyScope::GrantsRead),
     ("GET /v1/locks/{lock_id}/pins", KeyScope::GrantsRead),
     ("POST /v1/grants", KeyScope::GrantsWrite),
+    ("PUT /v1/grants/{grant_id}", KeyScope::GrantsWrite),
     ("POST /v1/grants/{grant_id}/revoke", KeyScope::GrantsWrite),
     ("POST /v1/grants/{grant_id}/pin", KeyScope::GrantsWrite),
     ("DELETE /v1/grants/{grant_id}/pin", KeyScope::GrantsWrite),

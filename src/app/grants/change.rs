@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::access::to_change;
 use super::ending::By;
 use super::following::{follow, put};
-use super::{concerned_by, organization_of, tell_of, under, write_down};
+use super::{concerned_by, organization_of, refuse_programs_among_themselves, tell_of, under, write_down};
 use crate::app::pins::begin;
 use crate::app::proposals::{self, Weighty};
 use crate::app::revocations::{Revocation, hold_locks};
@@ -33,7 +33,7 @@ impl App {
     ///
     /// # Errors
     /// As of [`App::give`]; [`Error::NotFound`] of the grant, [`Error::Forbidden`] where it is the caller's own and not theirs
-    /// to change, [`Error::Conflict`] where it was taken back.
+    /// to change, or a program asks and a program holds it, [`Error::Conflict`] where it was taken back.
     pub async fn change_grant(&self, who: &Actor, id: GrantId, new: NewGrant) -> Result<(Grant, Revocation), Error> {
         let (now, who) = (self.now(), who.clone());
         new.clone().check(now).map_err(|bad| Error::invalid(bad.field(), bad))?;
@@ -45,6 +45,7 @@ impl App {
                 if before.state != GrantState::Active {
                     return Err(OVER);
                 }
+                refuse_programs_among_themselves(conn, &who, &before.organization, &before.holder)?;
                 organization_of(conn, &new.locks, &Scope::only(before.organization.clone()))?;
                 let doors: Vec<LockId> = before.terms.locks.iter().chain(&new.locks).cloned().collect();
                 hold_locks(conn, &doors)?;

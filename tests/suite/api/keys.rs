@@ -39,6 +39,7 @@ const REACHED: &[(&str, &str, u16)] = &[
     ("GET /v1/grants/{grant_id}",            "grants:read",  200),
     ("GET /v1/locks/{lock_id}/pins",         "grants:read",  200),
     ("POST /v1/grants",                      "grants:write", 201),
+    ("PUT /v1/grants/{grant_id}",            "grants:write", 200),
     ("POST /v1/grants/{grant_id}/pin",       "grants:write", 409),
     ("DELETE /v1/grants/{grant_id}/pin",     "grants:write", 200),
     ("POST /v1/grants/{grant_id}/link",      "grants:write", 201),
@@ -324,10 +325,24 @@ async fn a_program_gives_access_to_people_only(database: TestDatabase) {
         let grant = json!({ "lock_ids": [front.id], "to": to, "starts_at": "2027-01-01T00:00:00Z" });
         by(&t, &key, "POST", "/v1/grants").json(grant)
     };
+    let change = |grant: &Value, until: &str| {
+        let path = format!("/v1/grants/{}", grant["id"].as_str().unwrap());
+        let terms = json!({ "lock_ids": [front.id], "starts_at": "2027-01-01T00:00:00Z", "ends_at": until });
+        by(&t, &key, "PUT", &path).json(terms)
+    };
     for itself in [&program, &other] {
         give(json!({ "person_id": itself }))
             .await
             .expect_problem(403, "forbidden");
+        // Nor does it widen what a person gave to a program.
+        let terms = json!({ "ends_at": "2026-04-01T00:00:00Z" });
+        let given = ana.give(&[&front], json!({ "person_id": itself }), terms).await;
+        let given = given.expect(201);
+        change(&given, "2028-01-01T00:00:00Z")
+            .await
+            .expect_problem(403, "forbidden");
+        let path = format!("/v1/grants/{}", given["id"].as_str().unwrap());
+        assert_eq!(ana.get(&path).await.expect(200)["ends_at"], given["ends_at"]);
     }
     let given = give(json!({ "email": "gus@people.example" })).await.expect(201);
     assert_eq!(given["given_by"], json!(program));
@@ -336,9 +351,15 @@ async fn a_program_gives_access_to_people_only(database: TestDatabase) {
         (&entry["actor_id"], &entry["detail"]["api_key"]["made_by"]),
         (&json!(program), &json!(ana.id))
     );
-    // What it gave is taken up and taken back like anybody's.
+    // What it gave is taken up, changed and taken back like anybody's.
     let link = given["invitation"]["secret_link"].as_str().unwrap();
     crate::world::Person::accept(&t.http, "gus", "gus@people.example", link).await;
+    let changed = change(&given, "2028-01-01T00:00:00Z").await.expect(200);
+    assert_eq!(changed["ends_at"], "2028-01-01T00:00:00.000Z");
+    assert_eq!(
+        newest(&ana, "grant-changed").await["detail"]["api_key"]["id"],
+        key["id"]
+    );
     let path = format!("/v1/grants/{}/revoke", given["id"].as_str().unwrap());
     by(&t, &key, "POST", &path).await.expect(200);
     assert_eq!(
