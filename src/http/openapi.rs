@@ -276,7 +276,73 @@ impl Operations {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use actix_web::dev::{AppService, HttpServiceFactory};
+    use utoipa::openapi::path::Paths;
+    use utoipa::openapi::schema::Schema;
+    use utoipa_actix_web::OpenApiFactory;
+
     use super::*;
+
+    /// Every schema that a route brings, before those of one name become one.
+    type Schemas = Vec<(String, RefOr<Schema>)>;
+
+    /// Comes after all routes, and is shown what they brought.
+    struct Last(Rc<RefCell<Schemas>>);
+
+    impl HttpServiceFactory for Last {
+        fn register(self, _: &mut AppService) {}
+    }
+
+    impl OpenApiFactory for Last {
+        fn paths(&self) -> Paths {
+            Paths::new()
+        }
+
+        fn schemas(&self, schemas: &mut Schemas) {
+            self.0.borrow_mut().clone_from(schemas);
+        }
+    }
+
+    /// The names that stand for more than one of the schemas.
+    fn ambiguous(schemas: Schemas) -> BTreeSet<String> {
+        let mut known: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();
+        let mut ambiguous = BTreeSet::new();
+        for (name, schema) in schemas {
+            if *known.entry(name.clone()).or_insert_with(|| schema.clone()) != schema {
+                ambiguous.insert(name);
+            }
+        }
+        ambiguous
+    }
+
+    #[test]
+    fn schemas_of_one_name_are_one_schema() {
+        let brought = Rc::new(RefCell::new(Schemas::new()));
+        let last = Last(Rc::clone(&brought));
+        let _ = utoipa_actix_web::scope::scope("").configure(|to| {
+            crate::http::routes(to);
+            to.service(last);
+        });
+        let brought = brought.take();
+        assert!(brought.len() > 100, "{}", brought.len());
+        let ambiguous = ambiguous(brought);
+        assert!(ambiguous.is_empty(), "one name for different things: {ambiguous:?}");
+    }
+
+    #[test]
+    fn a_name_for_two_schemas_is_noticed() {
+        let of = |kind: Type| RefOr::from(Schema::from(ObjectBuilder::new().schema_type(kind).build()));
+        let once = vec![
+            ("Code".to_owned(), of(Type::String)),
+            ("Code".to_owned(), of(Type::String)),
+        ];
+        assert_eq!(ambiguous(once.clone()), BTreeSet::new());
+        let twice = [once, vec![("Code".to_owned(), of(Type::Integer))]].concat();
+        assert_eq!(ambiguous(twice), BTreeSet::from(["Code".to_owned()]));
+    }
 
     #[test]
     fn the_document_is_the_one_on_record() {

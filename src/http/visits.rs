@@ -3,22 +3,24 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use self::shown::{Cancelled, CodeForVendor, NewControllers, VendorLetIn, Visit};
 use super::auth::{Anyone, Desk, Manager, Staff};
 use super::json::{Json, Object, object_or_nothing};
-use super::locks::claims::ClaimCode;
 use super::page::{List, Paging};
 use super::path::Id;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::visits::{Called, Shown, Verified};
+use crate::app::visits::Verified;
 use crate::domain::account::PersonName;
-use crate::domain::ids::{GrantId, LockId, PersonId, PropertyId, UnitId, VisitId};
+use crate::domain::ids::{LockId, PropertyId, VisitId};
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{self, Company, EmergencyReason, NewVisit, PhoneNumber, Purpose, SpokenCode};
+
+mod shown;
 
 /// Who comes.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -66,129 +68,6 @@ struct OrderVisit {
     #[serde(default, deserialize_with = "object_or_nothing")]
     #[schema(value_type = Option<DeclareEmergency>)]
     emergency: Option<DeclareEmergency>,
-}
-
-/// Who comes, as whoever asks may know them.
-#[derive(Serialize, ToSchema)]
-struct Vendor {
-    #[schema(value_type = schema::PersonName)]
-    name: PersonName,
-    #[schema(value_type = schema::Company)]
-    company: Company,
-    /// `null` for whoever does not work for the landlord.
-    #[schema(value_type = Option<schema::PhoneNumber>, required = true)]
-    phone: Option<PhoneNumber>,
-}
-
-/// Consent that was passed over.
-#[derive(Serialize, ToSchema)]
-struct Emergency {
-    #[schema(value_type = schema::PersonId)]
-    by: PersonId,
-    #[schema(value_type = schema::Time)]
-    at: Timestamp,
-    #[schema(value_type = schema::EmergencyReason)]
-    reason: EmergencyReason,
-}
-
-/// A visit of a vendor.
-#[derive(Serialize, ToSchema)]
-struct Visit {
-    #[schema(value_type = schema::VisitId)]
-    id: VisitId,
-    #[schema(value_type = schema::PropertyId)]
-    property_id: PropertyId,
-    /// The unit that some of its doors are of.
-    #[schema(value_type = Option<schema::UnitId>, required = true)]
-    unit_id: Option<UnitId>,
-    #[schema(value_type = Vec<schema::LockId>)]
-    lock_ids: Vec<LockId>,
-    vendor: Vendor,
-    #[schema(value_type = schema::Purpose)]
-    purpose: Purpose,
-    #[schema(value_type = schema::Time)]
-    starts_at: Timestamp,
-    #[schema(value_type = schema::Time)]
-    ends_at: Timestamp,
-    stay_minutes: u64,
-    lock_change: bool,
-    #[schema(value_type = schema::PersonId)]
-    ordered_by: PersonId,
-    #[schema(value_type = schema::Time)]
-    ordered_at: Timestamp,
-    #[schema(value_type = schema::VisitStage)]
-    stage: &'static str,
-    /// Whether those agree who live there now.
-    #[schema(value_type = schema::VisitConsent)]
-    consent: &'static str,
-    #[schema(required = true)]
-    emergency: Option<Emergency>,
-    /// When the vendor proved to be the one.
-    #[schema(value_type = Option<schema::Time>, required = true)]
-    let_in_at: Option<Timestamp>,
-    /// By which they come; `null` for whoever does not work for the landlord.
-    #[schema(value_type = Option<schema::GrantId>, required = true)]
-    grant_id: Option<GrantId>,
-    /// When they first got in.
-    #[schema(value_type = Option<schema::Time>, required = true)]
-    begun_at: Option<Timestamp>,
-    /// When their way in ends by itself, as far as is known.
-    #[schema(value_type = schema::Time)]
-    closes_at: Timestamp,
-    #[schema(value_type = Option<schema::Time>, required = true)]
-    ended_at: Option<Timestamp>,
-    #[schema(value_type = Option<schema::VisitEnd>, required = true)]
-    end_reason: Option<&'static str>,
-}
-
-impl From<Shown> for Visit {
-    fn from(shown: Shown) -> Self {
-        let Shown {
-            visit,
-            agreement,
-            stage,
-            for_staff,
-        } = shown;
-        let closes_at = visit.closes_at();
-        let visit::Visit {
-            vendor,
-            emergency,
-            let_in,
-            ended,
-            ..
-        } = visit;
-        Self {
-            id: visit.id,
-            property_id: visit.property,
-            unit_id: visit.unit,
-            lock_ids: visit.locks,
-            vendor: Vendor {
-                name: vendor.name,
-                company: vendor.company,
-                phone: for_staff.then_some(vendor.phone),
-            },
-            purpose: visit.purpose,
-            starts_at: visit.starts_at,
-            ends_at: visit.ends_at,
-            stay_minutes: visit.stay.as_secs() / 60,
-            lock_change: visit.lock_change,
-            ordered_by: visit.ordered_by,
-            ordered_at: visit.ordered_at,
-            stage: stage.as_str(),
-            consent: agreement.as_str(),
-            emergency: emergency.map(|emergency| Emergency {
-                by: emergency.by,
-                at: emergency.at,
-                reason: emergency.reason,
-            }),
-            let_in_at: let_in.as_ref().map(|(at, _)| *at),
-            grant_id: let_in.map(|(_, grant)| grant).filter(|_| for_staff),
-            begun_at: visit.begun_at,
-            closes_at,
-            ended_at: ended.map(|(at, _)| at),
-            end_reason: ended.map(|(_, why)| why.as_str()),
-        }
-    }
 }
 
 /// Of which property.
@@ -346,15 +225,6 @@ pub(super) async fn declare_emergency(
     Ok(HttpResponse::Ok().json(Visit::from(shown)))
 }
 
-/// A visit that was called off.
-#[derive(Serialize, ToSchema)]
-struct Cancelled {
-    visit: Visit,
-    /// No bolt moves by its way in after this.
-    #[schema(value_type = schema::Time)]
-    effective_no_later_than: Timestamp,
-}
-
 /// Call a visit off; what way in there is is taken back
 #[utoipa::path(
     tag = "visits",
@@ -371,24 +241,8 @@ pub(super) async fn cancel_visit(
     Desk(who): Desk,
     Id(id): Id<VisitId>,
 ) -> Result<HttpResponse, Problem> {
-    let (shown, revocation) = service.app.cancel_visit(&who, id).await?;
-    Ok(HttpResponse::Ok().json(Cancelled {
-        visit: Visit::from(shown),
-        effective_no_later_than: revocation.effective_no_later_than,
-    }))
-}
-
-/// A code to tell the vendor by telephone, shown this once.
-#[derive(Serialize, ToSchema)]
-struct CodeToTell {
-    /// The number on the order, and no other.
-    #[schema(value_type = schema::PhoneNumber)]
-    phone: PhoneNumber,
-    /// Six digits.
-    #[schema(pattern = "^[0-9]{6}$")]
-    code: String,
-    #[schema(value_type = schema::Time)]
-    expires_at: Timestamp,
+    let cancelled = service.app.cancel_visit(&who, id).await?;
+    Ok(HttpResponse::Ok().json(Cancelled::from(cancelled)))
 }
 
 /// Make a code, to be told at the telephone number on the order
@@ -398,7 +252,7 @@ struct CodeToTell {
     tag = "visits",
     params(("visit_id" = schema::VisitId, Path)),
     responses(
-        (status = 200, description = "Call the number and tell the code", body = CodeToTell),
+        (status = 200, description = "Call the number and tell the code", body = CodeForVendor),
         (status = 403),
         (status = 409, description = "`visit-over`, `consent-missing`, `consent-declined`"),
     )
@@ -409,12 +263,8 @@ pub(super) async fn call_vendor(
     Desk(who): Desk,
     Id(id): Id<VisitId>,
 ) -> Result<HttpResponse, Problem> {
-    let Called { phone, code, ends_at } = service.app.call_vendor(&who, id).await?;
-    Ok(HttpResponse::Ok().json(CodeToTell {
-        phone,
-        code,
-        expires_at: ends_at,
-    }))
+    let called = service.app.call_vendor(&who, id).await?;
+    Ok(HttpResponse::Ok().json(CodeForVendor::from(called)))
 }
 
 /// What whoever wants to be let in says.
@@ -424,17 +274,6 @@ struct SaidCode {
     /// The six digits.
     #[schema(value_type = String, pattern = "^ *([0-9] *){6}$")]
     code: SpokenCode,
-}
-
-/// A vendor's way in, shown this once.
-#[derive(Serialize, ToSchema)]
-struct VendorLetIn {
-    #[schema(value_type = schema::GrantId)]
-    grant_id: GrantId,
-    /// To open on the vendor's own phone; its secret stands behind `#`.
-    url: String,
-    #[schema(value_type = schema::Time)]
-    expires_at: Timestamp,
 }
 
 /// Let the vendor in who says the code that was told by telephone
@@ -458,11 +297,7 @@ pub(super) async fn verify_vendor(
     Json(said): Json<SaidCode>,
 ) -> Result<HttpResponse, Problem> {
     match service.app.verify_vendor(&who, id, said.code).await? {
-        Verified::LetIn(let_in) => Ok(HttpResponse::Ok().json(VendorLetIn {
-            grant_id: let_in.grant,
-            url: let_in.url,
-            expires_at: let_in.ends_at,
-        })),
+        Verified::LetIn(let_in) => Ok(HttpResponse::Ok().json(VendorLetIn::from(let_in))),
         Verified::Wrong => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "wrong-code",
@@ -470,21 +305,6 @@ pub(super) async fn verify_vendor(
             "this is not the code that was told by telephone; the try is counted",
         )),
     }
-}
-
-/// The claim for one new controller.
-#[derive(Serialize, ToSchema)]
-struct NewController {
-    #[schema(value_type = schema::LockId)]
-    lock_id: LockId,
-    claim: ClaimCode,
-}
-
-/// What the new controllers are claimed with.
-#[derive(Serialize, ToSchema)]
-struct NewControllers {
-    /// One for each lock of the unit.
-    claims: Vec<NewController>,
 }
 
 /// Change the unit's locks, as was ordered with the visit: a claim for each new controller
@@ -507,14 +327,5 @@ pub(super) async fn change_locks(
     Id(id): Id<VisitId>,
 ) -> Result<HttpResponse, Problem> {
     let claims = service.app.change_locks(&who, id).await?;
-    let claims = claims
-        .into_iter()
-        .map(|of| {
-            Ok(NewController {
-                lock_id: of.lock,
-                claim: ClaimCode::of(of.claim)?,
-            })
-        })
-        .collect::<Result<_, Problem>>()?;
-    Ok(HttpResponse::Ok().json(NewControllers { claims }))
+    Ok(HttpResponse::Ok().json(NewControllers::of(claims)?))
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::SpareKey;
+use super::shown::SpareKey;
 use crate::app::grants::SpareShown;
 use crate::domain::ids::GrantId;
 use crate::domain::spare::{AskReason, Minutes};

@@ -103,7 +103,7 @@ struct OutsiderIdentified {
 
 /// A code to be told on the telephone.
 #[derive(Serialize, ToSchema)]
-struct CodeToTell {
+struct CodeForOutsider {
     /// Shown this once; the one before is void.
     #[schema(value_type = schema::IdentityCode)]
     code: String,
@@ -179,7 +179,7 @@ pub(in crate::http) async fn identify_outsider(
 #[utoipa::path(
     tag = "lock-outs",
     params(("lockout_id" = schema::LockoutId, Path)),
-    responses((status = 200, description = "The code", body = CodeToTell), (status = 403), (status = 409))
+    responses((status = 200, description = "The code", body = CodeForOutsider), (status = 403), (status = 409))
 )]
 #[post("/v1/lockouts/{lockout_id}/call")]
 pub(in crate::http) async fn call_outsider(
@@ -188,7 +188,7 @@ pub(in crate::http) async fn call_outsider(
     Id(lockout): Id<LockoutId>,
 ) -> Result<HttpResponse, Problem> {
     let (code, expires_at) = service.app.call_outsider(&who, lockout).await?;
-    Ok(HttpResponse::Ok().json(CodeToTell {
+    Ok(HttpResponse::Ok().json(CodeForOutsider {
         code: code.expose().to_string(),
         expires_at,
     }))
