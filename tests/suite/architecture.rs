@@ -2,7 +2,9 @@
 //! crate outside its floor.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::fixtures::sources::{below, read, root};
 
 /// Every floor's parts, and the parts that each may import from; itself always.
 const FLOORS: [(&str, &[&str]); 17] = [
@@ -245,25 +247,6 @@ fn dependencies() -> BTreeSet<String> {
     names.map(|name| name.replace('-', "_")).collect()
 }
 
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
 /// The modules from the crate's root to the file.
 fn modules(path: &Path) -> Vec<String> {
     let mut modules: Vec<String> = path
@@ -280,8 +263,7 @@ fn modules(path: &Path) -> Vec<String> {
 #[test]
 fn nothing_is_imported_from_above() {
     let (src, crates) = (root().join("src"), dependencies());
-    let mut found = Vec::new();
-    sources(&src, &mut found);
+    let found = below(&src);
     assert!(found.len() > 100, "{}", found.len());
     let mut wrong = Vec::new();
     for path in found {

@@ -14,6 +14,7 @@ mod architecture;
 mod brokers;
 mod browser;
 mod dependencies;
+mod documents;
 mod doors;
 mod endpoints;
 mod faults;
