@@ -291,13 +291,9 @@ async fn more_pins_than_a_message_holds_come_one_message_after_the_other(databas
     codes.dedup();
     assert_eq!(codes.len(), 20, "no two are the same");
     let statuses = wanted(&ana, &door).await;
-    assert!(
-        statuses["slots"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|slot| slot["status"] == "applied")
-    );
+    let slots = statuses["slots"].as_array().unwrap();
+    assert_eq!(slots.len(), 20);
+    assert!(slots.iter().all(|slot| slot["status"] == "applied"), "{statuses}");
 }
 
 async fn each_opening_by_a_pin_takes_one_use(database: TestDatabase) {

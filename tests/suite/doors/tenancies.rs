@@ -21,6 +21,8 @@ on_each_database!(
     a_planned_end_clears_pins_and_voids_codes_when_its_time_comes,
     codes_at_a_shared_door_go_on_for_the_others,
     who_lives_on_opens_on,
+    a_sublet_lasts_its_time_and_leaves_the_tenant_in,
+    who_sublets_for_the_summer_comes_back_in_autumn,
     grants_that_go_on_are_named,
     who_works_for_the_landlord_keeps_what_they_need,
 );
@@ -422,6 +424,9 @@ async fn who_lives_on_opens_on(database: TestDatabase) {
     // Tom lives in both flats, Mia with him in the first.
     let [tom, mia] = [ana.tenant("tom", &units[0]).await, ana.tenant("mia", &units[0]).await];
     ana.tenancy(&tom, &units[1], json!({})).await;
+    for door in [&first, &second, &front] {
+        tom.unlock(door).await.expect_opened();
+    }
     let phones = [tom.phone().await, mia.phone().await];
     tom.pass(&phones[0], &[&first, &front]).await.expect(200);
     mia.pass(&phones[1], &[&first, &front]).await.expect(200);
@@ -437,6 +442,72 @@ async fn who_lives_on_opens_on(database: TestDatabase) {
     assert_ne!(claims["gid"], tenancy["id"]);
     let claims = mia.pass_claims(&phones[1], &[&first]).await;
     assert_eq!(claims["gid"], ana.tenancy_of(&mia, &units[0]).await["id"]);
+}
+
+async fn a_sublet_lasts_its_time_and_leaves_the_tenant_in(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let unit = ana.add_unit(&house, "Flat 1").await;
+    let (flat, front) = (
+        ana.add_lock_of(&unit, "Flat 1").await,
+        ana.add_lock(&house, "Front door").await,
+    );
+    let locks = [flat.install().await, front.install().await];
+    let (tom, sue) = (ana.tenant("tom", &unit).await, ana.guest("sue").await);
+    let (begin, end) = ("2026-03-02T08:05:00.000Z", "2026-03-02T08:10:00.000Z");
+    ana.tenancy(&sue, &unit, json!({ "starts_at": begin, "ends_at": end }))
+        .await;
+    let doors = [&flat, &front];
+    for door in doors {
+        assert_eq!(sue.unlock(door).await.expect_refused("not-yet")["opens_at"], begin);
+    }
+    for time in [begin, "2026-03-02T08:09:59.999Z"] {
+        t.clock.set(time);
+        for (lock, door) in locks.iter().zip(doors) {
+            lock.until_online(&ana, true).await;
+            sue.unlock(door).await.expect_opened();
+            tom.unlock(door).await.expect_opened();
+        }
+    }
+    t.clock.set(end);
+    for _ in 0..2 {
+        for door in doors {
+            sue.unlock(door).await.expect_refused("grant-expired");
+            tom.unlock(door).await.expect_opened();
+        }
+        // The end holds by itself, and still once it was written down.
+        until_ended(&ana, 1).await;
+    }
+    let ended = entries(&ana, "tenancy-ended").await;
+    assert_eq!((ended.len(), &ended[0]["person_id"]), (1, &json!(sue.id)));
+    assert_eq!(ana.tenancy_of(&tom, &unit).await["status"], "running");
+}
+
+async fn who_sublets_for_the_summer_comes_back_in_autumn(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let unit = ana.add_unit(&house, "Flat 1").await;
+    let flat = ana.add_lock_of(&unit, "Flat 1").await;
+    let lock = flat.install().await;
+    let (tom, sue) = (ana.tenant("tom", &unit).await, ana.guest("sue").await);
+    let (summer, autumn) = ("2026-06-01T10:00:00.000Z", "2026-09-01T10:00:00.000Z");
+    let tenancy = ana.tenancy_of(&tom, &unit).await;
+    ana.end_tenancy(&tenancy, json!({ "ends_at": summer })).await;
+    let terms = json!({ "starts_at": summer, "ends_at": autumn });
+    ana.tenancy(&sue, &unit, terms).await;
+    ana.tenancy(&tom, &unit, json!({ "starts_at": autumn })).await;
+    for (time, opens, shut, reason) in [
+        ("2026-06-01T09:59:59.999Z", &tom, &sue, "not-yet"),
+        (summer, &sue, &tom, "not-yet"),
+        ("2026-09-01T09:59:59.999Z", &sue, &tom, "not-yet"),
+        (autumn, &tom, &sue, "grant-expired"),
+    ] {
+        t.clock.set(time);
+        for person in [&*ana, &tom, &sue] {
+            person.sign_in_again().await;
+        }
+        lock.until_online(&ana, true).await;
+        opens.unlock(&flat).await.expect_opened();
+        shut.unlock(&flat).await.expect_refused(reason);
+    }
 }
 
 async fn grants_that_go_on_are_named(database: TestDatabase) {

@@ -36,6 +36,7 @@ async fn keys_are_shown_and_rotated_beside_the_running_backend() {
     let first = published(&installation).await;
     let shown = installation.said(&["keys", "show"], "").await;
     assert!(shown.starts_with("keyset  1\n"), "{shown}");
+    assert!(first.len() > 1, "the root, and what it signs: {first:?}");
     assert!(first.iter().all(|kid| shown.contains(kid)), "{shown}");
 
     let rotated = installation.said(&["keys", "rotate", "--purpose", "unlock"], "").await;

@@ -1,6 +1,7 @@
 //! Home Assistant at the door: not at all unless the operator says so, and then as a member of the organization with
 //! grants of its own.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use doorward::config::Config;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Home, shown_house, topic};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::fixtures::wait::until;
+use crate::fixtures::wait::{found, until};
 use crate::world::{Door, InstalledLock, Landlord, Property, TestServer};
 
 on_each_database!(
@@ -60,6 +61,33 @@ async fn until_counted(t: &TestServer, result: &str, count: u32) {
     .await;
 }
 
+/// How many commands came to which end.
+async fn counted(t: &TestServer) -> BTreeMap<String, u64> {
+    let metrics = reqwest::get(format!("http://{}/metrics", t.metrics())).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let results = metrics.lines().filter_map(|line| {
+        let counted = line.strip_prefix("doorward_home_assistant_commands_total{result=\"")?;
+        let (result, count) = counted.split_once("\"} ")?;
+        Some((result.to_owned(), count.parse().unwrap()))
+    });
+    results.collect()
+}
+
+/// Commands the door, again while it still rests from the command before.
+async fn command(t: &TestServer, home: &mut Home, door: &Door, payload: &str) {
+    found("the door to be commanded", async || {
+        let before = counted(t).await;
+        home.publish(&topic(&door.id, "command"), payload).await;
+        let after = found("what became of the command", async || {
+            let after = counted(t).await;
+            (after != before).then_some(after)
+        })
+        .await;
+        (after.get("busy") == before.get("busy")).then_some(())
+    })
+    .await;
+}
+
 async fn requests(ana: &Landlord) -> Vec<Value> {
     ana.list("/v1/access-log?kind=unlock-requested").await
 }
@@ -80,10 +108,9 @@ async fn where_commands_are_off_nothing_happens(database: TestDatabase) {
 
 async fn a_command_opens_as_the_service_account_and_is_logged_so(database: TestDatabase) {
     let (t, ana, mut home, door, lock, account) = house_with_account(&database).await;
-    let command = topic(&door.id, "command");
 
     // An account without a grant is refused like anybody, in the log too.
-    home.publish(&command, "UNLOCK").await;
+    command(&t, &mut home, &door, "UNLOCK").await;
     until_counted(&t, "refused", 1).await;
     let refused = &requests(&ana).await[0];
     assert_eq!(
@@ -97,9 +124,7 @@ async fn a_command_opens_as_the_service_account_and_is_logged_so(database: TestD
         .give(&[&door], json!({ "person_id": account }), json!({}))
         .await
         .expect(201);
-    // The door rests for a moment after each command.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    home.publish(&command, "UNLOCK").await;
+    command(&t, &mut home, &door, "UNLOCK").await;
     home.until_said(&topic(&door.id, "lock"), "UNLOCKED").await;
     until_counted(&t, "confirmed", 1).await;
     let unlocked = &ana.list("/v1/access-log?kind=unlocked").await[0];
@@ -108,11 +133,10 @@ async fn a_command_opens_as_the_service_account_and_is_logged_so(database: TestD
     assert_eq!(unlocked["grant_id"], grant["id"]);
 
     for strange in ["OPEN", "unlock", ""] {
-        home.publish(&command, strange).await;
+        home.publish(&topic(&door.id, "command"), strange).await;
     }
     until_counted(&t, "unknown", 3).await;
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    home.publish(&command, "LOCK").await;
+    command(&t, &mut home, &door, "LOCK").await;
     home.until_said(&topic(&door.id, "lock"), "LOCKED").await;
 
     // Put out like a member, it asks for nothing any more.
@@ -125,8 +149,7 @@ async fn a_command_opens_as_the_service_account_and_is_logged_so(database: TestD
     );
     ana.delete(&format!("{members}/{account}")).await.expect(200);
     let before = requests(&ana).await.len();
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    home.publish(&command, "UNLOCK").await;
+    command(&t, &mut home, &door, "UNLOCK").await;
     until_counted(&t, "no-account", 1).await;
     assert_eq!(requests(&ana).await.len(), before);
     assert_eq!(lock.view().borrow().bolt, Bolt::Locked);
