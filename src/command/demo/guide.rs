@@ -7,6 +7,10 @@ use serde_json::json;
 
 use super::memory::{Door, Memory, SignIn};
 
+/// A function of the shell that prints the instant so many minutes from now. Nobody knows when a line is pasted; and the `date`
+/// of macOS and BSD knows `-v`, that of Linux `-d`.
+const FROM_NOW: &str = "from_now() { date -u -v\"${1}M\" +%FT%TZ 2>/dev/null || date -u -d \"$1 minutes\" +%FT%TZ; }";
+
 /// All that there is to tell.
 pub struct Guide<'a> {
     /// Who and what there is.
@@ -76,7 +80,8 @@ impl Guide<'_> {
              \n  locks          {own_id}   {own_name}\
              \n                 {other_id}   {other_name}\n\
              \nPaste these into another terminal, one after the other.\n\
-             \n# 1. Sign in as the tenant.\n\
+             \n# 1. Sign in as the tenant. The first line is for the times that follow.\n\
+             {FROM_NOW}\n\
              TENANT=$({tenant_in})\n\
              \n# 2. Unlock: the answer says \"confirmed\" once the lock itself has said so.\n\
              curl -s -X POST {base}/v1/locks/{own_id}/unlock -H \"Authorization: Bearer $TENANT\"; echo\n\
@@ -88,8 +93,7 @@ impl Guide<'_> {
              \n# 5. Give the guest two hours at the first door.\n\
              GRANT=$(curl -s {base}/v1/grants -H \"Authorization: Bearer $LANDLORD\" -H 'Content-Type: application/json' \
              -d \"{{\\\"lock_ids\\\":[\\\"{own_id}\\\"],\\\"to\\\":{{\\\"email\\\":\\\"{g_email}\\\"}},\
-             \\\"starts_at\\\":\\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\\",\
-             \\\"ends_at\\\":\\\"$(date -u -d '+2 hours' +%Y-%m-%dT%H:%M:%SZ)\\\"}}\" \
+             \\\"starts_at\\\":\\\"$(from_now +0)\\\",\\\"ends_at\\\":\\\"$(from_now +120)\\\"}}\" \
              | sed 's/.*\"id\":\"\\(grant_[0-9a-f]*\\)\".*/\\1/'); echo $GRANT\n\
              \n# 6. The guest opens it.\n\
              GUEST=$({guest_in})\n\
@@ -130,10 +134,10 @@ impl Guide<'_> {
         let get = |path: &str, who: &str| format!("curl -s {base}{path} -H \"Authorization: Bearer ${who}\"");
         let pick = |member: &str| format!("sed 's/.*\"{member}\":\"\\([^\"]*\\)\".*/\\1/'");
         let id = |kind: &str| format!("grep -o '{kind}_[0-9a-f]*' | head -n 1");
-        let now = "'$(date -u +%Y-%m-%dT%H:%M:%SZ)'";
-        let later = |when: &str| format!("'$(date -u -d '{when}' +%Y-%m-%dT%H:%M:%SZ)'");
+        let from_now = |minutes: i32| format!("'$(from_now {minutes:+})'");
+        let now = from_now(0);
         let (door, unit) = (&own.id, &own.unit_id);
-        let evening = later("+8 hours");
+        let evening = from_now(8 * 60);
         let lend = post(
             "/v1/grants",
             "TENANT",
@@ -158,14 +162,14 @@ impl Guide<'_> {
         let lockdown = post(
             &format!("/v1/properties/{property}/lockdown"),
             "LANDLORD",
-            &format!("{{\"until\":\"{}\",\"reason\":\"Smell of gas\"}}", later("+10 minutes")),
+            &format!("{{\"until\":\"{}\",\"reason\":\"Smell of gas\"}}", from_now(10)),
         );
         let look = post(
             "/v1/looks",
             "LANDLORD",
             &format!(
                 "{{\"unit_id\":\"{unit}\",\"from\":\"{}\",\"to\":\"{now}\",\"reason\":\"Water on the ceiling below\",\"minutes\":10}}",
-                later("-1 hour")
+                from_now(-60)
             ),
         );
         format!(
@@ -201,5 +205,33 @@ impl Guide<'_> {
             refused = act(&format!("/v1/locks/{door}/unlock"), "TENANT"),
             told = get("/v1/me/looks", "TENANT"),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use doorward::domain::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_shell_of_this_machine_prints_times_from_now() {
+        let script = format!("{FROM_NOW}; from_now -60; from_now +0; from_now +120");
+        let said = Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let times: Vec<Timestamp> = said.lines().map(|line| line.parse().unwrap()).collect();
+        let [before, now, after] = times[..] else {
+            panic!("{said}")
+        };
+        // They are printed one after the other, and the second may turn between.
+        let slack = Duration::from_secs(30);
+        for (earlier, later, minutes) in [(before, now, 60), (now, after, 120)] {
+            let apart = later.since(earlier);
+            let asked = Duration::from_secs(minutes * 60);
+            assert!(apart >= asked && apart < asked + slack, "{said}");
+        }
     }
 }
