@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use super::notices::tell;
+use super::tenancies::residents_behind;
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
@@ -186,13 +187,11 @@ pub(super) fn tell_residents(
 /// # Errors
 /// [`Error::Conflict`].
 pub(super) fn refuse_to_take_away(conn: &mut Conn, lock: &Lock, by: &PersonId, now: Timestamp) -> Result<(), Error> {
-    let Some(unit) = lock.unit.as_ref().filter(|_| lock.state == LockState::Enrolled) else {
+    if lock.state != LockState::Enrolled {
         return Ok(());
-    };
-    if tenancies::residents(conn, unit, now)?
-        .iter()
-        .any(|resident| resident != by)
-    {
+    }
+    let residents = residents_behind(conn, std::slice::from_ref(lock), now)?;
+    if residents.iter().any(|resident| resident != by) {
         return Err(Error::Conflict {
             word: "home-lived-in",
             why: "people live behind this door; replace its lock, or release it before it goes to another door",
@@ -234,12 +233,8 @@ pub(super) fn tell_newcomer(
     tenancy: &Tenancy,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let scope = Scope::only(organization.clone());
-    let Some(unit) = places::find_unit(conn, &tenancy.unit, &scope)? else {
-        return Ok(());
-    };
-    let doors = locks::list(conn, &scope, Some(&unit.property), None, i64::MAX)?;
-    for door in doors.into_iter().filter(|door| door.unit.as_ref() == Some(&unit.id)) {
+    let doors = locks::of_home(conn, &tenancy.unit)?;
+    for door in doors.into_iter().filter(|door| door.unit.is_some()) {
         for grant in grants::at_lock(conn, organization, &door.id)? {
             let Some(holder) = grant.person().filter(|holder| **holder != tenancy.person) else {
                 continue;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::api_keys::end_keys_of;
 use super::grants::{By, end_with};
 use super::revocations::{Revocation, hold_locks};
-use super::tenancies::{close_all_of, rights_of, write_down_all};
+use super::tenancies::{close_all_of, ended_rights, write_down_all};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
@@ -114,7 +114,7 @@ impl App {
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
                 let left = close_all_of(conn, &organization, &person, &who.person, now)?;
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
-                    .chain(rights_of(&left))
+                    .chain(ended_rights(&left))
                     .collect();
                 let by = By {
                     who: Some(&who),

@@ -24,8 +24,9 @@ mod closing;
 mod end;
 mod home;
 
-pub(super) use closing::{close_all_of, rights_of, write_down_all};
+pub(super) use closing::{close_all_of, ended_rights, write_down_all};
 pub use end::SettledTenancy;
+pub(super) use home::residents_behind;
 
 /// Who is to live somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]

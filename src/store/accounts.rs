@@ -178,23 +178,6 @@ pub fn hold_row(conn: &mut Conn, organization: &OrganizationId, person: &PersonI
     Ok(())
 }
 
-/// Who belongs to the organization in a role that satisfies `may`, by identifier.
-pub fn in_roles(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    may: fn(Role) -> bool,
-) -> Result<Vec<PersonId>, StoreError> {
-    let roles = Role::ALL.into_iter().filter(|role| may(*role)).map(Role::as_str);
-    let ids: Vec<String> = memberships::table
-        .filter(memberships::organization_id.eq(organization.as_str()))
-        .filter(memberships::ended_at_ms.is_null())
-        .filter(memberships::role.eq_any(roles))
-        .order(memberships::person_id)
-        .select(memberships::person_id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
 /// Makes the person a member in this role, again if they were one before.
 pub fn set_membership(
     conn: &mut Conn,

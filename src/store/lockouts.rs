@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, text};
-use super::schema::{lockout_policies, lockouts, tenancies, units};
+use super::schema::{lockout_policies, lockouts, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId, LockoutId, OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
@@ -61,45 +61,6 @@ pub fn unit_of(conn: &mut Conn, tenancy: &TenancyId) -> Result<Option<UnitId>, S
         .get_result(conn)
         .optional()?;
     parsed_option(unit.as_deref())
-}
-
-/// The locks in service of the unit's own doors and of the shared ones of its property, by identifier.
-pub fn doors_of(conn: &mut Conn, unit: &UnitId) -> Result<Vec<LockId>, StoreError> {
-    use super::schema::locks;
-    let property = units::table.find(unit.as_str()).select(units::property_id);
-    let ids: Vec<String> = locks::table
-        .filter(locks::property_id.eq_any(property))
-        .filter(locks::unit_id.is_null().or(locks::unit_id.eq(unit.as_str())))
-        .filter(locks::state.ne("retired"))
-        .order(locks::id)
-        .select(locks::id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
-/// Whether the person lives somewhere in the property at `at`.
-pub fn resides_in(
-    conn: &mut Conn,
-    property: &PropertyId,
-    person: &PersonId,
-    at: Timestamp,
-) -> Result<bool, StoreError> {
-    let here = units::table
-        .filter(units::property_id.eq(property.as_str()))
-        .select(units::id);
-    let found: Option<String> = tenancies::table
-        .filter(tenancies::person_id.eq(person.as_str()))
-        .filter(tenancies::unit_id.eq_any(here))
-        .filter(tenancies::starts_at_ms.le(at.as_millis()))
-        .filter(
-            tenancies::ends_at_ms
-                .is_null()
-                .or(tenancies::ends_at_ms.gt(at.as_millis())),
-        )
-        .select(tenancies::id)
-        .first(conn)
-        .optional()?;
-    Ok(found.is_some())
 }
 
 #[derive(Queryable, Selectable)]

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, text, word};
 use super::kept::Kept;
-use super::schema::{lock_reports, locks};
+use super::schema::{lock_reports, locks, units};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::account::Scope;
@@ -150,13 +150,15 @@ pub fn with_ids(conn: &mut Conn, ids: &[LockId]) -> Result<Vec<Lock>, StoreError
     rows.into_iter().map(lock).collect()
 }
 
-/// The locks that a tenancy of the unit opens, by id: the unit's own, and the shared ones of its property. Those that are
-/// out of service are among them.
-pub fn of_home(conn: &mut Conn, unit: &UnitId, property: &PropertyId) -> Result<Vec<Lock>, StoreError> {
-    let shared = locks::unit_id.is_null().and(locks::property_id.eq(property.as_str()));
+/// The locks that a tenancy of the unit opens and that are not out of service for good, by id: the unit's own, and the shared
+/// ones of its property.
+pub fn of_home(conn: &mut Conn, unit: &UnitId) -> Result<Vec<Lock>, StoreError> {
+    let property = units::table.find(unit.as_str()).select(units::property_id);
+    let shared = locks::unit_id.is_null().and(locks::property_id.eq_any(property));
     let rows: Vec<(Row, ReportRow)> = locks::table
         .inner_join(lock_reports::table)
         .filter(shared.or(locks::unit_id.eq(unit.as_str()).assume_not_null()))
+        .filter(locks::state.ne(LockState::Retired.as_str()))
         .order(locks::id)
         .select((Row::as_select(), ReportRow::as_select()))
         .load(conn)?;

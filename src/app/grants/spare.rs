@@ -3,6 +3,7 @@
 //! Everybody concerned is told of each step: who gave the key, who lives behind the door, the landlord's desk where the key is
 //! theirs or they may release it, and its holder.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::access::{Stake, seen};
@@ -11,6 +12,7 @@ use super::show::is_under_tenancy;
 use super::{tell, write_detail};
 use crate::app::pins::Reworded;
 use crate::app::revocations::{begin_round, hold_locks};
+use crate::app::tenancies::residents_behind;
 use crate::app::{Actor, App, Error, What, joined_by, role_in};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Role;
@@ -20,7 +22,7 @@ use crate::domain::notice::{self, News};
 use crate::domain::spare::{ASKS_COUNT_FOR, AskAnswer, AskReason, MOST_ASKS, Minutes, OnSilence, Spare};
 use crate::domain::time::Timestamp;
 use crate::store::spare_asks::{self, Asked};
-use crate::store::{Conn, accounts, grants, locks, tenancies};
+use crate::store::{Conn, accounts, grants, locks};
 
 /// How many spare keys are looked at in one round.
 const A_ROUND: i64 = 200;
@@ -287,14 +289,9 @@ fn is_for_desk(grant: &Grant) -> bool {
 }
 
 /// Who lives behind the grant's own doors.
-fn residents(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<Vec<PersonId>, Error> {
-    let mut residents = Vec::new();
-    for door in locks::with_ids(conn, &grant.terms.locks)? {
-        if let Some(unit) = &door.unit {
-            residents.extend(tenancies::residents(conn, unit, now)?);
-        }
-    }
-    Ok(residents)
+fn residents(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<BTreeSet<PersonId>, Error> {
+    let doors = locks::with_ids(conn, &grant.terms.locks)?;
+    residents_behind(conn, &doors, now)
 }
 
 /// The grant as it is now that nobody can take it back, and how it is released.
@@ -355,7 +352,7 @@ fn record(
     }
     concerned.extend(residents(conn, grant, now)?);
     if is_for_desk(grant) {
-        concerned.extend(accounts::in_roles(conn, &grant.organization, Role::serves_desk)?);
+        concerned.extend(accounts::with_role(conn, &grant.organization, Role::serves_desk)?);
     }
     detail["lock_ids"] = serde_json::json!(grant.terms.locks);
     write_detail(conn, by, grant, kind, reason, detail.clone(), now)?;

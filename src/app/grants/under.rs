@@ -3,7 +3,7 @@
 use super::following::givers_at;
 use super::{Given, GrantDraft, To, add, holder_of};
 use crate::app::revocations::hold_locks;
-use crate::app::{Actor, Error};
+use crate::app::{Actor, Error, rights_of};
 use crate::crypto::random::Random;
 use crate::domain::delegation::{Wider, filled, is_within};
 use crate::domain::grant::{Grant, GrantState, NewGrant, Terms, Way};
@@ -62,7 +62,7 @@ fn right_for(
 ) -> Result<(RightSource, Terms), Error> {
     let mut own: Vec<RightSource> = Vec::new();
     if let Some(first) = locks::with_ids(conn, &new.locks)?.first() {
-        let rights = grants::rights(conn, first, &who.person)?;
+        let rights = rights_of(conn, first, who)?;
         // A tenancy lends more than a grant, and comes first.
         let (stays, given): (Vec<_>, Vec<_>) = (rights.into_iter())
             .map(|right| right.source)

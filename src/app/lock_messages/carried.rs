@@ -46,7 +46,7 @@ impl App {
                 let scope = joined_by(conn, &caller)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 let role = accounts::role(conn, &lock.organization, &caller.person)?;
-                if role.is_some_and(Role::manages) || may_still_open(conn, &lock, &caller.person, now)? {
+                if role.is_some_and(Role::manages) || may_still_open(conn, &lock, &caller, now)? {
                     Ok(())
                 } else {
                     Err(Error::Forbidden)

@@ -26,7 +26,7 @@ use crate::domain::place::PlaceName;
 use crate::domain::signin::{self, FREE_FAILURES, Failures, Verdict};
 use crate::domain::time::Timestamp;
 use crate::store::lockout_asks::{self, Ask, Named, Resident};
-use crate::store::{Conn, access_log, accounts, lockouts, locks, sessions};
+use crate::store::{Conn, access_log, accounts, locks, sessions};
 
 /// Whom an outsider says that they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -343,8 +343,7 @@ fn door_of(
     organization: &OrganizationId,
     name: Option<&PlaceName>,
 ) -> Result<Option<Lock>, Error> {
-    let ids = lockouts::doors_of(conn, unit)?;
-    let mut doors = locks::with_ids(conn, &ids)?;
+    let mut doors = locks::of_home(conn, unit)?;
     doors.retain(|lock| lock.organization == *organization);
     doors.sort_by_key(|lock| (lock.unit.is_none(), lock.id.clone()));
     let is_meant = |lock: &Lock| name.is_none_or(|name| alike(name.as_str(), lock.name.as_str()));

@@ -378,7 +378,7 @@ fn tell_approvers(
         Approver::Desk => Role::serves_desk,
         Approver::Manager => Role::manages,
     };
-    let staff = accounts::in_roles(conn, &lockout.organization, may)?;
+    let staff = accounts::with_role(conn, &lockout.organization, may)?;
     let staff = staff.into_iter().filter(|person| *person != lockout.person);
     let news = news(lockout, lock, notice::Kind::LockoutHelpWanted, seen_by(lockout));
     tell(conn, random, staff, &news, now)
@@ -386,7 +386,7 @@ fn tell_approvers(
 
 /// Tells the desk, whoever may approve.
 fn desk_of(conn: &mut Conn, organization: &OrganizationId) -> Result<Vec<PersonId>, Error> {
-    Ok(accounts::in_roles(conn, organization, Role::serves_desk)?)
+    Ok(accounts::with_role(conn, organization, Role::serves_desk)?)
 }
 
 /// Whom a step goes to, where that is somebody who is told here.

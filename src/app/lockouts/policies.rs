@@ -6,7 +6,7 @@ use crate::domain::account::Role;
 use crate::domain::ids::{PersonId, PropertyId};
 use crate::domain::lockout::policy::Policy;
 use crate::domain::time::Timestamp;
-use crate::store::{access_log, accounts, lockouts, places};
+use crate::store::{access_log, accounts, lockouts, places, tenancies};
 
 /// A property's policy, and since when by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl App {
                 let property = property.ok_or(Error::NotFound(What::Property))?;
                 let role = accounts::role(conn, &property.organization, &who.person)?;
                 let is_staff = role.is_some_and(Role::is_staff);
-                if !is_staff && !lockouts::resides_in(conn, &property.id, &who.person, now)? {
+                if !is_staff && !tenancies::residents_of_property(conn, &property.id, now)?.contains(&who.person) {
                     return Err(Error::Forbidden);
                 }
                 Ok(match lockouts::policy(conn, &property.id)? {

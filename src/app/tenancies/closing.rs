@@ -1,7 +1,7 @@
 //! Ending tenancies in the right order: first the rights, all of them, then what is told and written down.
 
 use super::end::rights;
-use super::home::{Home, doors_of};
+use super::home::Home;
 use super::{entry, joint_tenants, news, tell, write_down};
 use crate::app::Error;
 use crate::app::grants::Ended;
@@ -15,7 +15,7 @@ use crate::domain::notice;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, grants, tenancies};
+use crate::store::{Conn, grants, locks, tenancies};
 
 /// A tenancy that has just ended, before that is written down.
 #[must_use]
@@ -131,14 +131,14 @@ pub(in crate::app) fn close_all_of(
     for tenancy in tenancies::open_of(conn, organization, person)? {
         let ends_at = tenancy.term.ends_at.filter(|end| *end <= now);
         let ends_at = ends_at.unwrap_or(now.max(tenancy.term.starts_at));
-        let doors = doors_of(conn, &tenancy)?;
+        let doors = locks::of_home(conn, &tenancy.unit)?;
         closings.extend(Closing::begin(conn, &Home { tenancy, doors }, ends_at, Some(by), now)?);
     }
     Ok(closings)
 }
 
 /// The rights of these tenancies that have just ended.
-pub(in crate::app) fn rights_of(closings: &[Closing]) -> Vec<RightSource> {
+pub(in crate::app) fn ended_rights(closings: &[Closing]) -> Vec<RightSource> {
     closings.iter().flat_map(Closing::rights).collect()
 }
 

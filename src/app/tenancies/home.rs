@@ -7,7 +7,7 @@ use crate::app::revocations::hold_locks;
 use crate::domain::account::{Role, Scope};
 use crate::domain::grant::{Grant, GrantState};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, TenancyId};
-use crate::domain::lock::{Lock, LockState};
+use crate::domain::lock::Lock;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -26,7 +26,7 @@ pub(super) fn hold_home(conn: &mut Conn, id: &TenancyId, scope: &Scope, now: Tim
     };
     // Of a tenancy that is changed and another that is given at once, one sees the other.
     accounts::hold_membership(conn, &seen.organization, &seen.person)?;
-    let doors = doors_of(conn, &seen)?;
+    let doors = locks::of_home(conn, &seen.unit)?;
     let mut held: Vec<LockId> = doors.iter().map(|lock| lock.id.clone()).collect();
     let names = grants::names(conn, &[RightSource::Tenancy(id.clone())])?;
     held.extend(passes::of_names(conn, &names, now)?.into_iter().map(|pass| pass.lock));
@@ -42,15 +42,21 @@ pub(super) fn home(conn: &mut Conn, id: &TenancyId, scope: &Scope) -> Result<Opt
     let Some(tenancy) = tenancies::find(conn, id, scope)? else {
         return Ok(None);
     };
-    let doors = doors_of(conn, &tenancy)?;
+    let doors = locks::of_home(conn, &tenancy.unit)?;
     Ok(Some(Home { tenancy, doors }))
 }
 
-/// The doors that a tenancy opens and that are not out of service for good.
-pub(super) fn doors_of(conn: &mut Conn, tenancy: &Tenancy) -> Result<Vec<Lock>, Error> {
-    let mut doors = locks::of_home(conn, &tenancy.unit, &tenancy.property)?;
-    doors.retain(|lock| lock.state != LockState::Retired);
-    Ok(doors)
+/// Who lives behind these doors at `at`: behind a shared one nobody does.
+pub(in crate::app) fn residents_behind(
+    conn: &mut Conn,
+    doors: &[Lock],
+    at: Timestamp,
+) -> Result<BTreeSet<PersonId>, Error> {
+    let mut residents = BTreeSet::new();
+    for unit in doors.iter().filter_map(|door| door.unit.as_ref()) {
+        residents.extend(tenancies::residents(conn, unit, at)?);
+    }
+    Ok(residents)
 }
 
 /// The unit's own ones of these doors.

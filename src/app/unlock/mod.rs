@@ -15,7 +15,7 @@ use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, Command};
 use crate::domain::grant::Way;
-use crate::domain::ids::{LockId, OrganizationId, PersonId};
+use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::pass;
 use crate::domain::place::PlaceName;
@@ -237,9 +237,9 @@ fn ways_of(rights: &[Right], has_pass: bool, now: Timestamp) -> Vec<Way> {
     Way::ALL.into_iter().filter(works).collect()
 }
 
-/// Whether the person may open the lock, now or later.
-pub(super) fn may_still_open(conn: &mut Conn, lock: &Lock, person: &PersonId, now: Timestamp) -> Result<bool, Error> {
-    let rights = grants::rights(conn, lock, person)?;
+/// Whether the caller may open the lock, now or later.
+pub(super) fn may_still_open(conn: &mut Conn, lock: &Lock, who: &Actor, now: Timestamp) -> Result<bool, Error> {
+    let rights = rights_of(conn, lock, who)?;
     Ok(rights.iter().any(|right| !right.is_over(now)))
 }
 
