@@ -39,6 +39,7 @@ pub mod guests;
 mod house_access;
 pub mod housekeeping;
 pub mod idempotency;
+mod in_turn;
 pub mod invitations;
 pub mod keys;
 pub mod ledger;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use doorward_lock::wire;
 
+use super::in_turn::each_in_turn;
 use super::{App, Error};
 use crate::domain::grant::Grant;
 use crate::domain::ids::LockId;
@@ -27,8 +28,8 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it looks meanwhile: another node may hear the lock.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How many locks are told again in one round.
-const TOLD_A_ROUND: i64 = 500;
+/// How many locks that are behind are read at once; a round goes on until it has told all.
+const A_PAGE: i64 = 500;
 
 /// Access that was taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,19 +262,26 @@ impl App {
     /// way; says to how many.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; a lock that fails keeps no other from being told.
     pub async fn repeat_revocations(&self) -> Result<usize, Error> {
         if !self.relay.is_up() {
             return Ok(0);
         }
         let since = self.now() - SILENCE;
-        let behind = self
-            .db
-            .read(move |conn| Ok::<_, Error>(revocations::connected_behind(conn, since, TOLD_A_ROUND)?))
-            .await?;
-        for lock in &behind {
-            self.send_revocations(lock).await?;
+        let (mut after, mut count, mut outcome) = (None, 0, Ok(()));
+        loop {
+            let behind = move |conn: &mut _| {
+                let behind = revocations::connected_behind(conn, since, after.as_ref(), A_PAGE)?;
+                Ok::<_, Error>(behind)
+            };
+            let behind = self.db.read(behind).await?;
+            let (_, told) = each_in_turn(&behind, |lock| self.send_revocations(lock)).await;
+            outcome = outcome.and(told);
+            count += behind.len();
+            if i64::try_from(behind.len()).is_ok_and(|page| page < A_PAGE) {
+                return outcome.map(|()| count);
+            }
+            after = behind.last().cloned();
         }
-        Ok(behind.len())
     }
 }

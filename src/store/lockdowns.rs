@@ -236,20 +236,29 @@ pub fn kept_out_since(
     kept_out(conn, lock, who, now)
 }
 
-/// The locks that a lockdown may concern at `now`: those of properties in which one holds, and those that still hold one.
-pub fn concerned(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<LockId>, StoreError> {
+/// The locks that a lockdown may concern at `now`: those of properties in which one holds, and those that still hold one. By
+/// id, those after `after`, at most `limit`.
+pub fn concerned(
+    conn: &mut Conn,
+    now: Timestamp,
+    after: Option<&LockId>,
+    limit: i64,
+) -> Result<Vec<LockId>, StoreError> {
+    let after = after.map_or("", LockId::as_str);
     let properties = lockdowns::table
         .filter(lockdowns::ended_at_ms.is_null())
         .select(lockdowns::property_id);
     let there: Vec<String> = locks::table
         .filter(locks::property_id.eq_any(properties))
         .filter(locks::state.ne(LockState::Retired.as_str()))
+        .filter(locks::id.gt(after))
         .order(locks::id)
         .limit(limit)
         .select(locks::id)
         .load(conn)?;
     let mut ids: Vec<String> = lock_lockdowns::table
         .filter(lock_lockdowns::ends_at_ms.gt(now.as_millis()))
+        .filter(lock_lockdowns::lock_id.gt(after))
         .order(lock_lockdowns::lock_id)
         .limit(limit)
         .select(lock_lockdowns::lock_id)
@@ -257,6 +266,8 @@ pub fn concerned(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Lock
     ids.extend(there);
     ids.sort_unstable();
     ids.dedup();
+    // Beyond the first of two full pages there may be gaps.
+    ids.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     ids.iter().map(|id| parsed(id)).collect()
 }
 
@@ -398,14 +409,21 @@ pub fn report(conn: &mut Conn, lock: &LockId, held: Option<u64>, seq: i64) -> Re
     Ok(())
 }
 
-/// The connected locks, heard of since `since`, that know lockdowns and are not known to hold theirs: at most `limit`.
-pub fn connected_behind(conn: &mut Conn, since: Timestamp, limit: i64) -> Result<Vec<LockId>, StoreError> {
+/// The connected locks, heard of since `since`, that know lockdowns and are not known to hold theirs: by id, those after
+/// `after`, at most `limit`.
+pub fn connected_behind(
+    conn: &mut Conn,
+    since: Timestamp,
+    after: Option<&LockId>,
+    limit: i64,
+) -> Result<Vec<LockId>, StoreError> {
     let ids: Vec<String> = lock_lockdowns::table
         .inner_join(locks::table.inner_join(lock_reports::table))
         .filter(locks::state.eq(LockState::Enrolled.as_str()))
         .filter(lock_reports::online.eq(true))
         .filter(lock_reports::online_at_ms.ge(since.as_millis()))
         .filter(lock_reports::lockdown.lt(lock_lockdowns::epoch.nullable()))
+        .filter(locks::id.gt(after.map_or("", LockId::as_str)))
         .order(locks::id)
         .limit(limit)
         .select(locks::id)

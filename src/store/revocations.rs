@@ -211,8 +211,14 @@ pub fn open_until(conn: &mut Conn, names: &[String], now: Timestamp) -> Result<V
         .collect()
 }
 
-/// The connected locks, heard of since `since`, that are not known to hold their revocations: at most `limit`.
-pub fn connected_behind(conn: &mut Conn, since: Timestamp, limit: i64) -> Result<Vec<LockId>, StoreError> {
+/// The connected locks, heard of since `since`, that are not known to hold their revocations: by id, those after `after`, at
+/// most `limit`.
+pub fn connected_behind(
+    conn: &mut Conn,
+    since: Timestamp,
+    after: Option<&LockId>,
+    limit: i64,
+) -> Result<Vec<LockId>, StoreError> {
     let behind = lock_reports::revocations
         .is_null()
         .or(lock_reports::revocations.lt(locks::revocations_epoch.nullable()));
@@ -223,6 +229,7 @@ pub fn connected_behind(conn: &mut Conn, since: Timestamp, limit: i64) -> Result
         .filter(lock_reports::online.eq(true))
         .filter(lock_reports::online_at_ms.ge(since.as_millis()))
         .filter(behind)
+        .filter(locks::id.gt(after.map_or("", LockId::as_str)))
         .order(locks::id)
         .limit(limit)
         .select(locks::id)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward_lock::wire;
 use heapless::Vec as Bounded;
 
+use crate::app::in_turn::each_in_turn;
 use crate::app::revocations::void_all;
 use crate::app::unlock::pseudonym;
 use crate::app::{App, Error};
@@ -23,23 +24,42 @@ const CONFIRMED_WITHIN: Duration = Duration::from_secs(1);
 /// How often it looks meanwhile: another node may hear the lock.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// How many locks are looked at, and told again, in one round.
-const A_ROUND: i64 = 2_000;
+/// How many locks are looked at in one read; a round goes on until it has seen all.
+const A_PAGE: i64 = 2_000;
 
-/// Reckons what these locks, whose rows are held, are to hold from now on.
+/// Of how many names of exceptions each of these locks, whose rows are held, cannot be told.
+pub(super) fn left_out(conn: &mut Conn, doors: &[Lock], now: Timestamp) -> Result<Vec<usize>, Error> {
+    let of_door = |door| Ok(wanted(conn, door, now)?.1);
+    doors.iter().map(of_door).collect()
+}
+
+/// Reckons what these locks, whose rows are held, are to hold from now on. `before` is what was left out at each of them
+/// before the change: only what grew by it is refused, not what grew by itself since.
 ///
 /// # Errors
 /// [`Error::Invalid`] where a lock cannot be told of so many exceptions.
-pub(super) fn settle_all(conn: &mut Conn, doors: &[Lock], now: Timestamp) -> Result<(), Error> {
-    for door in doors {
-        let (wanted, is_whole) = wanted(conn, door, now)?;
-        if !is_whole {
+pub(super) fn settle_all(conn: &mut Conn, doors: &[Lock], before: &[usize], now: Timestamp) -> Result<(), Error> {
+    for (door, before) in doors.iter().zip(before) {
+        let (wanted, left_out) = wanted(conn, door, now)?;
+        if left_out > *before {
             return Err(Error::invalid(
                 "except",
                 "more exceptions than one of the doors can be told of",
             ));
         }
         settle(conn, door, wanted, now)?;
+    }
+    Ok(())
+}
+
+/// The same, with as many of the exceptions as each lock can be told of: nothing is refused.
+pub(super) fn settle_fitting(conn: &mut Conn, doors: &[Lock], now: Timestamp) -> Result<(), Error> {
+    for door in doors {
+        let (wanted, left_out) = wanted(conn, door, now)?;
+        if settle(conn, door, wanted, now)? && left_out > 0 {
+            let id = &door.id;
+            tracing::warn!(lock.id = %id, "{id} cannot be told of all exceptions of its lockdowns: the last named are left out");
+        }
     }
     Ok(())
 }
@@ -73,9 +93,9 @@ fn standing(document: Option<&Document>, now: Timestamp) -> Vec<ToldHold> {
     holds.cloned().collect()
 }
 
-/// What the lock should hold at `now`, and whether that is all of it: exceptions that a message has no room for are left out,
-/// the last named first.
-fn wanted(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(Vec<ToldHold>, bool), Error> {
+/// What the lock should hold at `now`, and how many names of exceptions a message has no room for: these are left out, the
+/// last named first.
+fn wanted(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<(Vec<ToldHold>, usize), Error> {
     let holds = lockdowns::holds_at(conn, lock)?;
     let mut told = Vec::new();
     for hold in holds.iter().filter(|hold| now < hold.until) {
@@ -122,9 +142,10 @@ fn names(conn: &mut Conn, lock: &Lock, hold: &Hold, now: Timestamp) -> Result<Ve
     Ok(names)
 }
 
-/// As much of it as a message holds.
-fn fitted(mut told: Vec<ToldHold>) -> (Vec<ToldHold>, bool) {
-    let mut is_whole = true;
+/// As much of it as a message holds, and how many names are left out.
+fn fitted(mut told: Vec<ToldHold>) -> (Vec<ToldHold>, usize) {
+    let count = |told: &[ToldHold]| -> usize { told.iter().map(|hold| hold.except.len()).sum() };
+    let all = count(&told);
     if told.len() > wire::MAX_HOLDS {
         // Two orders at once: kept to for as long as the longest, by everybody whom all except.
         let until = told.iter().map(|hold| hold.until).max().unwrap_or(0);
@@ -136,10 +157,8 @@ fn fitted(mut told: Vec<ToldHold>) -> (Vec<ToldHold>, bool) {
             until,
             except: except.unwrap_or_default(),
         }];
-        is_whole = false;
     }
     for hold in &mut told {
-        is_whole &= hold.except.len() <= wire::MAX_EXCEPTED;
         hold.except.truncate(wire::MAX_EXCEPTED);
     }
     let length = |told: &[ToldHold]| -> usize {
@@ -149,13 +168,13 @@ fn fitted(mut told: Vec<ToldHold>) -> (Vec<ToldHold>, bool) {
             .sum()
     };
     while length(&told) > LONGEST_NAMES {
-        is_whole = false;
         let Some(longest) = told.iter_mut().max_by_key(|hold| hold.except.len()) else {
             break;
         };
         longest.except.pop();
     }
-    (told, is_whole)
+    let left_out = all.saturating_sub(count(&told));
+    (told, left_out)
 }
 
 impl App {
@@ -245,60 +264,80 @@ impl App {
         Ok(Some(message))
     }
 
-    /// The connected locks that are not known to hold what they are to.
+    /// The connected locks that are not known to hold what they are to, by id.
     async fn behind(&self) -> Result<Vec<LockId>, Error> {
         let since = self.now() - SILENCE;
-        self.db
-            .read(move |conn| Ok::<_, Error>(lockdowns::connected_behind(conn, since, A_ROUND)?))
-            .await
+        let mut all: Vec<LockId> = Vec::new();
+        loop {
+            let after = all.last().cloned();
+            let page = move |conn: &mut _| {
+                let page = lockdowns::connected_behind(conn, since, after.as_ref(), A_PAGE)?;
+                Ok::<_, Error>(page)
+            };
+            let page = self.db.read(page).await?;
+            let is_last = is_last(&page);
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
     }
 
     /// Reckons anew what locks are to hold, where doors, PINs or lists have changed since, and sends the connected ones what
     /// they have not confirmed; says to how many.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; a lock that fails keeps no other from being told.
     pub async fn repeat_lockdowns(&self) -> Result<usize, Error> {
-        let now = self.now();
-        let changed = self
-            .db
-            .read(move |conn| {
-                let mut changed = Vec::new();
-                let ids = lockdowns::concerned(conn, now, A_ROUND)?;
-                for lock in locks::with_ids(conn, &ids)? {
-                    let known = lockdowns::document(conn, &lock.id)?;
-                    if standing(known.as_ref(), now) != wanted(conn, &lock, now)?.0 {
-                        changed.push(lock.id);
-                    }
-                }
-                Ok::<_, Error>(changed)
-            })
-            .await?;
-        for id in changed {
-            self.db.write(move |conn| settle_again(conn, &id, now)).await?;
-        }
+        let reckoned = self.reckon_anew().await;
         if !self.relay.is_up() {
-            return Ok(0);
+            return reckoned.map(|()| 0);
         }
         let behind = self.behind().await?;
-        for lock in &behind {
-            self.send_lockdown(lock).await?;
-        }
-        Ok(behind.len())
+        let (_, told) = each_in_turn(&behind, |lock| self.send_lockdown(lock)).await;
+        reckoned.and(told).map(|()| behind.len())
     }
+
+    /// Reckons anew what every lock is to hold that a lockdown may concern.
+    async fn reckon_anew(&self) -> Result<(), Error> {
+        let now = self.now();
+        let (mut after, mut outcome) = (None, Ok(()));
+        loop {
+            let (ids, changed) = self
+                .db
+                .read(move |conn| {
+                    let ids = lockdowns::concerned(conn, now, after.as_ref(), A_PAGE)?;
+                    let mut changed = Vec::new();
+                    for lock in locks::with_ids(conn, &ids)? {
+                        let known = lockdowns::document(conn, &lock.id)?;
+                        if standing(known.as_ref(), now) != wanted(conn, &lock, now)?.0 {
+                            changed.push(lock.id);
+                        }
+                    }
+                    Ok::<_, Error>((ids, changed))
+                })
+                .await?;
+            let settle = |id| self.db.write(move |conn| settle_again(conn, &id, now));
+            let (_, settled) = each_in_turn(changed, settle).await;
+            outcome = outcome.and(settled);
+            if is_last(&ids) {
+                return outcome;
+            }
+            after = ids.last().cloned();
+        }
+    }
+}
+
+/// Whether nothing comes after this page.
+fn is_last(page: &[LockId]) -> bool {
+    i64::try_from(page.len()).is_ok_and(|count| count < A_PAGE)
 }
 
 /// Reckons anew what a lock is to hold.
 fn settle_again(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), Error> {
     crate::app::revocations::hold_locks(conn, std::slice::from_ref(id))?;
-    let Some(lock) = locks::with_ids(conn, std::slice::from_ref(id))?.pop() else {
-        return Ok(());
-    };
-    let (wanted, is_whole) = wanted(conn, &lock, now)?;
-    if settle(conn, &lock, wanted, now)? && !is_whole {
-        tracing::warn!(lock.id = %id, "{id} cannot be told of all exceptions of its lockdowns: the last named are left out");
-    }
-    Ok(())
+    let lock = locks::with_ids(conn, std::slice::from_ref(id))?;
+    settle_fitting(conn, &lock, now)
 }
 
 #[cfg(test)]
@@ -315,17 +354,17 @@ mod tests {
 
     #[test]
     fn exceptions_fit_into_a_message_or_the_last_are_left_out() {
-        for (why, told, is_whole) in [
-            ("none", vec![], true),
-            ("a few", vec![hold(5, 3, 22), hold(9, 0, 22)], true),
-            ("as many as a hold names", vec![hold(5, wire::MAX_EXCEPTED, 22)], true),
-            ("one more", vec![hold(5, wire::MAX_EXCEPTED + 1, 22)], false),
-            ("as long as fits", vec![hold(5, 46, 47)], true),
-            ("longer", vec![hold(5, 47, 47), hold(7, 1, 22)], false),
+        for (why, told, left_out) in [
+            ("none", vec![], 0),
+            ("a few", vec![hold(5, 3, 22), hold(9, 0, 22)], 0),
+            ("as many as a hold names", vec![hold(5, wire::MAX_EXCEPTED, 22)], 0),
+            ("one more", vec![hold(5, wire::MAX_EXCEPTED + 1, 22)], 1),
+            ("as long as fits", vec![hold(5, 46, 47)], 0),
+            ("longer", vec![hold(5, 47, 47), hold(7, 1, 22)], 2),
         ] {
-            let (fits, whole) = fitted(told.clone());
-            assert_eq!(whole, is_whole, "{why}");
-            assert_eq!(fits == told, is_whole, "{why}");
+            let (fits, out) = fitted(told.clone());
+            assert_eq!(out, left_out, "{why}");
+            assert_eq!(fits == told, left_out == 0, "{why}");
             assert_eq!(
                 fits.iter().map(|hold| hold.until).collect::<Vec<_>>(),
                 told.iter().map(|hold| hold.until).collect::<Vec<_>>()
@@ -337,7 +376,8 @@ mod tests {
     fn more_than_a_lock_can_be_told_of_hold_as_the_longest_with_the_common_exceptions() {
         let mut told: Vec<ToldHold> = (1..=5).map(|until| hold(until, 2, 3)).collect();
         told[3].except.remove(0);
-        let (fits, _) = fitted(told);
+        let (fits, left_out) = fitted(told);
+        assert_eq!(left_out, 8);
         assert_eq!(
             fits,
             [ToldHold {

@@ -1,6 +1,6 @@
 //! Lists of people and grants that lockdowns of a property except by name: written on a quiet day.
 
-use super::deliver::settle_all;
+use super::deliver::{left_out, settle_all};
 use crate::app::lockdowns::order::check_named;
 use crate::app::revocations::hold_locks;
 use crate::app::{Actor, App, Error, What, managed_by, viewed_by};
@@ -40,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`] of the property or of what is named; [`Error::Invalid`] where that is too
-    /// much; [`Error::Conflict`] where the property has as many lists as it can.
+    /// much, by itself or for a door that could be told of all before; [`Error::Conflict`] where the property has as many lists as it can.
     pub async fn put_lockdown_list(
         &self,
         who: &Actor,
@@ -72,8 +72,9 @@ impl App {
                 };
                 let ids: Vec<LockId> = doors.iter().map(|door: &Lock| door.id.clone()).collect();
                 hold_locks(conn, &ids)?;
+                let before = left_out(conn, &doors, now)?;
                 lockdowns::put_list(conn, &property.id, &list)?;
-                settle_all(conn, &doors, now)?;
+                settle_all(conn, &doors, &before, now)?;
                 let entry = NewEntry {
                     reason: Some("list".to_owned()),
                     property: Some(property.id),

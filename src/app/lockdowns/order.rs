@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::deliver::settle_all;
+use super::deliver::{left_out, settle_all, settle_fitting};
 use super::show::{Shown, door_of};
 use super::{doors_of, tell_people, write_down};
+use crate::app::in_turn::each_in_turn;
 use crate::app::proposals::{self, Matter, Settled, Weighty};
 use crate::app::revocations::hold_locks;
 use crate::app::{Actor, App, Error, What, managed_by};
@@ -115,13 +116,14 @@ impl App {
                 check_exceptions(conn, &lockdown)?;
                 let doors = doors_of(conn, &lockdown)?;
                 hold_all(conn, &doors)?;
+                let before = left_out(conn, &doors, now)?;
                 if has_ended || !lockdowns::change(conn, &lockdown)? {
                     return Err(Error::Conflict {
                         word: "lockdown-over",
                         why: "the lockdown has ended; order another",
                     });
                 }
-                settle_all(conn, &doors, now)?;
+                settle_all(conn, &doors, &before, now)?;
                 write_down(conn, &lockdown, Kind::LockdownChanged, (Some(&caller), None), now)?;
                 let kind = notice::Kind::LockdownChanged;
                 tell_people(conn, &*random, &lockdown, kind, Some(&caller), now)?;
@@ -179,31 +181,27 @@ impl App {
     /// go by the time itself.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; one that fails keeps no other from being noted.
     pub async fn end_lockdowns_by_time(&self) -> Result<usize, Error> {
         let now = self.now();
         let over = self
             .db
             .read(move |conn| Ok::<_, Error>(lockdowns::over(conn, now, ENDED_A_ROUND)?))
             .await?;
-        let mut ended = 0;
-        for lockdown in over {
+        let (ended, outcome) = each_in_turn(over, |lockdown| {
             let random = Arc::clone(&self.random);
-            let is_news = self
-                .db
-                .write(move |conn| {
-                    let end = LockdownEnd { at: now, by: None };
-                    if !lockdowns::end(conn, &lockdown.id, &end)? {
-                        return Ok::<_, Error>(false);
-                    }
-                    write_down(conn, &lockdown, Kind::LockdownEnded, (None, Some("time")), now)?;
-                    tell_people(conn, &*random, &lockdown, notice::Kind::LockdownEnded, None, now)?;
-                    Ok(true)
-                })
-                .await?;
-            ended += usize::from(is_news);
-        }
-        Ok(ended)
+            self.db.write(move |conn| {
+                let end = LockdownEnd { at: now, by: None };
+                if !lockdowns::end(conn, &lockdown.id, &end)? {
+                    return Ok::<_, Error>(false);
+                }
+                write_down(conn, &lockdown, Kind::LockdownEnded, (None, Some("time")), now)?;
+                tell_people(conn, &*random, &lockdown, notice::Kind::LockdownEnded, None, now)?;
+                Ok(true)
+            })
+        })
+        .await;
+        outcome.map(|()| ended.into_iter().filter(|is_news| *is_news).count())
     }
 }
 
@@ -266,15 +264,17 @@ pub(in crate::app) fn begin_in(
             why: "as many lockdowns hold in this property as locks can be told of: change or end one",
         });
     }
+    let before = left_out(conn, &doors, now)?;
     lockdowns::add(conn, &lockdown)?;
-    settle_all(conn, &doors, now)?;
+    settle_all(conn, &doors, &before, now)?;
     write_down(conn, &lockdown, Kind::LockdownBegun, (Some(who), None), now)?;
     tell_people(conn, random, &lockdown, notice::Kind::LockdownBegun, Some(who), now)?;
     tracing::warn!(property.id = %lockdown.property, doors = doors.len(), "a lockdown begins in {}", lockdown.property);
     Ok(Begun { lockdown, doors })
 }
 
-/// Ends a lockdown in this transaction; gives the doors that are to be told.
+/// Ends a lockdown in this transaction; gives the doors that are to be told. What the others except may have outgrown what a
+/// lock can be told of meanwhile: that keeps no door shut.
 fn end_early(
     conn: &mut Conn,
     lockdown: Lockdown,
@@ -291,7 +291,7 @@ fn end_early(
     if !lockdowns::end(conn, &lockdown.id, &end)? {
         return Ok(Vec::new());
     }
-    settle_all(conn, &doors, now)?;
+    settle_fitting(conn, &doors, now)?;
     let actor = end.by.is_some().then_some(who);
     write_down(conn, &lockdown, Kind::LockdownEnded, (actor, Some(reason)), now)?;
     tell_people(conn, random, &lockdown, notice::Kind::LockdownEnded, actor, now)?;

@@ -18,6 +18,7 @@ on_each_database!(
     who_may_not_open_anyway_is_told_as_ever,
     what_is_no_lockdown_is_refused,
     no_more_hold_at_once_than_locks_can_be_told_of,
+    what_exceptions_have_grown_to_by_themselves_refuses_no_other_change,
     it_waits_for_a_second_person_where_the_rules_say_so,
 );
 
@@ -442,6 +443,46 @@ async fn no_more_hold_at_once_than_locks_can_be_told_of(database: TestDatabase) 
         .expect_problem(409, "too-many-lockdowns");
     t.clock.advance(10 * MINUTE);
     ana.lock_down(&house, 10, json!({})).await.expect(201);
+}
+
+async fn what_exceptions_have_grown_to_by_themselves_refuses_no_other_change(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let _lock = door.install().await;
+    let gus = ana.guest("gus").await;
+    let first = ana
+        .grant(&gus, &door, json!({ "ends_at": t.clock.after(600 * MINUTE) }))
+        .await;
+    gus.pass(&gus.phone().await, &[&door]).await.expect(200);
+    let mut given = vec![first["id"].clone()];
+    for _ in 0..48 {
+        given.push(ana.grant(&gus, &door, json!({})).await["id"].clone());
+    }
+    let path = |name: &str| format!("/v1/properties/{}/lockdown-lists/{name}", house.id);
+    let put = async |name: &str, grants: &[Value]| ana.put(&path(name)).json(json!({ "grant_ids": grants })).await;
+    put("first", &given[..24]).await.expect(200);
+    put("second", &given[24..48]).await.expect(200);
+    put("third", &[]).await.expect(200);
+    // As many names as a lock holds, and another order besides.
+    let except = json!({ "except": { "lists": ["first", "second", "third"] } });
+    ana.lock_down(&house, 60, except).await.expect(201);
+    let other = ana.lock_down(&house, 60, json!({})).await.expect(201);
+    put("third", &given[48..]).await.expect_invalid("except");
+    // The grant with a pass is cut short: what is issued by it from now on has another name, which is one too many.
+    let shorter = json!({ "lock_ids": [door.id], "ends_at": t.clock.after(300 * MINUTE) });
+    let grant = format!("/v1/grants/{}", first["id"].as_str().unwrap());
+    ana.put(&grant).json(shorter).await.expect(200);
+
+    put("third", &given[48..]).await.expect_invalid("except");
+    put("unused", &given[48..]).await.expect(200);
+    let another = ana.lock_down(&house, 60, json!({})).await.expect(201);
+    for ordered in [&other, &another] {
+        let path = format!("/v1/lockdowns/{}", ordered["id"].as_str().unwrap());
+        ana.delete(&path).await.expect(200);
+    }
+    let path = format!("/v1/properties/{}/lockdown", house.id);
+    ana.delete(&path).await.expect(200);
+    gus.unlock(&door).await.expect_opened();
 }
 
 async fn it_waits_for_a_second_person_where_the_rules_say_so(database: TestDatabase) {
