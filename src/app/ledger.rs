@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::in_turn::each_in_turn;
 use super::notices::tell;
 use super::{Actor, App, Error, What, managed_by, served_by};
 use crate::crypto::random::Random;
@@ -173,7 +174,7 @@ impl App {
     /// Books what was used and the ledger does not know yet; says how many there were.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// Those of the database; one that fails keeps no other from being booked.
     pub async fn book_lockouts(&self) -> Result<usize, Error> {
         let now = self.now();
         let used = self
@@ -181,11 +182,12 @@ impl App {
             .read(|conn| Ok::<_, Error>(lockouts::to_book(conn, BOOKED_A_ROUND)?))
             .await?;
         let count = used.len();
-        for id in used {
+        let (_, outcome) = each_in_turn(used, |id| {
             let random = Arc::clone(&self.random);
-            self.db.write(move |conn| book(conn, &*random, &id, now)).await?;
-        }
-        Ok(count)
+            self.db.write(move |conn| book(conn, &*random, &id, now))
+        })
+        .await;
+        outcome.map(|()| count)
     }
 }
 

@@ -10,6 +10,7 @@ use super::access::{Stake, seen};
 use super::ending::{By, Ended};
 use super::show::is_under_tenancy;
 use super::{tell, write_detail};
+use crate::app::in_turn::each_in_turn;
 use crate::app::pins::Reworded;
 use crate::app::revocations::{begin_round, hold_locks};
 use crate::app::tenancies::residents_behind;
@@ -187,7 +188,7 @@ impl App {
     /// back; says how many it was. Of several nodes one does each.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Those of the database; one that fails keeps no other from its answer.
     pub async fn answer_by_silence(&self) -> Result<usize, Error> {
         let now = self.now();
         let (unanswered, back) = self
@@ -198,35 +199,33 @@ impl App {
             })
             .await?;
         let count = unanswered.len() + back.len();
-        for id in back {
+        let (_, returned) = each_in_turn(back, |id| {
             let random = Arc::clone(&self.random);
-            self.db
-                .write(move |conn| {
-                    let Some(grant) = grants::end_release(conn, &id, now)? else {
-                        return Ok(());
-                    };
-                    let by = By {
-                        who: None,
-                        random: &*random,
-                    };
-                    let kinds = (Kind::SpareReturned, notice::Kind::SpareReturned);
-                    record(conn, by, &grant, kinds, Some("time"), serde_json::json!({}), now)
-                })
-                .await?;
-        }
-        for asked in unanswered {
+            self.db.write(move |conn| {
+                let Some(grant) = grants::end_release(conn, &id, now)? else {
+                    return Ok(());
+                };
+                let by = By {
+                    who: None,
+                    random: &*random,
+                };
+                let kinds = (Kind::SpareReturned, notice::Kind::SpareReturned);
+                record(conn, by, &grant, kinds, Some("time"), serde_json::json!({}), now)
+            })
+        })
+        .await;
+        let (_, answered) = each_in_turn(unanswered, |asked| {
             let random = Arc::clone(&self.random);
-            self.db
-                .write(move |conn| {
-                    let by = By {
-                        who: None,
-                        random: &*random,
-                    };
-                    end_by_silence(conn, by, &asked.grant, now)
-                })
-                .await?;
-        }
-        Ok(count)
+            self.db.write(move |conn| {
+                let by = By {
+                    who: None,
+                    random: &*random,
+                };
+                end_by_silence(conn, by, &asked.grant, now)
+            })
+        })
+        .await;
+        returned.and(answered).map(|()| count)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::deciding::approve;
 use super::{entry, helpers, news, tell_residents};
+use crate::app::in_turn::each_in_turn;
 use crate::app::notices::tell;
 use crate::app::{App, Error};
 use crate::crypto::random::Random;
@@ -24,7 +25,7 @@ impl App {
     /// does nothing more: each is held, and read again.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// Those of the database; one that fails keeps no other from its turn.
     pub async fn turn_lockouts(&self) -> Result<usize, Error> {
         let now = self.now();
         let due = self
@@ -32,25 +33,24 @@ impl App {
             .read(move |conn| Ok::<_, Error>(lockouts::due(conn, now, TURNS_A_ROUND)?))
             .await?;
         let count = due.len();
-        for id in due {
+        let (_, outcome) = each_in_turn(due, |id| {
             let random = Arc::clone(&self.random);
-            self.db
-                .write(move |conn| {
-                    let Some(lockout) = lockouts::hold(conn, &id)? else {
-                        return Ok(());
-                    };
-                    if lockout.state != State::Open || lockout.next_at > now {
-                        return Ok(());
-                    }
-                    let lock = locks::with_ids(conn, std::slice::from_ref(&lockout.lock))?.pop();
-                    if let Some(lock) = lock {
-                        turn(conn, &*random, lockout, &lock, now)?;
-                    }
-                    Ok::<_, Error>(())
-                })
-                .await?;
-        }
-        Ok(count)
+            self.db.write(move |conn| {
+                let Some(lockout) = lockouts::hold(conn, &id)? else {
+                    return Ok(());
+                };
+                if lockout.state != State::Open || lockout.next_at > now {
+                    return Ok(());
+                }
+                let lock = locks::with_ids(conn, std::slice::from_ref(&lockout.lock))?.pop();
+                if let Some(lock) = lock {
+                    turn(conn, &*random, lockout, &lock, now)?;
+                }
+                Ok::<_, Error>(())
+            })
+        })
+        .await;
+        outcome.map(|()| count)
     }
 }
 

@@ -8,6 +8,7 @@ use super::change::set_term;
 use super::closing::Closing;
 use super::home::{Home, hanging, hold_home};
 use crate::app::grants::{By, Ended, end_with};
+use crate::app::in_turn::each_in_turn;
 use crate::app::pins::outlives;
 use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error, What, managed_by};
@@ -99,26 +100,19 @@ impl App {
             .db
             .read(move |conn| Ok::<_, Error>(tenancies::to_close(conn, now, A_ROUND)?))
             .await?;
-        let (mut all, mut count, mut failure) = (Ended::default(), 0, None);
-        for (id, organization) in due {
+        let (closed, outcome) = each_in_turn(due, |(id, organization)| {
             let random = Arc::clone(&self.random);
-            let closed = self
-                .db
+            self.db
                 .write(move |conn| close_due(conn, &*random, &id, organization, now))
-                .await;
-            match closed {
-                Ok(Some(ended)) => {
-                    count += 1;
-                    all = all.and(ended);
-                }
-                Ok(None) => {}
-                Err(error) => failure = Some(error),
-            }
-        }
+        })
+        .await;
+        let closed: Vec<Ended> = closed.into_iter().flatten().collect();
+        let count = closed.len();
         if count > 0 {
+            let all = closed.into_iter().fold(Ended::default(), Ended::and);
             self.make_end_effective(all).await?;
         }
-        failure.map_or(Ok(count), Err)
+        outcome.map(|()| count)
     }
 
     /// How long after a right's end its last token may still move a bolt.

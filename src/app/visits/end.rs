@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Shown, Step, hold, refuse_over, shown, write_down};
 use crate::app::grants::{By, Ended, end_with};
+use crate::app::in_turn::each_in_turn;
 use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error, served_by};
 use crate::crypto::random::Random;
@@ -64,39 +65,36 @@ impl App {
     /// Writes down which visits are over by themselves; says how many.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// Those of the database; one that fails keeps no other from its end.
     pub async fn end_visits(&self) -> Result<usize, Error> {
         let now = self.now();
         let overdue = self
             .db
             .read(move |conn| Ok::<_, Error>(visits::overdue(conn, now, ENDED_A_ROUND)?))
             .await?;
-        let mut ended = 0;
-        for visit in overdue {
+        let (ended, outcome) = each_in_turn(overdue, |visit| {
             let random = Arc::clone(&self.random);
-            ended += self
-                .db
-                .write(move |conn| {
-                    let Some(why) = visit.is_over(now) else {
-                        return Ok::<_, Error>(0);
-                    };
-                    let at = visit.closes_at();
-                    if !visits::end(conn, &visit.id, at, why)? {
-                        return Ok(0);
-                    }
-                    let step = Step {
-                        kind: Kind::VisitEnded,
-                        news: notice::Kind::VisitEnded,
-                        actor: None,
-                        at,
-                        reason: Some(why.as_str().to_owned()),
-                    };
-                    write_down(conn, &random, &visit, step, now)?;
-                    Ok(1)
-                })
-                .await?;
-        }
-        Ok(ended)
+            self.db.write(move |conn| {
+                let Some(why) = visit.is_over(now) else {
+                    return Ok::<_, Error>(false);
+                };
+                let at = visit.closes_at();
+                if !visits::end(conn, &visit.id, at, why)? {
+                    return Ok(false);
+                }
+                let step = Step {
+                    kind: Kind::VisitEnded,
+                    news: notice::Kind::VisitEnded,
+                    actor: None,
+                    at,
+                    reason: Some(why.as_str().to_owned()),
+                };
+                write_down(conn, &random, &visit, step, now)?;
+                Ok(true)
+            })
+        })
+        .await;
+        outcome.map(|()| ended.into_iter().filter(|is_news| *is_news).count())
     }
 }
 
