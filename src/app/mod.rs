@@ -338,8 +338,8 @@ fn scope_of(conn: &mut Conn, who: &Actor, may: fn(Role) -> bool) -> Result<Scope
 }
 
 /// The rights by which the caller may open the lock: their person's, and of those only what is within reach.
-fn rights_of(conn: &mut Conn, lock: &Lock, who: &Actor) -> Result<Vec<Right>, Error> {
-    let rights = store::grants::rights(conn, lock, &who.person)?;
+fn rights_of(conn: &mut Conn, lock: &Lock, who: &Actor, now: Timestamp) -> Result<Vec<Right>, Error> {
+    let rights = store::grants::rights(conn, lock, &who.person, now)?;
     Ok(match &who.reach {
         Some(reach) => reach.narrow(rights),
         None => rights,

@@ -194,7 +194,7 @@ fn settle(
         let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
         refuse_old_clock(conn, &lock, now)?;
         let zone = zone_of(conn, &lock)?;
-        let rights = rights_of(conn, &lock, who)?;
+        let rights = rights_of(conn, &lock, who, now)?;
         let decided = pass::decide(&lock, &rights, &zone, now, lives);
         match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {
             Ok((schedule, pass)) => candidates.push((lock, zone, pass, schedule)),
@@ -311,7 +311,7 @@ fn decide_again(
     lives: &Lives,
     now: Timestamp,
 ) -> Result<Option<ToldRefusal>, Error> {
-    let mut rights = rights_of(conn, &candidate.lock, who)?;
+    let mut rights = rights_of(conn, &candidate.lock, who, now)?;
     rights.retain(|right| right.source == candidate.pass.by);
     let decided = pass::decide(&candidate.lock, &rights, &candidate.zone, now, lives);
     match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {

@@ -1,5 +1,7 @@
 //! Grants; below it the rights that they and tenancies give at a lock, their uses, and spare keys.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, word};
@@ -235,22 +237,36 @@ pub fn under(conn: &mut Conn, rights: &[RightSource]) -> Result<Vec<Grant>, Stor
 
 /// The grants of these rows, with their doors.
 fn whole(conn: &mut Conn, rows: Vec<Row>) -> Result<Vec<Grant>, StoreError> {
+    let mut locks = locks_of(conn, rows.iter().map(|row| row.id.as_str()))?;
     rows.into_iter()
         .map(|row| {
-            let locks = locks_of(conn, &row.id)?;
+            let locks = locks.remove(&row.id).unwrap_or_default();
             row.into_domain(locks)
         })
         .collect()
 }
 
-/// The doors of the grant.
-fn locks_of(conn: &mut Conn, id: &str) -> Result<Vec<LockId>, StoreError> {
-    let ids: Vec<String> = grant_locks::table
-        .filter(grant_locks::grant_id.eq(id))
-        .order(grant_locks::lock_id)
-        .select(grant_locks::lock_id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
+/// How many grants one query names at the most: databases take so many values and no more.
+const ASKED_AT_ONCE: usize = 1_000;
+
+/// The doors of these grants, each grant's by id: one query for all of them.
+fn locks_of<'a>(
+    conn: &mut Conn,
+    grants: impl IntoIterator<Item = &'a str>,
+) -> Result<HashMap<String, Vec<LockId>>, StoreError> {
+    let grants: Vec<&str> = grants.into_iter().collect();
+    let mut of_grant: HashMap<String, Vec<LockId>> = HashMap::new();
+    for part in grants.chunks(ASKED_AT_ONCE) {
+        let doors: Vec<(String, String)> = grant_locks::table
+            .filter(grant_locks::grant_id.eq_any(part))
+            .order((grant_locks::grant_id, grant_locks::lock_id))
+            .select((grant_locks::grant_id, grant_locks::lock_id))
+            .load(conn)?;
+        for (grant, lock) in doors {
+            of_grant.entry(grant).or_default().push(parsed(&lock)?);
+        }
+    }
+    Ok(of_grant)
 }
 
 /// The grant, if it exists within `scope`.
@@ -261,9 +277,7 @@ pub fn find(conn: &mut Conn, id: &GrantId, scope: &Scope) -> Result<Option<Grant
         .select(Row::as_select())
         .first(conn)
         .optional()?;
-    let Some(row) = row else { return Ok(None) };
-    let locks = locks_of(conn, id.as_str())?;
-    row.into_domain(locks).map(Some)
+    Ok(whole(conn, row.into_iter().collect())?.pop())
 }
 
 /// Which grants are listed.
@@ -461,9 +475,7 @@ pub fn find_any(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, StoreErr
         .select(Row::as_select())
         .first(conn)
         .optional()?;
-    let Some(row) = row else { return Ok(None) };
-    let locks = locks_of(conn, id.as_str())?;
-    row.into_domain(locks).map(Some)
+    Ok(whole(conn, row.into_iter().collect())?.pop())
 }
 
 /// Takes the grant back; says whether it still stood.

@@ -62,7 +62,7 @@ fn right_for(
 ) -> Result<(RightSource, Terms), Error> {
     let mut own: Vec<RightSource> = Vec::new();
     if let Some(first) = locks::with_ids(conn, &new.locks)?.first() {
-        let rights = rights_of(conn, first, who)?;
+        let rights = rights_of(conn, first, who, now)?;
         // A tenancy lends more than a grant, and comes first.
         let (stays, given): (Vec<_>, Vec<_>) = (rights.into_iter())
             .map(|right| right.source)

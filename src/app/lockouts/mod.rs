@@ -230,7 +230,7 @@ struct Stay {
 /// The tenancy by which the person belongs behind the door at `now`: what a lock-out is checked against. A grant is none:
 /// whoever lost that asks its giver.
 fn stay(conn: &mut Conn, lock: &Lock, person: &PersonId, now: Timestamp) -> Result<Option<Stay>, Error> {
-    let rights = grants::rights(conn, lock, person)?;
+    let rights = grants::rights(conn, lock, person, now)?;
     let lasting = rights.into_iter().find_map(|right| match &right.source {
         RightSource::Tenancy(tenancy) if right.starts_at <= now && !right.is_over(now) => Some(Stay {
             tenancy: tenancy.clone(),

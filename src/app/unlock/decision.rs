@@ -89,7 +89,7 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
     let lock = locks::find(conn, &ask.lock, &scope)?.ok_or(Error::NotFound(What::Lock))?;
     refuse_old_clock(conn, &lock, now)?;
     let zone = zone_of(conn, &lock)?;
-    let rights = rights_of(conn, &lock, who)?;
+    let rights = rights_of(conn, &lock, who, now)?;
     let attempt = Attempt {
         id: request.id.clone(),
         organization: lock.organization.clone(),

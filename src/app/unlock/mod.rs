@@ -193,7 +193,7 @@ impl App {
                     let property = places::find_property(conn, &lock.property, &own)?;
                     let property = property.ok_or(Error::NotFound(What::Property))?;
                     let zone = property.time_zone;
-                    let rights = rights_of(conn, &lock, &who)?;
+                    let rights = rights_of(conn, &lock, &who, now)?;
                     let ask = Ask {
                         lock: lock.id.clone(),
                         action: Action::Unlock,
@@ -239,7 +239,7 @@ fn ways_of(rights: &[Right], has_pass: bool, now: Timestamp) -> Vec<Way> {
 
 /// Whether the caller may open the lock, now or later.
 pub(super) fn may_still_open(conn: &mut Conn, lock: &Lock, who: &Actor, now: Timestamp) -> Result<bool, Error> {
-    let rights = rights_of(conn, lock, who)?;
+    let rights = rights_of(conn, lock, who, now)?;
     Ok(rights.iter().any(|right| !right.is_over(now)))
 }
 

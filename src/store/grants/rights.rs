@@ -90,29 +90,51 @@ pub fn hold(
     Ok(held > 0 && accounts::role(conn, organization, holder)?.is_some())
 }
 
-/// What the person's grants and tenancies say about the lock, ended ones included: they give better reasons.
-/// A tenancy opens its unit's own locks and the property's shared ones. What hangs under another right comes with what its
-/// giver has there now. What a lockdown keeps out stands in them too.
-pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Right>, StoreError> {
-    let rows: Vec<Row> = grants::table
-        .inner_join(grant_locks::table)
-        .filter(grant_locks::lock_id.eq(lock.id.as_str()))
-        .filter(grants::person_id.eq(person.as_str()))
-        .filter(grants::organization_id.eq(lock.organization.as_str()))
+/// How many of a person's grants at a lock that were taken back, and how many that have ended, are looked at for a reason.
+const OVER_AND_LOOKED_AT: i64 = 3;
+
+/// What the person's grants and tenancies say about the lock at `now`: those that may open it now or later, and where there is
+/// none, the last given of those that are over, for they give better reasons. A tenancy opens its unit's own locks and the
+/// property's shared ones. What hangs under another right comes with what its giver has there now. What a lockdown keeps out
+/// stands in them too.
+pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId, now: Timestamp) -> Result<Vec<Right>, StoreError> {
+    let is_held = || grants::person_id.eq(person.as_str());
+    let has_ended = grants::ends_at_ms.le(now.as_millis());
+    let lasts = grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis()));
+    let rows: Vec<Row> = at(lock)
+        .filter(is_held())
+        .filter(grants::revoked_at_ms.is_null())
+        .filter(lasts)
         .order(grants::id)
         .select(Row::as_select())
         .load(conn)?;
-    let mut rights = Vec::with_capacity(rows.len() + 1);
-    for row in rows {
-        rights.extend(right_of(conn, row, lock)?);
-    }
-    let stays: Vec<(String, i64, Option<i64>)> = opening(lock)
+    let mut rights = of_rows(conn, rows, lock)?;
+    let stays: Vec<Stay> = opening(lock)
         .filter(tenancies::person_id.eq(person.as_str()))
         .order(tenancies::id)
-        .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
+        .select(STAY)
         .load(conn)?;
     for stay in stays {
         rights.push(of_stay(stay, lock)?);
+    }
+    if rights.iter().all(|right| right.is_over(now)) {
+        let mut over: Vec<Row> = at(lock)
+            .filter(is_held())
+            .filter(grants::revoked_at_ms.is_null())
+            .filter(has_ended)
+            .order(grants::id.desc())
+            .limit(OVER_AND_LOOKED_AT)
+            .select(Row::as_select())
+            .load(conn)?;
+        let taken_back: Vec<Row> = at(lock)
+            .filter(is_held())
+            .filter(grants::revoked_at_ms.is_not_null())
+            .order(grants::id.desc())
+            .limit(OVER_AND_LOOKED_AT)
+            .select(Row::as_select())
+            .load(conn)?;
+        over.extend(taken_back);
+        rights.extend(of_rows(conn, over, lock)?);
     }
     let holds = lockdowns::holds_at(conn, lock)?;
     for right in &mut rights {
@@ -123,49 +145,82 @@ pub fn rights(conn: &mut Conn, lock: &Lock, person: &PersonId) -> Result<Vec<Rig
 
 /// What one right says about the lock, whoever holds it; `None` where it says nothing.
 pub fn right(conn: &mut Conn, source: &RightSource, lock: &Lock) -> Result<Option<Right>, StoreError> {
-    match source {
-        RightSource::Grant(id) => {
-            let row: Option<Row> = grants::table
-                .inner_join(grant_locks::table)
-                .filter(grant_locks::lock_id.eq(lock.id.as_str()))
-                .filter(grants::id.eq(id.as_str()))
-                .filter(grants::organization_id.eq(lock.organization.as_str()))
-                .select(Row::as_select())
-                .first(conn)
-                .optional()?;
-            row.map_or(Ok(None), |row| right_of(conn, row, lock))
-        }
-        RightSource::Tenancy(id) => {
-            let stay: Option<(String, i64, Option<i64>)> = opening(lock)
-                .filter(tenancies::id.eq(id.as_str()))
-                .select((tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms))
-                .first(conn)
-                .optional()?;
-            stay.map(|stay| of_stay(stay, lock)).transpose()
-        }
-    }
+    Ok(of_sources(conn, std::slice::from_ref(source), lock)?.pop())
 }
 
-/// What the grant of this row says about the lock.
-fn right_of(conn: &mut Conn, row: Row, lock: &Lock) -> Result<Option<Right>, StoreError> {
-    // Only where uses are counted does it matter how many locks there are.
-    let locks = match row.uses_limit {
-        Some(_) => locks_of(conn, &row.id)?,
-        None => vec![lock.id.clone()],
-    };
-    let grant = row.into_domain(locks)?;
-    let Some(right) = Right::of_grant(&grant, &lock.id) else {
-        return Ok(None);
-    };
-    let Some(source) = &grant.under else {
-        return Ok(Some(right));
-    };
-    let giver = match lock.is_closed_to_sharing() {
-        true => None,
-        false => self::right(conn, source, lock)?,
-    };
-    Ok(Some(right.given_by(giver)))
+/// What these rights say about the lock, whoever holds them.
+fn of_sources(conn: &mut Conn, sources: &[RightSource], lock: &Lock) -> Result<Vec<Right>, StoreError> {
+    let (mut given, mut lived) = (Vec::new(), Vec::new());
+    for source in sources {
+        match source {
+            RightSource::Grant(id) => given.push(id.as_str()),
+            RightSource::Tenancy(id) => lived.push(id.as_str()),
+        }
+    }
+    let mut rights = Vec::with_capacity(sources.len());
+    if !given.is_empty() {
+        let rows: Vec<Row> = at(lock)
+            .filter(grants::id.eq_any(given))
+            .select(Row::as_select())
+            .load(conn)?;
+        rights.extend(of_rows(conn, rows, lock)?);
+    }
+    if !lived.is_empty() {
+        let stays: Vec<Stay> = opening(lock)
+            .filter(tenancies::id.eq_any(lived))
+            .select(STAY)
+            .load(conn)?;
+        for stay in stays {
+            rights.push(of_stay(stay, lock)?);
+        }
+    }
+    Ok(rights)
 }
+
+/// What the grants of these rows say about the lock: a query for the doors of all, and one for all of their givers.
+fn of_rows(conn: &mut Conn, rows: Vec<Row>, lock: &Lock) -> Result<Vec<Right>, StoreError> {
+    // Only where uses are counted does it matter how many locks there are.
+    let counted = rows.iter().filter(|row| row.uses_limit.is_some());
+    let mut locks = locks_of(conn, counted.map(|row| row.id.as_str()))?;
+    let mut given = Vec::with_capacity(rows.len());
+    for row in rows {
+        let locks = locks.remove(&row.id).unwrap_or_else(|| vec![lock.id.clone()]);
+        let grant = row.into_domain(locks)?;
+        given.extend(Right::of_grant(&grant, &lock.id).map(|right| (right, grant.under)));
+    }
+    let mut sources: Vec<RightSource> = Vec::new();
+    // Of a lock that is closed to sharing nobody has anything to give.
+    if !lock.is_closed_to_sharing() {
+        for source in given.iter().filter_map(|(_, under)| under.as_ref()) {
+            if !sources.contains(source) {
+                sources.push(source.clone());
+            }
+        }
+    }
+    let givers = of_sources(conn, &sources, lock)?;
+    let under = |(right, under): (Right, Option<RightSource>)| match under {
+        None => right,
+        Some(source) => right.given_by(givers.iter().find(|giver| giver.source == source).cloned()),
+    };
+    Ok(given.into_iter().map(under).collect())
+}
+
+/// The grants of the lock's organization that name it.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn at(lock: &Lock) -> _ {
+    let of_lock: &str = lock.id.as_str();
+    let organization: &str = lock.organization.as_str();
+    grants::table
+        .inner_join(grant_locks::table)
+        .filter(grant_locks::lock_id.eq(of_lock))
+        .filter(grants::organization_id.eq(organization))
+}
+
+/// A tenancy, from when, until when.
+type Stay = (String, i64, Option<i64>);
+
+const STAY: (tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms) =
+    (tenancies::id, tenancies::starts_at_ms, tenancies::ends_at_ms);
 
 /// The tenancies to which the lock belongs.
 fn opening(lock: &Lock) -> tenancies::BoxedQuery<'_, <Conn as diesel::Connection>::Backend> {
@@ -184,7 +239,7 @@ fn opening(lock: &Lock) -> tenancies::BoxedQuery<'_, <Conn as diesel::Connection
     }
 }
 
-fn of_stay((id, starts_at_ms, ends_at_ms): (String, i64, Option<i64>), lock: &Lock) -> Result<Right, StoreError> {
+fn of_stay((id, starts_at_ms, ends_at_ms): Stay, lock: &Lock) -> Result<Right, StoreError> {
     let starts_at = Timestamp::from_millis(starts_at_ms);
     Ok(Right::of_tenancy(
         parsed(&id)?,

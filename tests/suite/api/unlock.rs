@@ -12,6 +12,7 @@ on_each_database!(
     a_clock_behind_the_log_issues_nothing,
     doors_of_two_organizations_do_not_share_a_grant,
     a_right_ends_with_the_session_that_used_it,
+    whoever_had_many_rights_is_refused_by_the_nearest_and_opens_by_the_next,
 );
 
 async fn a_wait_has_its_bounds(database: TestDatabase) {
@@ -113,4 +114,34 @@ async fn a_right_ends_with_the_session_that_used_it(database: TestDatabase) {
     other_phone.unlock(&door).await.expect_opened();
     t.clock.advance(Duration::from_secs(24 * 3600));
     other_phone.unlock(&door).await.expect_problem(401, "unauthenticated");
+}
+
+async fn whoever_had_many_rights_is_refused_by_the_nearest_and_opens_by_the_next(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let door = ana.add_lock(&house, "Front door").await;
+    let lock = door.install().await;
+    let (gus, fay) = (ana.guest("gus").await, ana.guest("fay").await);
+    let minute = Duration::from_secs(60);
+    ana.grant(&gus, &door, json!({ "ends_at": t.clock.after(minute) })).await;
+    t.clock.advance(minute);
+    lock.until_online(&ana, true).await;
+    let mut last = json!(null);
+    for person in [&gus, &fay] {
+        for _ in 0..5 {
+            let grant = ana.grant(person, &door, json!({ "uses": 2 })).await;
+            ana.revoke(&grant).await;
+            last = grant["id"].clone();
+        }
+    }
+    // What has ended is nearer to opening than what was taken back later.
+    gus.unlock(&door).await.expect_refused("grant-expired");
+    fay.unlock(&door).await.expect_refused("grant-revoked");
+    let refused = format!("/v1/access-log?kind=unlock-requested&person_id={}", fay.id);
+    assert_eq!(ana.list(&refused).await[0]["grant_id"], last, "the last of many is named");
+    let later = json!({ "starts_at": t.clock.after(minute) });
+    ana.grant(&gus, &door, later).await;
+    gus.unlock(&door).await.expect_refused("not-yet");
+    ana.grant(&fay, &door, json!({ "uses": 1 })).await;
+    fay.unlock(&door).await.expect_opened();
+    fay.unlock(&door).await.expect_refused("uses-exhausted");
 }
