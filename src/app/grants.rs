@@ -345,10 +345,7 @@ fn write_detail(
     detail: serde_json::Value,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let lock = match grant.terms.locks.as_slice() {
-        [only] => locks::with_ids(conn, std::slice::from_ref(only))?.pop(),
-        _ => None,
-    };
+    let locks = locks::with_ids(conn, &grant.terms.locks)?;
     let entry = NewEntry {
         reason: reason.map(str::to_owned),
         person: grant.person().cloned(),
@@ -357,10 +354,7 @@ fn write_detail(
         detail: Some(detail),
         ..NewEntry::new(kind, now)
     };
-    let entry = match &lock {
-        Some(lock) => entry.about(lock),
-        None => entry,
-    };
+    let entry = entry.about_all(&locks);
     let entry = match by.who {
         Some(who) => who.signed(entry),
         None => entry,

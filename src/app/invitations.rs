@@ -11,7 +11,7 @@ use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Person, PersonName, Role, Scope};
-use crate::domain::ids::{InvitationId, OrganizationId, PersonId, TenancyId, UnitId};
+use crate::domain::ids::{InvitationId, OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
 use crate::domain::password::Password;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
@@ -217,6 +217,7 @@ impl Draft {
         };
         invitations::add(conn, &invitation, &self.secret.digest(), now)?;
         let entry = NewEntry {
+            property: property_of(conn, &invitation)?,
             unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
             actor: Some(invited_by.clone()),
             detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": invitation.role })),
@@ -225,6 +226,15 @@ impl Draft {
         access_log::append(conn, &invitation.organization, &entry, now)?;
         Ok(invitation.id)
     }
+}
+
+/// The property in which somebody is invited to live.
+fn property_of(conn: &mut Conn, invitation: &Invitation) -> Result<Option<PropertyId>, Error> {
+    let Some(offered) = &invitation.tenancy else {
+        return Ok(None);
+    };
+    let scope = Scope::only(invitation.organization.clone());
+    Ok(places::find_unit(conn, &offered.unit, &scope)?.map(|unit| unit.property))
 }
 
 /// Whether whoever invited may still give what they offered: nobody leaves a way back in behind when they are put out.
@@ -256,12 +266,13 @@ fn join(
         _ => invitation.role,
     };
     accounts::set_membership(conn, &invitation.organization, person, role, now)?;
-    let mut entry = NewEntry {
+    let entry = NewEntry {
+        property: property_of(conn, invitation)?,
+        unit: invitation.tenancy.as_ref().map(|offered| offered.unit.clone()),
         person: Some(person.clone()),
         detail: Some(serde_json::json!({ "invitation_id": invitation.id, "role": role })),
         ..NewEntry::new(Kind::PersonJoined, now)
     };
-    entry.unit = invitation.tenancy.as_ref().map(|offered| offered.unit.clone());
     access_log::append(conn, &invitation.organization, &entry, now)?;
     if let Some(offered) = &invitation.tenancy {
         let scope = Scope::only(invitation.organization.clone());

@@ -278,6 +278,27 @@ impl NewEntry {
         self.lock = Some(lock.id.clone());
         self
     }
+
+    /// The same entry about these locks: about the one where it is one, else within their property.
+    #[must_use]
+    pub fn about_all(self, locks: &[super::lock::Lock]) -> Self {
+        match locks {
+            [only] => self.about(only),
+            several => self.within_property_of(several),
+        }
+    }
+
+    /// The same entry, within the one property of which all these locks are; of an entry within none, the usual time is how
+    /// long it is kept (`docs/PRIVACY.md`).
+    #[must_use]
+    pub fn within_property_of(mut self, locks: &[super::lock::Lock]) -> Self {
+        if let Some((first, others)) = locks.split_first()
+            && others.iter().all(|lock| lock.property == first.property)
+        {
+            self.property = Some(first.property.clone());
+        }
+        self
+    }
 }
 
 /// An entry as it stands in the log.

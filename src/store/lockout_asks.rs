@@ -7,7 +7,7 @@ use super::schema::{lockout_asks, persons, properties, tenancies, units};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::account::{Email, PersonName};
-use crate::domain::ids::{LockoutId, OrganizationId, PersonId, UnitId};
+use crate::domain::ids::{LockoutId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
@@ -171,6 +171,8 @@ pub struct Resident {
     pub email: Email,
     /// In which organization.
     pub organization: OrganizationId,
+    /// In which property.
+    pub property: PropertyId,
     /// In which unit.
     pub unit: UnitId,
     /// What it is called.
@@ -210,7 +212,7 @@ pub fn residents(conn: &mut Conn, named: Named<'_>, at: Timestamp) -> Result<Vec
         Named::Property(name) => query.filter(properties::name.eq(name.as_str()).or(properties::id.eq(name.as_str()))),
         Named::Person(person) => query.filter(persons::id.eq(person.as_str())),
     };
-    type Found = (String, String, String, String, String, String, i64, String);
+    type Found = (String, String, String, String, String, String, String, i64, String);
     let rows: Vec<Found> = query
         .order(tenancies::id)
         .select((
@@ -218,6 +220,7 @@ pub fn residents(conn: &mut Conn, named: Named<'_>, at: Timestamp) -> Result<Vec
             persons::name,
             persons::email,
             tenancies::organization_id,
+            properties::id,
             units::id,
             units::name,
             tenancies::starts_at_ms,
@@ -226,12 +229,13 @@ pub fn residents(conn: &mut Conn, named: Named<'_>, at: Timestamp) -> Result<Vec
         .load(conn)?;
     rows.into_iter()
         .map(
-            |(person, name, email, organization, unit, unit_name, starts_at_ms, zone)| {
+            |(person, name, email, organization, property, unit, unit_name, starts_at_ms, zone)| {
                 Ok(Resident {
                     person: parsed(&person)?,
                     name: super::columns::text(name)?,
                     email: parsed(&email)?,
                     organization: parsed(&organization)?,
+                    property: parsed(&property)?,
                     unit: parsed(&unit)?,
                     unit_name: super::columns::text(unit_name)?,
                     starts_at: Timestamp::from_millis(starts_at_ms),

@@ -210,19 +210,13 @@ fn holder_of(grant: &Grant) -> Option<PersonId> {
     }
 }
 
-/// Writes down what became of the grant's link; at its lock, where it is one.
+/// Writes down what became of the grant's link; at its lock where it is one, else within their property.
 pub(super) fn write_down(conn: &mut Conn, grant: &Grant, entry: NewEntry, now: Timestamp) -> Result<(), Error> {
     let entry = NewEntry {
         grant: Some(grant.id.clone()),
         ..entry
     };
-    let entry = match grant.terms.locks.as_slice() {
-        [only] => match locks::with_ids(conn, std::slice::from_ref(only))?.pop() {
-            Some(lock) => entry.about(&lock),
-            None => entry,
-        },
-        _ => entry,
-    };
+    let entry = entry.about_all(&locks::with_ids(conn, &grant.terms.locks)?);
     access_log::append(conn, &grant.organization, &entry, now)?;
     Ok(())
 }

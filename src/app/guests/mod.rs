@@ -10,7 +10,7 @@ use crate::domain::grant::Grant;
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::pass;
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, accounts};
+use crate::store::{Conn, access_log, accounts, locks};
 
 pub use links::{HandedOut, LinkMade, StandingLink};
 pub(super) use links::{make_link, standing_link, stay_of, void_link};
@@ -53,6 +53,7 @@ pub(super) fn write_down_newcomer(conn: &mut Conn, who: &Actor, grant: &Grant, n
         detail: Some(serde_json::json!({ "role": membership_of(grant.terms.role) })),
         ..NewEntry::new(Kind::PersonJoined, now)
     };
+    let entry = entry.within_property_of(&locks::with_ids(conn, &grant.terms.locks)?);
     access_log::append(conn, &grant.organization, &who.signed(entry), now)?;
     Ok(())
 }

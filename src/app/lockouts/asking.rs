@@ -202,6 +202,7 @@ impl App {
                 }
                 lockout_asks::set_code(conn, &id, &digest, ends_at)?;
                 let entry = NewEntry {
+                    property: Some(meant.property),
                     unit: Some(meant.unit),
                     person: Some(person),
                     actor: Some(who.person.clone()),
@@ -435,6 +436,7 @@ fn note_abuse(
     let entry = NewEntry {
         outcome: Outcome::Refused,
         reason: Some(reason.to_owned()),
+        property: Some(meant.property.clone()),
         unit: Some(meant.unit.clone()),
         person: Some(meant.person.clone()),
         detail: Some(serde_json::json!({ "lockout_id": id })),

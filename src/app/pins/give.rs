@@ -334,11 +334,5 @@ fn entry(conn: &mut Conn, who: &Actor, grant: &Grant, kind: Kind, now: Timestamp
         detail: Some(serde_json::json!({ "lock_ids": grant.terms.locks })),
         ..NewEntry::new(kind, now)
     };
-    Ok(match grant.terms.locks.as_slice() {
-        [only] => match super::lock_of(conn, only)? {
-            Some(lock) => entry.about(&lock),
-            None => entry,
-        },
-        _ => entry,
-    })
+    Ok(entry.about_all(&locks::with_ids(conn, &grant.terms.locks)?))
 }

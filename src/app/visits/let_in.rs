@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Step, agreed_until, agreement, hold, refuse_over, write_down};
+use super::{Step, agreed_until, agreement, doors_as_ordered, hold, refuse_over, write_down};
 use crate::app::guests::{LinkMade, add_guest, make_link, write_down_newcomer};
 use crate::app::{Actor, App, Error, served_by};
 use crate::crypto::digest::digest;
@@ -15,7 +15,7 @@ use crate::domain::notice;
 use crate::domain::pass;
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{Agreement, CODE_DIGITS, CODE_LIFE, CODE_TRIES, PhoneNumber, SpokenCode, Visit};
-use crate::store::{Conn, access_log, grants, locks, visits};
+use crate::store::{Conn, access_log, grants, visits};
 
 /// A code to tell the vendor.
 pub struct Called {
@@ -159,13 +159,7 @@ impl App {
 /// Nobody is called or let in before those agree who live there.
 fn refuse_without_consent(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<(), Error> {
     refuse_over(visit, now)?;
-    let doors = locks::with_ids(conn, &visit.locks)?;
-    if doors.iter().any(|door| door.unit.is_some() && door.unit != visit.unit) {
-        return Err(Error::Conflict {
-            word: "visit-door-moved",
-            why: "a lock of this visit hangs on another home's door since it was ordered; order another visit",
-        });
-    }
+    doors_as_ordered(conn, visit)?;
     match agreement(conn, visit, now)? {
         Agreement::NotNeeded | Agreement::Given(_) | Agreement::Emergency => Ok(()),
         Agreement::Waiting => Err(Error::Conflict {

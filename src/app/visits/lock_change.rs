@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Step, hold, refuse_over, write_down};
+use super::{DOOR_MOVED, Step, doors_as_ordered, hold, refuse_over, write_down};
 use crate::app::locks::{Claim, store_claim};
+use crate::app::revocations::hold_locks;
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::Kind;
 use crate::domain::ids::{LockId, VisitId};
-use crate::domain::lock::{Lock, LockState};
+use crate::domain::lock::LockState;
 use crate::domain::notice;
-use crate::store::{Conn, locks, visits};
+use crate::store::visits;
 
 /// The claim for the controller that takes the place of the one in this lock.
 #[derive(Debug)]
@@ -35,8 +36,8 @@ impl App {
     /// none. The present ones work until the new ones enrol. A second call makes new claims, and the first are void.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where no change was ordered, the vendor is not there, or a
-    /// lock is unclaimed or retired.
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where no change was ordered, the vendor is not there, a lock
+    /// is unclaimed or retired, or hangs in another home now.
     pub async fn change_locks(&self, who: &Actor, id: VisitId) -> Result<Vec<ClaimOfLock>, Error> {
         let (now, actor, wanted) = (self.now(), who.clone(), id.clone());
         let doors = self
@@ -44,7 +45,9 @@ impl App {
             .read(move |conn| {
                 let scope = managed_by(conn, &actor)?;
                 let visit = visits::find(conn, &wanted, &scope)?.ok_or(Error::NotFound(What::Visit))?;
-                doors_of_unit(conn, &visit.locks)
+                let doors = doors_as_ordered(conn, &visit)?;
+                let own = doors.into_iter().filter(|lock| lock.unit.is_some());
+                Ok::<_, Error>(own.collect::<Vec<_>>())
             })
             .await?;
         let claims: Vec<ClaimOfLock> = doors
@@ -59,6 +62,7 @@ impl App {
         self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                hold_locks(conn, &kept.iter().map(|(lock, _)| lock.clone()).collect::<Vec<_>>())?;
                 let visit = hold(conn, &id, &scope)?;
                 refuse_over(&visit, now)?;
                 if !visit.lock_change {
@@ -67,7 +71,12 @@ impl App {
                 if visit.begun_at.is_none() {
                     return Err(NOT_BEGUN);
                 }
+                // Read again now that nobody moves them.
+                let doors = doors_as_ordered(conn, &visit)?;
                 for (lock, claim) in &kept {
+                    if !doors.iter().any(|door| door.id == *lock && door.unit.is_some()) {
+                        return Err(DOOR_MOVED);
+                    }
                     let reason = Some("replacement");
                     store_claim(conn, &who, (&scope, lock), LockState::Enrolled, reason, claim, now)?;
                 }
@@ -83,10 +92,4 @@ impl App {
             .await?;
         Ok(claims)
     }
-}
-
-/// Those of the locks that are a unit's own.
-fn doors_of_unit(conn: &mut Conn, ids: &[LockId]) -> Result<Vec<Lock>, Error> {
-    let doors = locks::with_ids(conn, ids)?;
-    Ok(doors.into_iter().filter(|lock| lock.unit.is_some()).collect())
 }

@@ -12,11 +12,12 @@ use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
 use crate::domain::ids::{PersonId, PropertyId, VisitId};
+use crate::domain::lock::Lock;
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{Agreement, Stage, Visit};
-use crate::store::{Conn, access_log, tenancies, visits};
+use crate::store::{Conn, access_log, locks, tenancies, visits};
 
 mod consent;
 mod end;
@@ -103,6 +104,21 @@ impl App {
             })
             .await
     }
+}
+
+/// What is answered once a door of the visit is another home's.
+const DOOR_MOVED: Error = Error::Conflict {
+    word: "visit-door-moved",
+    why: "a lock of this visit hangs on another home's door since it was ordered; order another visit",
+};
+
+/// The doors of the visit, none of which hangs in another home now than the one that it was ordered for.
+fn doors_as_ordered(conn: &mut Conn, visit: &Visit) -> Result<Vec<Lock>, Error> {
+    let doors = locks::with_ids(conn, &visit.locks)?;
+    if doors.iter().any(|door| door.unit.is_some() && door.unit != visit.unit) {
+        return Err(DOOR_MOVED);
+    }
+    Ok(doors)
 }
 
 /// Who lives behind the visit's doors now, or when it may begin: nobody where they are all shared.

@@ -122,7 +122,8 @@ async fn whoever_had_many_rights_is_refused_by_the_nearest_and_opens_by_the_next
     let lock = door.install().await;
     let (gus, fay) = (ana.guest("gus").await, ana.guest("fay").await);
     let minute = Duration::from_secs(60);
-    ana.grant(&gus, &door, json!({ "ends_at": t.clock.after(minute) })).await;
+    ana.grant(&gus, &door, json!({ "ends_at": t.clock.after(minute) }))
+        .await;
     t.clock.advance(minute);
     lock.until_online(&ana, true).await;
     let mut last = json!(null);
@@ -137,7 +138,11 @@ async fn whoever_had_many_rights_is_refused_by_the_nearest_and_opens_by_the_next
     gus.unlock(&door).await.expect_refused("grant-expired");
     fay.unlock(&door).await.expect_refused("grant-revoked");
     let refused = format!("/v1/access-log?kind=unlock-requested&person_id={}", fay.id);
-    assert_eq!(ana.list(&refused).await[0]["grant_id"], last, "the last of many is named");
+    assert_eq!(
+        ana.list(&refused).await[0]["grant_id"],
+        last,
+        "the last of many is named"
+    );
     let later = json!({ "starts_at": t.clock.after(minute) });
     ana.grant(&gus, &door, later).await;
     gus.unlock(&door).await.expect_refused("not-yet");
