@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::api_keys::end_keys_of;
 use super::grants::{By, Ended, end_with};
+use super::letters::withdraw_all_to;
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
 use super::{Actor, App, Error};
@@ -46,7 +47,7 @@ impl App {
         let secret = secret.map_err(|bad: BadPassword| unsaid(bad.into()))?;
         let hash = self.passwords.hash(secret).await?;
         let nobody = nobody(&person.id).map_err(unsaid)?;
-        let (caller, random) = (who.clone(), Arc::clone(&self.random));
+        let (caller, random, by_letter) = (who.clone(), Arc::clone(&self.random), Arc::clone(&self.letters));
         let (ended, thumbprints) = self
             .db
             .write(move |conn| {
@@ -72,6 +73,7 @@ impl App {
                 sessions::forget_all_of(conn, &person.id)?;
                 notices::forget_all_of(conn, &person.id)?;
                 letters::set_unwanted(conn, &person.id, &[])?;
+                withdraw_all_to(conn, &by_letter, &person.email)?;
                 looks::forget_concerns(conn, &person.id)?;
                 let own = forgetting::only_of(conn, &person.id)?;
                 forgetting::forget(conn, &own)?;

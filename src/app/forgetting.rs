@@ -1,14 +1,18 @@
 //! Forgetting what has been kept for its time (`docs/PRIVACY.md`): what log entries say, what locks signed, attempts, notices
-//! and looks. What stays of an entry is its number, its day and its leaf.
+//! and looks; who came to visits, what the desk saw at lock-outs, and what was proposed. What stays of an entry is its number,
+//! its day and its leaf, and of the others what became of them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
+use super::proposals::Matter;
 use super::{App, Error};
 use crate::domain::ids::PropertyId;
 use crate::domain::privacy::PrivacyRule;
+use crate::domain::proposal::{Proposal, ProposalState};
 use crate::domain::time::Timestamp;
 use crate::store::access_log::forgetting;
-use crate::store::{attempts, lock_events, looks, notices, privacy, spare_asks};
+use crate::store::{attempts, lock_events, lockouts, looks, notices, privacy, proposals, spare_asks, visits};
 
 /// How much is forgotten in one transaction.
 const A_PART: i64 = 500;
@@ -24,13 +28,18 @@ impl App {
         let rules = self.db.read(|conn| Ok::<_, Error>(privacy::rules(conn)?)).await?;
         let usual = PrivacyRule::default().cutoff(now);
         let mut forgotten = self.forget_entries(None, usual).await?;
-        for (property, rule) in rules {
-            let cutoff = rule.cutoff(now);
+        let cutoffs: BTreeMap<PropertyId, Timestamp> = (rules.into_iter())
+            .map(|(property, rule)| (property, rule.cutoff(now)))
+            .collect();
+        for (property, cutoff) in &cutoffs {
+            let (property, cutoff) = (property.clone(), *cutoff);
+            forgotten += self.forget_visits(property.clone(), cutoff).await?;
             forgotten += self.forget_entries(Some(property.clone()), cutoff).await?;
             forgotten += self.forget_events(property.clone(), cutoff).await?;
             forgotten += self.forget_attempts(property, cutoff).await?;
         }
         forgotten += self.forget_told(usual).await?;
+        forgotten += self.forget_proposals(cutoffs, usual).await?;
         if forgotten > 0 {
             self.has_traces.store(true, Ordering::Relaxed);
         }
@@ -101,6 +110,62 @@ impl App {
         }
     }
 
+    /// Forgets who came to visits and what the desk saw at lock-outs.
+    async fn forget_visits(&self, property: PropertyId, before: Timestamp) -> Result<usize, Error> {
+        let mut forgotten = 0;
+        loop {
+            let property = property.clone();
+            let forget = move |conn: &mut _| {
+                let visits = visits::forget(conn, &property, before, A_PART)?;
+                Ok::<_, Error>((visits, lockouts::forget(conn, &property, before, A_PART)?))
+            };
+            let (visits, lockouts) = self.db.write(forget).await?;
+            forgotten += visits + lockouts;
+            if !is_full(visits) && !is_full(lockouts) {
+                return Ok(forgotten);
+            }
+        }
+    }
+
+    /// Forgets what was proposed: with the time of its one property, or the usual one.
+    async fn forget_proposals(
+        &self,
+        cutoffs: BTreeMap<PropertyId, Timestamp>,
+        usual: Timestamp,
+    ) -> Result<usize, Error> {
+        let latest = cutoffs.values().copied().fold(usual, Timestamp::max);
+        let (mut forgotten, mut after) = (0, None);
+        loop {
+            let cutoffs = cutoffs.clone();
+            let (count, last, due) = self
+                .db
+                .read(move |conn| {
+                    let settled = proposals::settled(conn, latest, after.as_ref(), A_PART)?;
+                    let (count, last) = (settled.len(), settled.last().map(|proposal| proposal.id.clone()));
+                    let mut due = Vec::new();
+                    for proposal in settled {
+                        // One whose content nobody can read any more is about no property that is known.
+                        let property = Matter::property_of(conn, &proposal).ok().flatten();
+                        let cutoff = property.and_then(|property| cutoffs.get(&property).copied());
+                        if settled_at(&proposal) < cutoff.unwrap_or(usual) {
+                            due.push(proposal.id);
+                        }
+                    }
+                    Ok::<_, Error>((count, last, due))
+                })
+                .await?;
+            if !due.is_empty() {
+                forgotten += due.len();
+                let forget = move |conn: &mut _| Ok::<_, Error>(proposals::forget(conn, &due)?);
+                self.db.write(forget).await?;
+            }
+            if !is_full(count) {
+                return Ok(forgotten);
+            }
+            after = last;
+        }
+    }
+
     /// Forgets what people were told and asked of each other, and looks that are long over.
     async fn forget_told(&self, before: Timestamp) -> Result<usize, Error> {
         let forget = move |conn: &mut _| {
@@ -109,6 +174,14 @@ impl App {
             Ok::<_, Error>(notices + asks + looks::forget(conn, before)?)
         };
         self.db.write(forget).await
+    }
+}
+
+/// When it was decided, or was over because nobody did.
+fn settled_at(proposal: &Proposal) -> Timestamp {
+    match proposal.state {
+        ProposalState::Open => proposal.ends_at,
+        ProposalState::Confirmed { at, .. } | ProposalState::Refused { at, .. } => at,
     }
 }
 

@@ -30,6 +30,9 @@ const NOTICES_A_ROUND: i64 = 200;
 /// How many letters are on their way at once.
 const LETTERS_A_ROUND: i64 = 8;
 
+/// How many waiting letters are read at once to find those to one person.
+const OPENED_AT_ONCE: i64 = 500;
+
 /// After how long a letter counts as lost with the node that set out with it: longer than any carrier works on one.
 const LOST_AFTER: Duration = Duration::from_secs(180);
 
@@ -50,6 +53,13 @@ impl Letters {
     #[must_use]
     pub fn are_on(&self) -> bool {
         self.carrier.is_some()
+    }
+
+    /// The letter and whom it is for; `None` where it was sealed under another key.
+    fn opened(&self, id: &LetterId, sealed: &str) -> Option<Enveloped> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let text = self.key.open_sealed(id, &sealed).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 }
 
@@ -90,6 +100,23 @@ pub(super) fn queue(
     };
     letters::add(conn, &new)?;
     Ok(true)
+}
+
+/// Takes every letter to `to` out of the queue that nobody has carried yet. One that is on its way at this moment arrives.
+pub(super) fn withdraw_all_to(conn: &mut Conn, by: &Letters, to: &Email) -> Result<(), Error> {
+    let mut after: Option<LetterId> = None;
+    loop {
+        let page = letters::waiting(conn, after.as_ref(), OPENED_AT_ONCE)?;
+        for (id, sealed) in &page {
+            if by.opened(id, sealed).is_some_and(|enveloped| enveloped.to == *to) {
+                letters::withdraw(conn, id)?;
+            }
+        }
+        match page.last() {
+            Some((last, _)) => after = Some(last.clone()),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// Which letters a person gets.
@@ -216,7 +243,7 @@ impl App {
     /// Tries once, and writes down what became of it.
     async fn deliver(&self, carrier: &dyn Carrier, taken: Taken) -> Result<(), Error> {
         let Taken { id, sealed, tries, .. } = taken;
-        let opened = match self.opened(&id, &sealed) {
+        let opened = match self.letters.opened(&id, &sealed) {
             Some(Enveloped { to, letter }) => carrier.carry(&id, &to, &letter, self.now()).await,
             // Nothing mends it: the key is another than the one it was sealed under.
             None => {
@@ -247,12 +274,6 @@ impl App {
             self.count_letters(state, 1);
         }
         Ok(())
-    }
-
-    fn opened(&self, id: &LetterId, sealed: &str) -> Option<Enveloped> {
-        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let text = self.letters.key.open_sealed(id, &sealed).ok()?;
-        serde_json::from_slice(&text).ok()
     }
 
     /// Counts tries by how they came out: `waiting` for those that come again.

@@ -78,6 +78,19 @@ impl Matter {
         let read = serde_json::from_value(proposal.body.clone());
         read.map_err(|error| Error::Internal("reading a proposal", error.into()))
     }
+
+    /// The one property that the proposal is about; `None` where it is about several, or about none.
+    pub(super) fn property_of(conn: &mut Conn, proposal: &Proposal) -> Result<Option<PropertyId>, Error> {
+        match Self::of(proposal)? {
+            Self::Lockdown { property, .. } => Ok(Some(property)),
+            Self::Grant { new, .. } => {
+                let found = locks::with_ids(conn, &new.locks)?;
+                let first = found.first().map(|lock| lock.property.clone());
+                Ok(first.filter(|first| found.iter().all(|lock| lock.property == *first)))
+            }
+            Self::Rules(_) => Ok(None),
+        }
+    }
 }
 
 /// What may need a second person.

@@ -187,8 +187,8 @@ pub struct Emergency {
     pub by: PersonId,
     /// When.
     pub at: Timestamp,
-    /// Why.
-    pub reason: EmergencyReason,
+    /// Why; `None` once that is forgotten.
+    pub reason: Option<EmergencyReason>,
 }
 
 /// Why a visit is over.
@@ -228,10 +228,10 @@ pub struct Visit {
     pub unit: Option<UnitId>,
     /// The doors.
     pub locks: Vec<LockId>,
-    /// Who comes.
-    pub vendor: Vendor,
-    /// What for.
-    pub purpose: Purpose,
+    /// Who comes; `None` once that is forgotten (`docs/PRIVACY.md`).
+    pub vendor: Option<Vendor>,
+    /// What for; `None` once that is forgotten.
+    pub purpose: Option<Purpose>,
     /// From when on they may come.
     pub starts_at: Timestamp,
     /// Until when they must have come and gone, exclusive.

@@ -50,7 +50,7 @@ struct Proposal {
     organization_id: OrganizationId,
     #[schema(value_type = schema::ProposalKind)]
     kind: ProposalKind,
-    /// What is to be done, in full, by kind.
+    /// What is to be done, in full, by kind; empty once that is forgotten, with the log of that time.
     #[schema(value_type = Object)]
     body: serde_json::Value,
     #[schema(value_type = schema::PersonId)]

@@ -254,7 +254,7 @@ pub(super) async fn cancel_visit(
     responses(
         (status = 200, description = "Call the number and tell the code", body = CodeForVendor),
         (status = 403),
-        (status = 409, description = "`visit-over`, `consent-missing`, `consent-declined`"),
+        (status = 409, description = "`visit-over`, `visit-door-moved`, `consent-missing`, `consent-declined`"),
     )
 )]
 #[post("/v1/visits/{visit_id}/call")]
@@ -286,7 +286,7 @@ struct SaidCode {
     responses(
         (status = 200, description = "It is the one", body = VendorLetIn),
         (status = 403, description = "`wrong-code`; or the caller's role"),
-        (status = 409, description = "`visit-over`, `consent-missing`, `consent-declined`, `no-code`"),
+        (status = 409, description = "`visit-over`, `visit-door-moved`, `consent-missing`, `consent-declined`, `no-code`"),
     )
 )]
 #[post("/v1/visits/{visit_id}/verify")]
@@ -317,7 +317,7 @@ pub(super) async fn verify_vendor(
     responses(
         (status = 200, description = "The claims", body = NewControllers),
         (status = 403),
-        (status = 409, description = "`visit-over`, `visit-not-begun`, `no-lock-change`, `lock-unclaimed`, `lock-retired`"),
+        (status = 409, description = "`visit-over`, `visit-not-begun`, `visit-door-moved`, `no-lock-change`, `lock-unclaimed`, `lock-retired`"),
     )
 )]
 #[post("/v1/visits/{visit_id}/lock-change")]

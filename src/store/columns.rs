@@ -34,6 +34,16 @@ where
     T::try_from(text).map_err(StoreError::corrupt)
 }
 
+/// The bounded text of the column; `None` where it was forgotten: checks hold such columns not null, and what is forgotten
+/// is empty.
+pub(super) fn remembered<T>(column: String) -> Result<Option<T>, StoreError>
+where
+    T: TryFrom<String>,
+    T::Error: Error + Send + Sync + 'static,
+{
+    (!column.is_empty()).then(|| text(column)).transpose()
+}
+
 /// The value that serde writes as the column's text.
 pub(super) fn word<T: serde::de::DeserializeOwned>(text: String) -> Result<T, StoreError> {
     serde_json::from_value(serde_json::Value::String(text)).map_err(StoreError::corrupt)

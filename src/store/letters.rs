@@ -141,6 +141,28 @@ pub fn give_up(conn: &mut Conn, now: Timestamp) -> Result<usize, StoreError> {
         .execute(conn)?)
 }
 
+/// The letters that wait, each with its content: those after `after`, by id, at most `limit`.
+pub fn waiting(conn: &mut Conn, after: Option<&LetterId>, limit: i64) -> Result<Vec<(LetterId, String)>, StoreError> {
+    let rows: Vec<(String, Option<String>)> = letters::table
+        .filter(letters::state.eq(State::Waiting.as_str()))
+        .filter(letters::id.gt(after.map_or("", LetterId::as_str)))
+        .order(letters::id)
+        .limit(limit)
+        .select((letters::id, letters::sealed))
+        .load(conn)?;
+    let rows = rows.into_iter().filter_map(|(id, sealed)| Some((id, sealed?)));
+    rows.map(|(id, sealed)| Ok((parsed(&id)?, sealed))).collect()
+}
+
+/// Takes a letter out of the queue that waits.
+pub fn withdraw(conn: &mut Conn, id: &LetterId) -> Result<(), StoreError> {
+    let waiting = letters::table
+        .find(id.as_str())
+        .filter(letters::state.eq(State::Waiting.as_str()));
+    diesel::delete(waiting).execute(conn)?;
+    Ok(())
+}
+
 /// How many letters wait.
 pub fn count_waiting(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(letters::table

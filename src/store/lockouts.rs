@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 
-use super::columns::{instant, parsed, parsed_option, text};
+use super::columns::{instant, parsed, parsed_option, remembered};
 use super::schema::{lockout_policies, lockouts, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId, LockoutId, OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
-use crate::domain::lockout::{Identity, Lockout, Policy, State};
+use crate::domain::lockout::{Identity, Lockout, Policy, Seen, State, Why};
 use crate::domain::time::Timestamp;
 
 /// What the property has decided, and who decided it; `None` where nobody has.
@@ -109,7 +109,7 @@ impl Row {
             "denied" => State::Denied {
                 at,
                 by: by.ok_or_else(broken)?,
-                why: text(self.reason.clone().ok_or_else(broken)?)?,
+                why: remembered(self.reason.clone().ok_or_else(broken)?)?,
             },
             "cancelled" => State::Cancelled { at, by },
             "lapsed" => State::Lapsed { at },
@@ -124,7 +124,7 @@ impl Row {
             ("code", None, None) => Identity::Code,
             ("desk", Some(by), Some(saw)) => Identity::Desk {
                 by: parsed(by)?,
-                saw: text(saw)?,
+                saw: remembered(saw)?,
             },
             _ => {
                 return Err(StoreError::corrupt(
@@ -159,7 +159,7 @@ impl Row {
 pub fn add(conn: &mut Conn, lockout: &Lockout) -> Result<(), StoreError> {
     let (seen_by, saw) = match &lockout.identity {
         Identity::Session | Identity::Code => (None, None),
-        Identity::Desk { by, saw } => (Some(by.as_str()), Some(saw.as_str())),
+        Identity::Desk { by, saw } => (Some(by.as_str()), Some(saw.as_ref().map_or("", Seen::as_str))),
     };
     let policy = serde_json::to_string(&lockout.policy).map_err(StoreError::corrupt)?;
     diesel::insert_into(lockouts::table)
@@ -281,7 +281,10 @@ pub fn decide(conn: &mut Conn, id: &LockoutId, state: &State) -> Result<(), Stor
         State::Approved {
             at, by, grant, ends_at, ..
         } => (Some(at), by.as_ref(), None, Some(grant), Some(ends_at)),
-        State::Denied { at, by, why } => (Some(at), Some(by), Some(why.as_str()), None, None),
+        State::Denied { at, by, why } => {
+            let why = why.as_ref().map_or("", Why::as_str);
+            (Some(at), Some(by), Some(why), None, None)
+        }
         State::Cancelled { at, by } => (Some(at), by.as_ref(), None, None, None),
         State::Lapsed { at } => (Some(at), None, None, None, None),
     };
@@ -381,4 +384,26 @@ pub fn open_of(
         .select(lockouts::id)
         .load(conn)?;
     ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Forgets what the desk saw and said, of up to `limit` lock-outs of the property that were decided before `before`; says of how
+/// many. What became of them stays, and what they cost.
+pub fn forget(conn: &mut Conn, property: &PropertyId, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let ids: Vec<String> = lockouts::table
+        .filter(lockouts::property_id.eq(property.as_str()))
+        .filter(lockouts::decided_at_ms.lt(before.as_millis()))
+        .filter(lockouts::saw.ne("").or(lockouts::reason.ne("")))
+        .order(lockouts::id)
+        .limit(limit)
+        .select(lockouts::id)
+        .load(conn)?;
+    let saw = lockouts::table
+        .filter(lockouts::id.eq_any(&ids))
+        .filter(lockouts::saw.is_not_null());
+    diesel::update(saw).set(lockouts::saw.eq("")).execute(conn)?;
+    let said = lockouts::table
+        .filter(lockouts::id.eq_any(&ids))
+        .filter(lockouts::reason.is_not_null());
+    diesel::update(said).set(lockouts::reason.eq("")).execute(conn)?;
+    Ok(ids.len())
 }

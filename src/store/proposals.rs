@@ -10,6 +10,9 @@ use crate::domain::ids::{PersonId, ProposalId};
 use crate::domain::proposal::{Proposal, ProposalState};
 use crate::domain::time::Timestamp;
 
+/// What a body says that was forgotten.
+const FORGOTTEN: &str = "{}";
+
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = proposals)]
 struct Row {
@@ -117,4 +120,33 @@ pub fn decide(
     ))
     .execute(conn)?;
     Ok(decided > 0)
+}
+
+/// The proposals that were decided, or over, before `before` and still say what was proposed: by id, those after `after`, at most
+/// `limit`.
+pub fn settled(
+    conn: &mut Conn,
+    before: Timestamp,
+    after: Option<&ProposalId>,
+    limit: i64,
+) -> Result<Vec<Proposal>, StoreError> {
+    let before = before.as_millis();
+    let is_over = proposals::state.eq("open").and(proposals::ends_at_ms.lt(before));
+    let rows: Vec<Row> = proposals::table
+        .filter(proposals::decided_at_ms.lt(before).or(is_over.nullable()))
+        .filter(proposals::body.ne(FORGOTTEN))
+        .filter(proposals::id.gt(after.map_or("", ProposalId::as_str)))
+        .order(proposals::id)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// Forgets what was proposed. That it was, by whom, and what became of it stays.
+pub fn forget(conn: &mut Conn, ids: &[ProposalId]) -> Result<(), StoreError> {
+    diesel::update(proposals::table.filter(proposals::id.eq_any(ids.iter().map(ProposalId::as_str))))
+        .set(proposals::body.eq(FORGOTTEN))
+        .execute(conn)?;
+    Ok(())
 }

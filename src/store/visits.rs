@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use super::columns::{instant, parsed, parsed_option, text, word};
+use super::columns::{instant, parsed, parsed_option, remembered, word};
 use super::schema::{tenancies, visit_answers, visit_locks, visits};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId, PersonId, PropertyId, UnitId, VisitId};
 use crate::domain::time::Timestamp;
-use crate::domain::visit::{Answer, Emergency, EndReason, Vendor, Visit};
+use crate::domain::visit::{Answer, Emergency, EmergencyReason, EndReason, Purpose, Vendor, Visit};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = visits)]
@@ -47,7 +47,7 @@ impl Row {
             (Some(by), Some(at), Some(reason)) => Some(Emergency {
                 by: parsed(&by)?,
                 at,
-                reason: text(reason)?,
+                reason: remembered(reason)?,
             }),
             _ => None,
         };
@@ -59,18 +59,22 @@ impl Row {
             (Some(at), Some(reason)) => Some((at, word(reason)?)),
             _ => None,
         };
+        let vendor = match (
+            remembered(self.vendor_name)?,
+            remembered(self.vendor_company)?,
+            remembered(self.vendor_phone)?,
+        ) {
+            (Some(name), Some(company), Some(phone)) => Some(Vendor { name, company, phone }),
+            _ => None,
+        };
         Ok(Visit {
             id: parsed(&self.id)?,
             organization: parsed(&self.organization_id)?,
             property: parsed(&self.property_id)?,
             unit: parsed_option(self.unit_id.as_deref())?,
             locks,
-            vendor: Vendor {
-                name: text(self.vendor_name)?,
-                company: text(self.vendor_company)?,
-                phone: parsed(&self.vendor_phone)?,
-            },
-            purpose: text(self.purpose)?,
+            vendor,
+            purpose: remembered(self.purpose)?,
             starts_at: Timestamp::from_millis(self.starts_at_ms),
             ends_at: Timestamp::from_millis(self.ends_at_ms),
             stay: Duration::from_millis(self.stay_ms.unsigned_abs()),
@@ -87,16 +91,17 @@ impl Row {
 
 /// Adds a visit that was just ordered, with its doors.
 pub fn add(conn: &mut Conn, visit: &Visit) -> Result<(), StoreError> {
+    let vendor = visit.vendor.as_ref();
     diesel::insert_into(visits::table)
         .values((
             visits::id.eq(visit.id.as_str()),
             visits::organization_id.eq(visit.organization.as_str()),
             visits::property_id.eq(visit.property.as_str()),
             visits::unit_id.eq(visit.unit.as_ref().map(UnitId::as_str)),
-            visits::vendor_name.eq(visit.vendor.name.as_str()),
-            visits::vendor_company.eq(visit.vendor.company.as_str()),
-            visits::vendor_phone.eq(visit.vendor.phone.as_str()),
-            visits::purpose.eq(visit.purpose.as_str()),
+            visits::vendor_name.eq(vendor.map_or("", |vendor| vendor.name.as_str())),
+            visits::vendor_company.eq(vendor.map_or("", |vendor| vendor.company.as_str())),
+            visits::vendor_phone.eq(vendor.map_or("", |vendor| vendor.phone.as_str())),
+            visits::purpose.eq(visit.purpose.as_ref().map_or("", Purpose::as_str)),
             visits::starts_at_ms.eq(visit.starts_at.as_millis()),
             visits::ends_at_ms.eq(visit.ends_at.as_millis()),
             visits::stay_ms.eq(i64::try_from(visit.stay.as_millis()).map_err(StoreError::corrupt)?),
@@ -291,7 +296,7 @@ pub fn pass_over_consent(conn: &mut Conn, id: &VisitId, emergency: &Emergency) -
         .set((
             visits::emergency_by.eq(emergency.by.as_str()),
             visits::emergency_at_ms.eq(emergency.at.as_millis()),
-            visits::emergency_reason.eq(emergency.reason.as_str()),
+            visits::emergency_reason.eq(emergency.reason.as_ref().map_or("", EmergencyReason::as_str)),
         ))
         .execute(conn)?;
     Ok(())
@@ -390,4 +395,34 @@ pub fn overdue(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Visit>
         .select(Row::as_select())
         .load(conn)?;
     with_locks(conn, rows)
+}
+
+/// Forgets who came to the property and what for, of up to `limit` visits that were over before `before`; says of how many.
+/// When, where and by whose word stays.
+pub fn forget(conn: &mut Conn, property: &PropertyId, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    let ids: Vec<String> = visits::table
+        .filter(visits::property_id.eq(property.as_str()))
+        .filter(visits::ended_at_ms.lt(before.as_millis()))
+        .filter(visits::vendor_name.ne(""))
+        .order(visits::id)
+        .limit(limit)
+        .select(visits::id)
+        .load(conn)?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let said_why = visits::table
+        .filter(visits::id.eq_any(&ids))
+        .filter(visits::emergency_by.is_not_null());
+    diesel::update(said_why)
+        .set(visits::emergency_reason.eq(""))
+        .execute(conn)?;
+    Ok(diesel::update(visits::table.filter(visits::id.eq_any(&ids)))
+        .set((
+            visits::vendor_name.eq(""),
+            visits::vendor_company.eq(""),
+            visits::vendor_phone.eq(""),
+            visits::purpose.eq(""),
+        ))
+        .execute(conn)?)
 }

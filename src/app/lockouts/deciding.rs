@@ -57,7 +57,7 @@ impl App {
                 let state = State::Denied {
                     at: now,
                     by: who.person.clone(),
-                    why: why.clone(),
+                    why: Some(why.clone()),
                 };
                 lockouts::decide(conn, &lockout.id, &state)?;
                 let mut entry = NewEntry {

@@ -115,7 +115,7 @@ impl App {
                         }
                         accounts::role(conn, &lock.organization, &person)?.ok_or(Error::NotFound(What::Person))?;
                         let by = who.person.clone();
-                        (person, Identity::Desk { by, saw })
+                        (person, Identity::Desk { by, saw: Some(saw) })
                     }
                 };
                 let for_desk = matches!(identity, Identity::Desk { .. });
@@ -298,7 +298,7 @@ fn open(conn: &mut Conn, random: &dyn Random, opening: Opening, now: Timestamp) 
     };
     lockouts::add(conn, &lockout)?;
     let saw = match &lockout.identity {
-        Identity::Desk { saw, .. } => Some(saw),
+        Identity::Desk { saw, .. } => saw.as_ref(),
         Identity::Session | Identity::Code => None,
     };
     let entry = entry(&lockout, &lock, Kind::LockoutAsked, now);

@@ -107,7 +107,7 @@ impl App {
                 let emergency = Emergency {
                     by: who.person.clone(),
                     at: now,
-                    reason,
+                    reason: Some(reason),
                 };
                 visits::pass_over_consent(conn, &id, &emergency)?;
                 let step = Step {
@@ -115,7 +115,7 @@ impl App {
                     news: notice::Kind::VisitEmergency,
                     actor: Some(who.person.clone()),
                     at: now,
-                    reason: Some(emergency.reason.as_str().to_owned()),
+                    reason: emergency.reason.as_ref().map(|why| why.as_str().to_owned()),
                 };
                 visit.emergency = Some(emergency);
                 write_down(conn, &random, &visit, step, now)?;

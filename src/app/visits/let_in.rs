@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Step, agreed_until, agreement, doors_as_ordered, hold, refuse_over, write_down};
+use super::{OVER, Step, agreed_until, agreement, company_of, doors_as_ordered, hold, refuse_over, write_down};
 use crate::app::guests::{LinkMade, add_guest, make_link, write_down_newcomer};
 use crate::app::{Actor, App, Error, served_by};
 use crate::crypto::digest::digest;
@@ -14,7 +14,7 @@ use crate::domain::ids::{GrantId, PersonId, VisitId};
 use crate::domain::notice;
 use crate::domain::pass;
 use crate::domain::time::Timestamp;
-use crate::domain::visit::{Agreement, CODE_DIGITS, CODE_LIFE, CODE_TRIES, PhoneNumber, SpokenCode, Visit};
+use crate::domain::visit::{Agreement, CODE_DIGITS, CODE_LIFE, CODE_TRIES, PhoneNumber, SpokenCode, Vendor, Visit};
 use crate::store::{Conn, access_log, grants, visits};
 
 /// A code to tell the vendor.
@@ -69,7 +69,7 @@ impl App {
                 refuse_without_consent(conn, &visit, now)?;
                 visits::set_code(conn, &id, &kept, ends_at, CODE_TRIES)?;
                 write_down_at_desk(conn, &who.person, &visit, Kind::VendorCalled, Outcome::Ok, now)?;
-                Ok::<_, Error>(visit.vendor.phone)
+                Ok::<_, Error>(vendor_of(&visit)?.phone.clone())
             })
             .await?;
         Ok(Called { phone, code, ends_at })
@@ -119,7 +119,7 @@ impl App {
                         let vendor = match known {
                             Some(vendor) => vendor,
                             None => {
-                                let vendor = (vendor, visit.vendor.name.clone());
+                                let vendor = (vendor, vendor_of(&visit)?.name.clone());
                                 add_guest(conn, &visit.organization, vendor, pass::Role::Vendor, now)?
                             }
                         };
@@ -154,6 +154,11 @@ impl App {
             None => Verified::Wrong,
         })
     }
+}
+
+/// Who comes: of a visit that is not over nobody forgets it.
+fn vendor_of(visit: &Visit) -> Result<&Vendor, Error> {
+    visit.vendor.as_ref().ok_or(OVER)
 }
 
 /// Nobody is called or let in before those agree who live there.
@@ -225,7 +230,7 @@ fn write_down_at_desk(
         property: Some(visit.property.clone()),
         unit: visit.unit.clone(),
         actor: Some(by.clone()),
-        detail: Some(serde_json::json!({ "visit_id": visit.id, "company": visit.vendor.company })),
+        detail: Some(serde_json::json!({ "visit_id": visit.id, "company": company_of(visit) })),
         ..NewEntry::new(kind, now)
     };
     access_log::append(conn, &visit.organization, &entry, now)?;

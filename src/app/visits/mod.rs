@@ -16,7 +16,7 @@ use crate::domain::lock::Lock;
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
-use crate::domain::visit::{Agreement, Stage, Visit};
+use crate::domain::visit::{Agreement, Company, Stage, Visit};
 use crate::store::{Conn, access_log, locks, tenancies, visits};
 
 mod consent;
@@ -183,13 +183,15 @@ fn hold(conn: &mut Conn, id: &VisitId, scope: &Scope) -> Result<Visit, Error> {
     visits::hold(conn, id, scope)?.ok_or(Error::NotFound(What::Visit))
 }
 
+const OVER: Error = Error::Conflict {
+    word: "visit-over",
+    why: "this visit is over",
+};
+
 /// Nothing can be done with a visit that is over.
 fn refuse_over(visit: &Visit, now: Timestamp) -> Result<(), Error> {
     if visit.ended.is_some() || visit.is_over(now).is_some() {
-        Err(Error::Conflict {
-            word: "visit-over",
-            why: "this visit is over",
-        })
+        Err(OVER)
     } else {
         Ok(())
     }
@@ -225,7 +227,7 @@ fn write_down(
         },
         actor: step.actor.clone(),
         grant: visit.let_in.as_ref().map(|(_, grant)| grant.clone()),
-        detail: Some(serde_json::json!({ "visit_id": visit.id, "company": visit.vendor.company })),
+        detail: Some(serde_json::json!({ "visit_id": visit.id, "company": company_of(visit) })),
         ..NewEntry::new(step.kind, step.at)
     };
     let concerned = residents(conn, visit, now)?;
@@ -235,17 +237,22 @@ fn write_down(
     tell(conn, &**random, concerned.into_iter().chain(staff), &news, now)
 }
 
+/// The firm that comes.
+fn company_of(visit: &Visit) -> Option<&Company> {
+    visit.vendor.as_ref().map(|vendor| &vendor.company)
+}
+
 /// What is told of a visit.
 fn news(visit: &Visit, kind: notice::Kind, actor: Option<PersonId>) -> News {
     let mut detail = serde_json::json!({
         "visit_id": visit.id,
-        "company": visit.vendor.company,
+        "company": company_of(visit),
         "purpose": visit.purpose,
         "starts_at": visit.starts_at,
         "ends_at": visit.ends_at,
     });
     if let Some(emergency) = &visit.emergency {
-        detail["emergency"] = emergency.reason.as_str().into();
+        detail["emergency"] = serde_json::json!(emergency.reason);
     }
     News {
         unit: visit.unit.clone(),

@@ -43,8 +43,8 @@ impl App {
                     property: place.property,
                     unit: place.unit,
                     locks: new.locks,
-                    vendor: new.vendor,
-                    purpose: new.purpose,
+                    vendor: Some(new.vendor),
+                    purpose: Some(new.purpose),
                     starts_at: new.starts_at,
                     ends_at: new.ends_at,
                     stay,
@@ -54,7 +54,7 @@ impl App {
                     emergency: emergency.map(|reason| Emergency {
                         by: who.person.clone(),
                         at: now,
-                        reason,
+                        reason: Some(reason),
                     }),
                     let_in: None,
                     begun_at: None,
@@ -79,7 +79,8 @@ impl App {
                     reason: visit
                         .emergency
                         .as_ref()
-                        .map(|emergency| emergency.reason.as_str().to_owned()),
+                        .and_then(|emergency| emergency.reason.as_ref())
+                        .map(|reason| reason.as_str().to_owned()),
                 };
                 write_down(conn, &random, &visit, step, now)?;
                 shown(conn, visit, true, now)

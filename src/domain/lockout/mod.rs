@@ -56,8 +56,8 @@ pub enum Identity {
     Desk {
         /// Who.
         by: PersonId,
-        /// What they saw.
-        saw: Seen,
+        /// What they saw; `None` once that is forgotten (`docs/PRIVACY.md`).
+        saw: Option<Seen>,
     },
 }
 
@@ -97,8 +97,8 @@ pub enum State {
         at: Timestamp,
         /// Who.
         by: PersonId,
-        /// Why.
-        why: Why,
+        /// Why; `None` once that is forgotten.
+        why: Option<Why>,
     },
     /// It was called off.
     Cancelled {

@@ -39,8 +39,8 @@ fn visit() -> Visit {
         property: PropertyId::from_bits(1),
         unit: None,
         locks: vec![LockId::from_bits(1)],
-        vendor: vendor(),
-        purpose: "The sink".to_owned().try_into().unwrap(),
+        vendor: Some(vendor()),
+        purpose: Some("The sink".to_owned().try_into().unwrap()),
         starts_at: at(1_000),
         ends_at: at(10_000),
         stay: Duration::from_secs(900),
@@ -58,7 +58,7 @@ fn emergency() -> Emergency {
     Emergency {
         by: person(9),
         at: at(5),
-        reason: "Water comes through the ceiling".to_owned().try_into().unwrap(),
+        reason: Some("Water comes through the ceiling".to_owned().try_into().unwrap()),
     }
 }
 

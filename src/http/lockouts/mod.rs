@@ -77,7 +77,7 @@ pub(super) struct Lockout {
     asked_at: Timestamp,
     /// How they showed who they are: `session`, `code`, `desk`.
     identity: &'static str,
-    /// What staff saw of them; for the desk alone.
+    /// What staff saw of them; for the desk alone, and `null` once it is forgotten.
     #[schema(value_type = Option<schema::Remark>, required = true)]
     saw: Option<Seen>,
     /// `open`, `approved`, `used`, `unused`, `denied`, `cancelled`, `lapsed`.
@@ -103,7 +103,7 @@ pub(super) struct Lockout {
     /// By whom; for the desk alone, and `null` where by the policy.
     #[schema(value_type = Option<schema::PersonId>, required = true)]
     decided_by: Option<PersonId>,
-    /// Why it was denied.
+    /// Why it was denied; `null` once it is forgotten.
     #[schema(value_type = Option<schema::Remark>, required = true)]
     why: Option<Why>,
     /// The grant that is the way in.
@@ -130,7 +130,7 @@ impl Lockout {
         let step = lockout.begun.checked_sub(1).filter(|_| is_open);
         let step = step.and_then(|at| lockout.policy.first().get(at));
         let saw = match &lockout.identity {
-            Identity::Desk { saw, .. } if for_desk => Some(saw.clone()),
+            Identity::Desk { saw, .. } if for_desk => saw.clone(),
             _ => None,
         };
         let (mut decided_at, mut decided_by, mut why) = (None, None, None);
@@ -145,7 +145,7 @@ impl Lockout {
                 ends_at: end,
                 used_at: used,
             } => (decided_at, decided_by, grant_id, ends_at, used_at) = (Some(at), by, Some(grant), Some(end), used),
-            State::Denied { at, by, why: said } => (decided_at, decided_by, why) = (Some(at), Some(by), Some(said)),
+            State::Denied { at, by, why: said } => (decided_at, decided_by, why) = (Some(at), Some(by), said),
             State::Cancelled { at, by } => (decided_at, decided_by) = (Some(at), by),
             State::Lapsed { at } => decided_at = Some(at),
         }

@@ -32,8 +32,9 @@ struct Emergency {
     by: PersonId,
     #[schema(value_type = schema::Time)]
     at: Timestamp,
-    #[schema(value_type = schema::EmergencyReason)]
-    reason: EmergencyReason,
+    /// `null` once it is forgotten.
+    #[schema(value_type = Option<schema::EmergencyReason>, required = true)]
+    reason: Option<EmergencyReason>,
 }
 
 /// A visit of a vendor.
@@ -48,9 +49,12 @@ pub(super) struct Visit {
     unit_id: Option<UnitId>,
     #[schema(value_type = Vec<schema::LockId>)]
     lock_ids: Vec<LockId>,
-    vendor: Vendor,
-    #[schema(value_type = schema::Purpose)]
-    purpose: Purpose,
+    /// `null` once it is forgotten, with the log of that time.
+    #[schema(required = true)]
+    vendor: Option<Vendor>,
+    /// `null` once it is forgotten.
+    #[schema(value_type = Option<schema::Purpose>, required = true)]
+    purpose: Option<Purpose>,
     #[schema(value_type = schema::Time)]
     starts_at: Timestamp,
     #[schema(value_type = schema::Time)]
@@ -107,11 +111,11 @@ impl From<Shown> for Visit {
             property_id: visit.property,
             unit_id: visit.unit,
             lock_ids: visit.locks,
-            vendor: Vendor {
+            vendor: vendor.map(|vendor| Vendor {
                 name: vendor.name,
                 company: vendor.company,
                 phone: for_staff.then_some(vendor.phone),
-            },
+            }),
             purpose: visit.purpose,
             starts_at: visit.starts_at,
             ends_at: visit.ends_at,

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::visits::order;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::until;
-use crate::world::{Door, Landlord, PASSWORD, Person, TestServer, house};
+use crate::world::{Door, Landlord, PASSWORD, Person, Property, TestServer, house};
 
 on_each_database!(
     after_its_time_nothing_is_left_of_an_entry,
     a_property_keeps_longer_what_is_recorded_from_then_on,
+    an_entry_without_a_door_goes_with_its_property,
+    who_came_and_what_was_seen_and_proposed_is_forgotten_with_its_property,
     everybody_takes_along_what_is_theirs,
     an_account_is_erased_with_what_is_its_own,
     an_account_that_is_needed_is_not_erased,
@@ -158,6 +161,159 @@ async fn a_property_keeps_longer_what_is_recorded_from_then_on(database: TestDat
     let rule = json!({ "own_doors": "private", "retention_days": 30 });
     ana.request("PUT", &path).json(rule).await.expect(200);
     until_gone(&t, &database, &longer).await;
+}
+
+/// Keeps what happens in the property for so many days.
+async fn keep_for(ana: &Landlord, property: &Property, days: u64) {
+    let mut rule = json!({ "own_doors": "private", "retention_days": days });
+    if days > 90 {
+        rule["retention_reason"] = "A trial at court".into();
+    }
+    let path = format!("/v1/properties/{}/privacy", property.id);
+    ana.request("PUT", &path).json(rule).await.expect(200);
+}
+
+/// What the kinds of the log's entries within no property, or within this one, are.
+async fn kinds(ana: &Landlord, property: Option<&Property>) -> Vec<String> {
+    let log = ana.log().await;
+    let within = log
+        .iter()
+        .filter(|entry| entry["property_id"] == json!(property.map(|property| &property.id)));
+    within.map(|entry| entry["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn an_entry_without_a_door_goes_with_its_property(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let annex = ana.add_property("Asia/Tokyo").await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let [front, cellar, there] = [
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock(&house, "Cellar").await,
+        ana.add_lock(&annex, "There").await,
+    ];
+    keep_for(&ana, &house, 7).await;
+    keep_for(&ana, &annex, 365).await;
+    t.clock.advance(Duration::from_secs(1));
+    let tom = ana.tenant("tom", &flat).await;
+    let to = json!({ "guest": { "name": "Gus" } });
+    let given = ana
+        .give(&[&front, &cellar], to, json!({ "ends_at": ana.in_days(30) }))
+        .await
+        .expect(201);
+    ana.link(&given, json!({})).await;
+    let both = ana
+        .give(&[&front, &there], json!({ "person_id": tom.id }), json!({}))
+        .await
+        .expect(201);
+    let ours = kinds(&ana, Some(&house)).await;
+    for kind in ["person-invited", "person-joined", "grant-given", "link-made"] {
+        assert!(ours.iter().any(|found| found == kind), "{kind}: {ours:?}");
+    }
+    t.clock.advance(Duration::from_secs(8 * DAY));
+    ana.sign_in_again().await;
+    t.app().forget_records().await.unwrap();
+    assert!(
+        kinds(&ana, Some(&house)).await.iter().all(|kind| !ours.contains(kind)),
+        "its time is over"
+    );
+    // What is about two properties goes by the usual time.
+    let grants = format!("/v1/access-log?kind=grant-given&person_id={}", tom.id);
+    assert_eq!(ana.list(&grants).await[0]["grant_id"], both["id"]);
+}
+
+async fn who_came_and_what_was_seen_and_proposed_is_forgotten_with_its_property(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let [front, own] = [
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock_of(&flat, "Flat 1").await,
+    ];
+    let max = ana.manager("max").await;
+    let (tom, dee) = (ana.tenant("tom", &flat).await, ana.staff("dee", "desk").await);
+    keep_for(&ana, &house, 7).await;
+    // A visit that nobody comes to, past those who live there.
+    let emergency = json!({
+        "vendor": { "name": "Paulus Plumb", "company": "Pipes & Sons", "phone": "+43 1 234 5678" },
+        "purpose": "The sink leaks", "emergency": { "reason": "Water in the cellar" },
+    });
+    let visit = order(&ana, &t, &[&own], emergency).await.expect(201);
+    let visit = format!("/v1/visits/{}", visit["id"].as_str().unwrap());
+    // A lock-out at the desk, and it says no.
+    let identity = json!({ "kind": "desk", "person_id": tom.id, "saw": "A passport of 1999" });
+    let lockout = json!({ "lock_id": own.id, "identity": identity });
+    let lockout = dee.post("/v1/lockouts").json(lockout).await.expect(201);
+    let lockout = format!("/v1/lockouts/{}", lockout["id"].as_str().unwrap());
+    let deny = json!({ "reason": "The photo is of somebody else" });
+    dee.post(&format!("{lockout}/deny")).json(deny).await.expect(200);
+    // Access to the whole house, for which nobody is found in time; and one that is refused.
+    let rules =
+        json!({ "two_person": { "whole_property_grants": true, "lockdown": false }, "self_grant_delay_hours": 24 });
+    let path = format!("/v1/organizations/{}/rules", ana.organization);
+    ana.request("PUT", &path).json(rules).await.expect(200);
+    let mut proposals = Vec::new();
+    for email in ["paula@people.example", "pia@people.example"] {
+        let proposed = max
+            .give(&[&front, &own], json!({ "email": email }), json!({}))
+            .await
+            .expect(202);
+        proposals.push(proposed["proposal_id"].as_str().unwrap().to_owned());
+    }
+    ana.post(&format!("/v1/proposals/{}/refuse", proposals[1]))
+        .await
+        .expect(200);
+
+    t.clock.advance(Duration::from_secs(DAY));
+    until("the visit to be over", async || {
+        ana.sign_in_again().await;
+        ana.get(&visit).await.expect(200)["stage"] == "ended"
+    })
+    .await;
+    t.app().forget_records().await.unwrap();
+    let texts = [
+        "Paulus Plumb",
+        "Pipes & Sons",
+        "+4312345678",
+        "The sink leaks",
+        "Water in the cellar",
+        "A passport of 1999",
+        "The photo is of somebody else",
+        "paula@people.example",
+        "pia@people.example",
+    ];
+    for text in texts {
+        assert!(holds(&database, text), "{text}");
+    }
+    t.clock.advance(Duration::from_secs(91 * DAY));
+    for text in texts {
+        until_gone(&t, &database, text).await;
+    }
+    // What became of them stays.
+    for person in [&*ana, &dee] {
+        person.sign_in_again().await;
+    }
+    let kept = ana.get(&visit).await.expect(200);
+    assert_eq!(
+        (&kept["vendor"], &kept["purpose"], &kept["emergency"]["reason"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&kept["emergency"]["by"], &kept["lock_ids"]),
+        (&json!(ana.id), &json!([own.id]))
+    );
+    let kept = dee.get(&lockout).await.expect(200);
+    assert_eq!(
+        (&kept["identity"], &kept["status"], &kept["saw"], &kept["why"]),
+        (&json!("desk"), &json!("denied"), &Value::Null, &Value::Null)
+    );
+    assert_eq!(kept["decided_by"], json!(dee.id));
+    let mut kept = ana.list("/v1/proposals").await;
+    kept.sort_by_key(|proposal| proposals.iter().position(|id| proposal["id"] == id.as_str()));
+    let told: Vec<_> = kept
+        .iter()
+        .map(|proposal| (&proposal["status"], &proposal["body"]))
+        .collect();
+    assert_eq!(told, [(&json!("expired"), &json!({})), (&json!("refused"), &json!({}))]);
+    assert_eq!(t.app().forget_records().await.unwrap(), 0, "nothing is forgotten twice");
 }
 
 /// The lines of the person's own file that are of this kind.

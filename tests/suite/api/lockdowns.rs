@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use doorward::domain::ids::LockId;
+use doorward::domain::time::Clock as _;
+use doorward::store::lockdowns;
 use serde_json::{Value, json};
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
@@ -19,6 +22,7 @@ on_each_database!(
     what_is_no_lockdown_is_refused,
     no_more_hold_at_once_than_locks_can_be_told_of,
     what_exceptions_have_grown_to_by_themselves_refuses_no_other_change,
+    whatever_a_lockdown_concerns_is_on_one_page_after_the_other,
     it_waits_for_a_second_person_where_the_rules_say_so,
 );
 
@@ -483,6 +487,38 @@ async fn what_exceptions_have_grown_to_by_themselves_refuses_no_other_change(dat
     let path = format!("/v1/properties/{}/lockdown", house.id);
     ana.delete(&path).await.expect(200);
     gus.unlock(&door).await.expect_opened();
+}
+
+async fn whatever_a_lockdown_concerns_is_on_one_page_after_the_other(database: TestDatabase) {
+    let (mut t, ana, house) = house(&database).await;
+    let mut ids: Vec<String> = Vec::new();
+    for number in 0..5 {
+        ids.push(ana.add_lock(&house, &format!("Door {number}")).await.id.to_string());
+    }
+    ids.sort_unstable();
+    ana.lock_down(&house, 60, json!({})).await.expect(201);
+    let now = t.clock.now();
+    t.stop().await;
+    let db = database.open();
+    let mut after: Option<LockId> = None;
+    let mut pages = Vec::new();
+    loop {
+        let from = after.take();
+        let page = db
+            .read(move |conn| lockdowns::concerned(conn, now, from.as_ref(), 2))
+            .await
+            .unwrap();
+        pages.push(page.iter().map(ToString::to_string).collect::<Vec<_>>());
+        match page.last() {
+            Some(last) => after = Some(last.clone()),
+            None => break,
+        }
+    }
+    assert_eq!(
+        pages,
+        [ids[..2].to_vec(), ids[2..4].to_vec(), ids[4..].to_vec(), vec![]]
+    );
+    db.close().await;
 }
 
 async fn it_waits_for_a_second_person_where_the_rules_say_so(database: TestDatabase) {

@@ -192,6 +192,10 @@ async fn a_code_stands_five_tries_and_the_sixth_is_seen(database: TestDatabase) 
         (&seen[0]["reason"], &seen[0]["person_id"]),
         (&json!("code-guessed-at"), &json!(s.tom.id))
     );
+    let called = s.ana.list("/v1/access-log?kind=lockout-code-told").await;
+    for entry in [&seen[0], &called[0]] {
+        assert_eq!(entry["property_id"], json!(s.house.id), "{entry}");
+    }
     assert_eq!(told(&s.tom).await, ["lockout-refused"]);
     assert_eq!(told(&s.dee).await, ["lockout-call-wanted", "lockout-refused"]);
 }

@@ -16,6 +16,7 @@ on_each_database!(
     a_vendor_opens_no_other_door_and_not_before_the_window,
     a_visit_called_off_shuts_the_door,
     a_lock_change_renews_the_locks_of_the_flat,
+    a_lock_change_gives_no_claim_for_a_door_of_another_home,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -168,4 +169,37 @@ async fn a_lock_change_renews_the_locks_of_the_flat(database: TestDatabase) {
     ana.post(&visit_path(&plain, "lock-change"))
         .await
         .expect_problem(409, "no-lock-change");
+}
+
+async fn a_lock_change_gives_no_claim_for_a_door_of_another_home(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let (unit, other) = (
+        ana.add_unit(&house, "Flat 1").await,
+        ana.add_unit(&house, "Flat 2").await,
+    );
+    let (front, cellar) = (
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock(&house, "Cellar").await,
+    );
+    let flat = ana.add_lock_of(&unit, "Flat 1").await;
+    let _locks = (front.install().await, cellar.install().await, flat.install().await);
+    let visit = order(&ana, &t, &[&front, &cellar, &flat], json!({ "lock_change": true }))
+        .await
+        .expect(201);
+    let paul = let_in(&t, &ana, &visit).await;
+    paul.unlock(&front).await.expect_opened();
+    let there = json!({ "unit_id": other.id });
+    ana.request("PATCH", &cellar.path()).json(there).await.expect(200);
+    let change = visit_path(&visit, "lock-change");
+    ana.post(&change).await.expect_problem(409, "visit-door-moved");
+    assert!(
+        ana.list("/v1/access-log?kind=lock-claimed")
+            .await
+            .iter()
+            .all(|entry| entry["reason"] != "replacement")
+    );
+    let back = json!({ "unit_id": Value::Null });
+    ana.request("PATCH", &cellar.path()).json(back).await.expect(200);
+    let claims = ana.post(&change).await.expect(200)["claims"].clone();
+    assert_eq!(claims.as_array().map(Vec::len), Some(1), "{claims}");
 }

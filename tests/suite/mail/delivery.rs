@@ -11,14 +11,15 @@ use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mail_server::{MailServer, Privacy};
 use crate::fixtures::mosquitto::Mosquitto;
 use crate::fixtures::wait::until;
-use crate::world::{Door, Landlord, Person, TestServer};
+use crate::world::{Door, Landlord, PASSWORD, Person, TestServer};
 
 on_each_database!(
     a_letter_waits_for_a_server_that_is_away_for_hours,
     what_the_server_puts_off_comes_again_and_what_it_refuses_does_not,
     a_server_that_does_not_let_us_in_keeps_no_letter_from_anybody,
     letters_survive_a_restart,
-    a_letter_that_is_too_old_is_given_up
+    a_letter_that_is_too_old_is_given_up,
+    nothing_more_is_sent_to_whoever_erased_their_account,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -152,6 +153,24 @@ async fn letters_survive_a_restart(database: TestDatabase) {
     house.t.clock.advance(HOUR);
     house.t.restart().await;
     mail.letters_once(&house.gus.email, 1).await;
+}
+
+async fn nothing_more_is_sent_to_whoever_erased_their_account(database: TestDatabase) {
+    let mut mail = MailServer::prepare(Privacy::Plain, &Certificates::new());
+    let house = House::with(&database, &mail).await;
+    let max = house.ana.guest("max").await;
+    for person in [&house.gus, &max] {
+        house.ana.grant(person, &house.door, json!({})).await;
+    }
+    house.until_tried("waiting", 2).await;
+    let erase = house.gus.post("/v1/me/erase").json(json!({ "password": PASSWORD }));
+    erase.await.expect(200);
+    assert_eq!(house.metric("doorward_letters_total{result=\"sent\"}").await, 0);
+    mail.resume().await;
+    house.t.clock.advance(HOUR);
+    mail.letters_once(&max.email, 1).await;
+    house.until_tried("sent", 1).await;
+    assert_eq!(mail.letters(&house.gus.email).len(), 0);
 }
 
 async fn a_letter_that_is_too_old_is_given_up(database: TestDatabase) {
