@@ -242,7 +242,7 @@ impl App {
 
     /// Tries once, and writes down what became of it.
     async fn deliver(&self, carrier: &dyn Carrier, taken: Taken) -> Result<(), Error> {
-        let Taken { id, sealed, tries, .. } = taken;
+        let Taken { id, sealed, tries } = taken;
         let opened = match self.letters.opened(&id, &sealed) {
             Some(Enveloped { to, letter }) => carrier.carry(&id, &to, &letter, self.now()).await,
             // Nothing mends it: the key is another than the one it was sealed under.

@@ -34,8 +34,6 @@ pub struct Taken {
     pub sealed: String,
     /// The number of this try, from 1.
     pub tries: u32,
-    /// When it is given up.
-    pub expires_at: Timestamp,
 }
 
 /// Adds a letter that may go at once.
@@ -58,16 +56,16 @@ pub fn add(conn: &mut Conn, letter: &NewLetter<'_>) -> Result<(), StoreError> {
 /// Takes up to `limit` letters whose time has come at `now`, those that end first before others. Nobody else takes them
 /// before `lost_at`.
 pub fn take(conn: &mut Conn, now: Timestamp, lost_at: Timestamp, limit: i64) -> Result<Vec<Taken>, StoreError> {
-    let due: Vec<(String, Option<String>, i64, i64)> = letters::table
+    let due: Vec<(String, Option<String>, i64)> = letters::table
         .filter(letters::state.eq(State::Waiting.as_str()))
         .filter(letters::next_try_at_ms.le(now.as_millis()))
         .filter(letters::expires_at_ms.gt(now.as_millis()))
         .order(letters::expires_at_ms)
         .limit(limit)
-        .select((letters::id, letters::sealed, letters::tries, letters::expires_at_ms))
+        .select((letters::id, letters::sealed, letters::tries))
         .load(conn)?;
     let mut taken = Vec::new();
-    for (id, sealed, tries, expires_at_ms) in due {
+    for (id, sealed, tries) in due {
         let Some(sealed) = sealed else { continue };
         // Of two nodes that found it the first one changes the number, and the other finds it changed.
         let mine = letters::table.find(&id).filter(letters::tries.eq(tries));
@@ -82,7 +80,6 @@ pub fn take(conn: &mut Conn, now: Timestamp, lost_at: Timestamp, limit: i64) -> 
                 id: parsed(&id)?,
                 sealed,
                 tries: u32::try_from(tries + 1).map_err(StoreError::corrupt)?,
-                expires_at: Timestamp::from_millis(expires_at_ms),
             });
         }
     }

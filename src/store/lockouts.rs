@@ -6,7 +6,7 @@ use super::columns::{instant, parsed, parsed_option, remembered};
 use super::schema::{lockout_policies, lockouts, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
-use crate::domain::ids::{GrantId, LockId, LockoutId, OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
+use crate::domain::ids::{GrantId, LockId, LockoutId, PersonId, PropertyId, TenancyId, UnitId};
 use crate::domain::lockout::{Identity, Lockout, Policy, Seen, State, Why};
 use crate::domain::time::Timestamp;
 
@@ -368,22 +368,6 @@ pub fn mark_booked(conn: &mut Conn, id: &LockoutId) -> Result<bool, StoreError> 
         .set(lockouts::booked.eq(true))
         .execute(conn)?;
     Ok(marked > 0)
-}
-
-/// The person's lock-outs in the organization that are open.
-pub fn open_of(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    person: &PersonId,
-) -> Result<Vec<LockoutId>, StoreError> {
-    let ids: Vec<String> = lockouts::table
-        .filter(lockouts::organization_id.eq(organization.as_str()))
-        .filter(lockouts::person_id.eq(person.as_str()))
-        .filter(lockouts::state.eq("open"))
-        .order(lockouts::id)
-        .select(lockouts::id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed(id)).collect()
 }
 
 /// Forgets what the desk saw and said, of up to `limit` lock-outs of the property that were decided before `before`; says of how
