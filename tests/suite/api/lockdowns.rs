@@ -473,7 +473,7 @@ async fn what_exceptions_have_grown_to_by_themselves_refuses_no_other_change(dat
     let other = ana.lock_down(&house, 60, json!({})).await.expect(201);
     put("third", &given[48..]).await.expect_invalid("except");
     // The grant with a pass is cut short: what is issued by it from now on has another name, which is one too many.
-    let shorter = json!({ "lock_ids": [door.id], "ends_at": t.clock.after(300 * MINUTE) });
+    let shorter = json!({ "lock_ids": [door.id], "starts_at": t.clock.after(Duration::ZERO), "ends_at": t.clock.after(300 * MINUTE) });
     let grant = format!("/v1/grants/{}", first["id"].as_str().unwrap());
     ana.put(&grant).json(shorter).await.expect(200);
 

@@ -193,7 +193,7 @@ async fn a_lock_change_gives_no_claim_for_a_door_of_another_home(database: TestD
     let change = visit_path(&visit, "lock-change");
     ana.post(&change).await.expect_problem(409, "visit-door-moved");
     assert!(
-        ana.list("/v1/access-log?kind=lock-claimed")
+        ana.list("/v1/access-log?kind=lock-claim-made")
             .await
             .iter()
             .all(|entry| entry["reason"] != "replacement")
