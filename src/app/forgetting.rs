@@ -144,8 +144,7 @@ impl App {
                     let (count, last) = (settled.len(), settled.last().map(|proposal| proposal.id.clone()));
                     let mut due = Vec::new();
                     for proposal in settled {
-                        // One whose content nobody can read any more is about no property that is known.
-                        let property = Matter::property_of(conn, &proposal).ok().flatten();
+                        let property = Matter::property_of(conn, &proposal)?;
                         let cutoff = property.and_then(|property| cutoffs.get(&property).copied());
                         if settled_at(&proposal) < cutoff.unwrap_or(usual) {
                             due.push(proposal.id);

@@ -81,14 +81,15 @@ impl Matter {
 
     /// The one property that the proposal is about; `None` where it is about several, or about none.
     pub(super) fn property_of(conn: &mut Conn, proposal: &Proposal) -> Result<Option<PropertyId>, Error> {
-        match Self::of(proposal)? {
-            Self::Lockdown { property, .. } => Ok(Some(property)),
-            Self::Grant { new, .. } => {
+        match Self::of(proposal) {
+            Ok(Self::Lockdown { property, .. }) => Ok(Some(property)),
+            Ok(Self::Grant { new, .. }) => {
                 let found = locks::with_ids(conn, &new.locks)?;
                 let first = found.first().map(|lock| lock.property.clone());
                 Ok(first.filter(|first| found.iter().all(|lock| lock.property == *first)))
             }
-            Self::Rules(_) => Ok(None),
+            // What nobody can read any more is about none that is known.
+            Ok(Self::Rules(_)) | Err(_) => Ok(None),
         }
     }
 }
