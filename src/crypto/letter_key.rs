@@ -1,8 +1,6 @@
 //! What letters are sealed under while they wait: a secret of this installation that the database does not have, because
 //! letters hold codes.
 
-use std::path::PathBuf;
-
 use zeroize::Zeroizing;
 
 use crate::crypto::random::Random;
@@ -12,20 +10,6 @@ use crate::domain::ids::LetterId;
 
 const FILE: &str = "letter-secret";
 
-/// How many bytes the secret has.
-const SECRET_BYTES: usize = 32;
-
-/// The secret could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum LetterKeyError {
-    /// It cannot be kept or read.
-    #[error(transparent)]
-    Vault(#[from] VaultError),
-    /// The file is not what was written.
-    #[error("{0} is damaged: restore it from a backup, or remove it and lose the letters that wait")]
-    Damaged(PathBuf),
-}
-
 /// Seals letters, each under a key of its own.
 pub struct LetterKey(Zeroizing<Vec<u8>>);
 
@@ -33,18 +17,9 @@ impl LetterKey {
     /// Reads the secret in the vault, or makes it where there is none.
     ///
     /// # Errors
-    /// [`LetterKeyError`].
-    pub fn open(vault: &Vault, random: &dyn Random) -> Result<Self, LetterKeyError> {
-        if vault.read(FILE)?.is_none() {
-            let mut secret = Zeroizing::new(vec![0; SECRET_BYTES]);
-            random.fill(&mut secret);
-            // Of nodes that share the folder the first has made it for all.
-            vault.write_new(FILE, &secret)?;
-        }
-        match vault.read(FILE)? {
-            Some(content) if content.bytes.len() == SECRET_BYTES => Ok(Self(content.bytes)),
-            _ => Err(LetterKeyError::Damaged(vault.path(FILE))),
-        }
+    /// [`VaultError`].
+    pub fn open(vault: &Vault, random: &dyn Random) -> Result<Self, VaultError> {
+        Ok(Self(vault.secret(FILE, random)?.bytes))
     }
 
     /// `text`, sealed for the letter of this id.

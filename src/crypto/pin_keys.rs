@@ -1,7 +1,5 @@
 //! The PIN keys of locks: each is derived from one secret of this installation, so that the database holds none.
 
-use std::path::PathBuf;
-
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
@@ -21,9 +19,6 @@ pub enum PinKeyError {
     /// The secret cannot be kept or read.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The file is not what was written.
-    #[error("{0} is damaged: restore it from a backup")]
-    Damaged(PathBuf),
     /// The library did not derive.
     #[error("a PIN key could not be derived")]
     NotDerived,
@@ -45,19 +40,9 @@ impl PinKeys {
     /// sealed.
     ///
     /// # Errors
-    /// [`PinKeyError::Vault`], [`PinKeyError::Damaged`].
+    /// [`PinKeyError::Vault`].
     pub fn open(vault: &Vault, random: &dyn Random) -> Result<Self, PinKeyError> {
-        if vault.read(FILE)?.is_none() {
-            let mut secret = Zeroizing::new(vec![0; PIN_KEY_BYTES]);
-            random.fill(&mut secret);
-            // Of nodes that share the folder the first has made it for all.
-            vault.write_new(FILE, &secret)?;
-        }
-        let damaged = || PinKeyError::Damaged(vault.path(FILE));
-        let Content { bytes, is_sealed } = vault.read(FILE)?.ok_or_else(damaged)?;
-        if bytes.len() != PIN_KEY_BYTES {
-            return Err(damaged());
-        }
+        let Content { bytes, is_sealed } = vault.secret(FILE, random)?;
         if !is_sealed {
             vault.replace(FILE, &bytes)?;
         }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::digest::digest;
 use crate::crypto::private_folder::{FolderError, Held, PrivateFolder, Stamp};
-use crate::crypto::random::{OsRandom, Random as _};
+use crate::crypto::random::{OsRandom, Random};
 use crate::crypto::sealed::{NotSealed, SealingKey};
 
 /// How many bytes a key-encryption key has.
@@ -280,6 +280,21 @@ impl Vault {
             })),
             None => Err(VaultError::Damaged(sealed)),
         }
+    }
+
+    /// A secret of 32 bytes of this installation, made where there is none: of nodes that share the folder the first makes it
+    /// for all.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] where what is there is none; those of reading and writing.
+    pub fn secret(&self, name: &str, random: &dyn Random) -> Result<Content, VaultError> {
+        if self.read(name)?.is_none() {
+            let mut secret = Zeroizing::new([0; KEY_BYTES]);
+            random.fill(secret.as_mut());
+            self.write_new(name, secret.as_ref())?;
+        }
+        let secret = self.read(name)?.filter(|content| content.bytes.len() == KEY_BYTES);
+        secret.ok_or_else(|| VaultError::Damaged(self.path(name)))
     }
 
     /// Seals and writes a file that is not there yet; where another node was faster, its file stays.
