@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use serde_json::Value;
 
 use super::installation::TOKEN_SECONDS;
-use super::outsider::Outsider;
 use crate::fixtures::databases::TestDatabase;
+use crate::fixtures::outsider::Outsider;
 use crate::fixtures::wait::until;
 use crate::world::claims_of;
 

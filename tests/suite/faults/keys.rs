@@ -110,6 +110,12 @@ async fn lost_keys_are_founded_anew_under_the_same_root() {
         .await;
     let _backend = installation.serve().await;
     assert_eq!(published(&installation).await[0], root);
+    // Doors open; whoever audits the log is told why its key is another.
+    assert!(
+        installation.log().contains("signed with another key"),
+        "{}",
+        installation.log()
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@ mod keys;
 mod kill;
 mod nodes;
 pub mod outages;
-mod outsider;
 mod random;
 mod scene;
 mod start;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use doorward::config::{BrokerCredentials, MqttMode, SecretText};
 use serde_json::json;
 
-use super::outsider::Outsider;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mosquitto::Mosquitto;
+use crate::fixtures::outsider::Outsider;
 use crate::fixtures::wait::until;
 use crate::world::{HandLock, Landlord, TestServer, house};
 

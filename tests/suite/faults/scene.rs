@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::installation::{Backend, Installation};
-use super::outsider::Outsider;
 use crate::fixtures::databases::TestDatabase;
+use crate::fixtures::outsider::Outsider;
 use crate::fixtures::wait::until;
 use crate::world::{Answer, Door, Landlord, Person};
 

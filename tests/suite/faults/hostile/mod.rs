@@ -22,8 +22,8 @@ use self::bench::Bench;
 use self::chance::Chance;
 use self::site::Site;
 use super::invariants::check_invariants;
-use super::outsider::Outsider;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
+use crate::fixtures::outsider::Outsider;
 use crate::world::claims_of;
 
 on_each_database!(nothing_that_a_broker_does_opens_a_door_or_loses_an_event);

@@ -12,6 +12,7 @@ use doorward::app::letters::Letters;
 use doorward::app::{Actor, App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use doorward::crypto::keys::{KeyStore, Lives};
 use doorward::crypto::letter_key::LetterKey;
+use doorward::crypto::log_key::LogKey;
 use doorward::crypto::password::Passwords;
 use doorward::crypto::pin_keys::PinKeys;
 use doorward::crypto::public_key::PublicKey;
@@ -219,6 +220,7 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: 
         passwords: Passwords::start(1, random.clone()).unwrap(),
         keys: Arc::clone(keys),
         pin_keys: PinKeys::open(vault, random.as_ref()).unwrap(),
+        log_key: LogKey::open(vault, ISSUER, random.as_ref()).unwrap(),
         relay,
         registrar: post.clone(),
         letters: Letters::new(LetterKey::open(vault, random.as_ref()).unwrap(), None),
