@@ -116,6 +116,11 @@ pub const ALL: &[Job] = &[
         },
     },
     Job {
+        name: "seal",
+        every: Duration::from_secs(2),
+        round: |app| Box::pin(async move { app.seal_logs().await }),
+    },
+    Job {
         name: "gauge",
         every: Duration::from_secs(10),
         round: |app| Box::pin(async move { app.read_gauges().await.map(|()| 0) }),

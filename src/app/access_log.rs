@@ -22,8 +22,13 @@ pub struct View {
 }
 
 impl View {
+    /// Whether no filter and no role keeps entries from the reader, though some may be shown without who, or not at all.
+    pub fn has_all(&self, filter: &Filter) -> bool {
+        self.reader.views && *filter == Filter::default()
+    }
+
     /// The reader at `now`: a look that has ended shows nothing more, even in the midst of an export.
-    fn reader_at(&self, now: Timestamp) -> Reader {
+    pub(super) fn reader_at(&self, now: Timestamp) -> Reader {
         let mut reader = self.reader.clone();
         reader.looks.retain(|look| look.is_open(now));
         reader
@@ -81,18 +86,18 @@ impl App {
         Ok(page)
     }
 
-    /// Writes down that the log is about to be exported.
+    /// Writes down that the log is about to be exported. Gives the number of the entry that says so, which is the export's last.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn begin_log_export(&self, who: &Actor, view: &View) -> Result<(), Error> {
+    pub async fn begin_log_export(&self, who: &Actor, view: &View) -> Result<i64, Error> {
         let (now, organization) = (self.now(), view.organization.clone());
         let entry = who.signed(NewEntry {
             person: Some(who.person.clone()),
             ..NewEntry::new(Kind::LogExported, now)
         });
         self.db
-            .write(move |conn| Ok::<_, Error>(access_log::append(conn, &organization, &entry, now).map(|_| ())?))
+            .write(move |conn| Ok::<_, Error>(access_log::append(conn, &organization, &entry, now)?))
             .await
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::access_log::{NamedEntry, named};
+use super::access_log::{Filter, View};
 use super::looks::NamedLook;
 use super::members::Me;
 use super::{Actor, App, Error};
@@ -13,8 +13,7 @@ use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::notice::Notice;
 use crate::domain::phone::Phone;
 use crate::domain::tenancy::Tenancy;
-use crate::store::access_log::{Filter, Order};
-use crate::store::{access_log, accounts, grants, looks, notices, phones, tenancies};
+use crate::store::{accounts, grants, looks, notices, phones, tenancies};
 
 /// What is a person's own, beside their entries in access logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,33 +75,19 @@ impl App {
             .await
     }
 
-    /// The next entries about the caller in the organization's log, the oldest first, those after the number `after`.
-    ///
-    /// # Errors
-    /// Only those of the database.
-    pub async fn own_entries(
-        &self,
-        who: &Actor,
-        organization: OrganizationId,
-        after: i64,
-        most: u16,
-    ) -> Result<Vec<NamedEntry>, Error> {
-        let person = who.person.clone();
-        self.db
-            .read(move |conn| {
-                let filter = Filter {
-                    person: Some(person.clone()),
-                    ..Filter::default()
-                };
-                let reader = Reader {
-                    person,
-                    views: false,
-                    looks: Vec::new(),
-                };
-                let (order, limit) = (Order::OldestFirst, i64::from(most));
-                let found = access_log::entries(conn, &organization, &filter, &reader, order, Some(after), limit)?;
-                named(conn, found)
-            })
-            .await
+    /// The caller's own view of the organization's log, where they belong or belonged, and the filter that leaves what is
+    /// about them.
+    #[must_use]
+    pub fn own_log(who: &Actor, organization: OrganizationId) -> (View, Filter) {
+        let reader = Reader {
+            person: who.person.clone(),
+            views: false,
+            looks: Vec::new(),
+        };
+        let filter = Filter {
+            person: Some(who.person.clone()),
+            ..Filter::default()
+        };
+        (View { organization, reader }, filter)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::crypto::merkle::Torn;
 use crate::crypto::password::Overloaded;
 use crate::crypto::sealed::{NotOpened, NotSealed};
 use crate::crypto::tokens::SignError;
@@ -49,6 +50,8 @@ pub enum What {
     LedgerLine,
     /// A visit.
     Visit,
+    /// An entry of the access log.
+    LogEntry,
 }
 
 impl What {
@@ -75,6 +78,7 @@ impl What {
             Self::Lockout => "lockout",
             Self::LedgerLine => "line",
             Self::Visit => "visit",
+            Self::LogEntry => "log-entry",
         }
     }
 }
@@ -161,6 +165,12 @@ impl From<StoreError> for Error {
             StoreError::Unavailable(_) => Self::StoreUnavailable(error),
             other => Self::Store(other),
         }
+    }
+}
+
+impl From<Torn> for Error {
+    fn from(torn: Torn) -> Self {
+        Self::Internal("reading the log's tree", torn.into())
     }
 }
 

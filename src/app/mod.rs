@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::crypto::keys::KeyStore;
+use crate::crypto::log_key::LogKey;
 use crate::crypto::password::Passwords;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
@@ -33,6 +34,7 @@ pub mod credentials;
 pub mod enrolment;
 pub mod erasure;
 mod error;
+pub mod evidence;
 pub mod forgetting;
 pub mod grants;
 pub mod guests;
@@ -133,6 +135,8 @@ pub struct Parts {
     pub keys: Arc<KeyStore>,
     /// The PIN keys of locks.
     pub pin_keys: PinKeys,
+    /// The key that signs checkpoints of access logs.
+    pub log_key: LogKey,
     /// The way out to the locks.
     pub relay: Arc<dyn Relay>,
     /// Which locks the broker lets in.
@@ -151,6 +155,7 @@ pub struct App {
     passwords: Passwords,
     keys: Arc<KeyStore>,
     pin_keys: Arc<PinKeys>,
+    log_key: Arc<LogKey>,
     relay: Arc<dyn Relay>,
     registrar: Arc<dyn Registrar>,
     letters: Arc<letters::Letters>,
@@ -169,6 +174,7 @@ pub struct App {
     /// Whether something was forgotten that may still stand in SQLite's log: at a start, what an earlier run forgot.
     has_traces: AtomicBool,
     key_watch: keys::KeyWatch,
+    signed: evidence::Signed,
 }
 
 /// Who calls: a signed-in person, or a program.
@@ -234,6 +240,7 @@ impl App {
             passwords,
             keys,
             pin_keys,
+            log_key,
             relay,
             registrar,
             letters,
@@ -247,6 +254,7 @@ impl App {
             passwords,
             keys,
             pin_keys: Arc::new(pin_keys),
+            log_key: Arc::new(log_key),
             relay,
             registrar,
             letters: Arc::new(letters),
@@ -261,6 +269,7 @@ impl App {
             confirmations: tokio::sync::Notify::new(),
             clock_alarm: AtomicBool::new(false),
             has_traces: AtomicBool::new(true),
+            signed: evidence::Signed::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 mod demo;
 mod keys;
 mod landlord;
+mod log;
 mod pass;
 mod serve;
 mod service_account;
@@ -48,6 +49,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: keys::Keys,
+    },
+    /// Exports of access logs, checked with nothing but public keys.
+    Log {
+        #[command(subcommand)]
+        command: log::Log,
     },
     /// A phone's side: passes that open doors while the backend is away.
     Pass {
@@ -89,6 +95,7 @@ fn start(command: Command) -> Outcome {
             Command::Landlord { command } => command.run().await,
             Command::ServiceAccount { command } => command.run().await,
             Command::Keys { command } => command.run(),
+            Command::Log { command } => command.run(),
             Command::Pass { command } => command.run().await,
             Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
             Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,

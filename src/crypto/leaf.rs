@@ -4,12 +4,16 @@ use super::digest::{digest, hexadecimal};
 use crate::domain::access_log::{Entry, canonical};
 use crate::domain::ids::OrganizationId;
 
-/// `SHA-256(salt || bytes)` of the entry, as lower-case hexadecimal; the salt as 16 bytes, big-endian.
+/// The leaf of the entry as lower-case hexadecimal.
 #[must_use]
 pub fn leaf(salt: u128, organization: &OrganizationId, entry: &Entry) -> String {
-    let mut salted = salt.to_be_bytes().to_vec();
-    salted.extend(canonical::bytes(organization, entry));
-    hexadecimal(&digest(&salted))
+    hexadecimal(&salted(salt, canonical::bytes(organization, entry)))
+}
+
+/// `SHA-256(salt || bytes)`; the salt as 16 bytes, big-endian.
+#[must_use]
+pub fn salted(salt: u128, bytes: Vec<u8>) -> [u8; 32] {
+    digest(&[salt.to_be_bytes().to_vec(), bytes].concat())
 }
 
 #[cfg(test)]

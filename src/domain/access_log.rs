@@ -301,6 +301,27 @@ impl NewEntry {
     }
 }
 
+/// The number of an entry where somebody names it: from 1, written in one way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EntryNumber(pub i64);
+
+/// The text is no number of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no number of an entry")]
+pub struct BadEntryNumber;
+
+impl std::str::FromStr for EntryNumber {
+    type Err = BadEntryNumber;
+
+    fn from_str(text: &str) -> Result<Self, BadEntryNumber> {
+        let number: i64 = text.parse().map_err(|_| BadEntryNumber)?;
+        if number < 1 || number.to_string() != text {
+            return Err(BadEntryNumber);
+        }
+        Ok(Self(number))
+    }
+}
+
 /// An entry as it stands in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -9,9 +9,10 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::access_log::Entry;
+use super::access_log::evidence;
 use super::auth::{Anyone, ClientAddress};
 use super::edge::chain;
+use super::export;
 use super::grants::{Grant, Revoked};
 use super::json::Json;
 use super::looks::Look;
@@ -21,7 +22,8 @@ use super::phones::Phone;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::belongings::Belongings;
-use crate::app::{Actor, Error};
+use crate::app::evidence::SignedCheckpoint;
+use crate::app::{Actor, App, Error};
 use crate::domain::ids::{OrganizationId, TenancyId, UnitId};
 use crate::domain::password::Password;
 use crate::domain::tenancy;
@@ -52,7 +54,7 @@ impl From<tenancy::Tenancy> for Tenancy {
     }
 }
 
-/// A line of the file: `what` says what it is.
+/// A line of the file, before those of logs: `what` says what it is.
 #[derive(Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 enum Line {
@@ -63,17 +65,6 @@ enum Line {
     Phone(Phone),
     Notice(Notice),
     Look(Look),
-    LogEntry(Entry),
-}
-
-/// The lines as they stand in the file.
-fn written(lines: impl IntoIterator<Item = Line>) -> Result<Vec<u8>, Error> {
-    let mut file = Vec::new();
-    for line in lines {
-        serde_json::to_writer(&mut file, &line).map_err(|error| Error::Internal("writing the file", error.into()))?;
-        file.push(b'\n');
-    }
-    Ok(file)
 }
 
 /// A file on its way.
@@ -82,9 +73,8 @@ struct Reader {
     who: Actor,
     waiting: Option<Vec<u8>>,
     organizations: VecDeque<OrganizationId>,
-    after: i64,
-    /// Nothing newer: the file ends, even where a log goes on growing.
-    until: Timestamp,
+    /// The log that is being read: its state, and the last number so far.
+    log: Option<(SignedCheckpoint, i64)>,
 }
 
 impl Reader {
@@ -107,10 +97,9 @@ impl Reader {
             .chain(notices.into_iter().map(|notice| Line::Notice(notice.into())))
             .chain(looks.into_iter().map(|look| Line::Look(look.into())));
         Ok(Self {
-            waiting: Some(written(lines)?),
+            waiting: Some(export::lines(lines)?),
             organizations: organizations.into(),
-            after: 0,
-            until: service.app.now(),
+            log: None,
             service,
             who,
         })
@@ -121,20 +110,23 @@ impl Reader {
         if let Some(part) = self.waiting.take() {
             return Ok(Some((part.into(), self)));
         }
+        let app = &self.service.app;
         while let Some(organization) = self.organizations.front().cloned() {
-            let app = &self.service.app;
-            let mut entries = app.own_entries(&self.who, organization, self.after, PART).await?;
-            entries.retain(|named| named.entry.recorded_at <= self.until);
-            match entries.last() {
-                Some(last) => self.after = last.entry.seq,
-                None => {
-                    self.organizations.pop_front();
-                    self.after = 0;
-                    continue;
-                }
+            let (view, filter) = App::own_log(&self.who, organization);
+            let Some((checkpoint, after)) = &mut self.log else {
+                let checkpoint = app.checkpoint(&view).await?;
+                let head = export::lines([evidence::Line::head(checkpoint.clone(), false)])?;
+                self.log = Some((checkpoint, 0));
+                return Ok(Some((head.into(), self)));
+            };
+            let entries = app.evidence(view, filter, *after, PART, checkpoint.size).await?;
+            if let Some(last) = entries.last() {
+                *after = last.seq;
+                let part = export::lines(entries.into_iter().map(evidence::Line::from))?;
+                return Ok(Some((part.into(), self)));
             }
-            let part = written(entries.into_iter().map(|entry| Line::LogEntry(entry.into())))?;
-            return Ok(Some((part.into(), self)));
+            self.organizations.pop_front();
+            self.log = None;
         }
         Ok(None)
     }

@@ -29,34 +29,27 @@ impl Format {
         };
         format!("attachment; filename=\"{name}.{ending}\"")
     }
+}
 
-    /// What stands above the first record.
-    pub(super) fn head<const N: usize>(self, columns: [&str; N]) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Csv => rows(std::iter::once(columns)),
-            Self::Jsonl => Ok(Vec::new()),
-        }
+/// The records as rows of CSV.
+pub(super) fn rows<Cell: AsRef<[u8]>, const N: usize>(
+    rows: impl IntoIterator<Item = [Cell; N]>,
+) -> Result<Vec<u8>, Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).map_err(failed)?;
     }
+    writer.into_inner().map_err(|error| failed(error.into_error()))
+}
 
-    /// The records as lines: a row of `cells` each, or what `shown` makes of it.
-    pub(super) fn lines<Record, Shown: Serialize, const N: usize>(
-        self,
-        records: Vec<Record>,
-        cells: impl Fn(&Record) -> [String; N],
-        shown: impl Fn(Record) -> Shown,
-    ) -> Result<Vec<u8>, Error> {
-        match self {
-            Self::Csv => rows(records.iter().map(cells)),
-            Self::Jsonl => {
-                let mut lines = Vec::new();
-                for record in records {
-                    serde_json::to_writer(&mut lines, &shown(record)).map_err(failed)?;
-                    lines.push(b'\n');
-                }
-                Ok(lines)
-            }
-        }
+/// The records as JSON, one a line.
+pub(super) fn lines(records: impl IntoIterator<Item = impl Serialize>) -> Result<Vec<u8>, Error> {
+    let mut lines = Vec::new();
+    for record in records {
+        serde_json::to_writer(&mut lines, &record).map_err(failed)?;
+        lines.push(b'\n');
     }
+    Ok(lines)
 }
 
 /// What people or locks wrote, as a cell that no spreadsheet takes for a formula: one that begins like a formula gets an
@@ -67,14 +60,6 @@ pub(super) fn harmless(cell: String) -> String {
     } else {
         cell
     }
-}
-
-fn rows<Cell: AsRef<[u8]>, const N: usize>(rows: impl Iterator<Item = [Cell; N]>) -> Result<Vec<u8>, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row).map_err(failed)?;
-    }
-    writer.into_inner().map_err(|error| failed(error.into_error()))
 }
 
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -8,6 +8,7 @@ use actix_web::{FromRequest, HttpRequest};
 
 use super::problem::Problem;
 use crate::app::What;
+use crate::domain::access_log::EntryNumber;
 use crate::domain::ids::{
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
     PhoneId, PropertyId, ProposalId, TenancyId, VisitId,
@@ -48,6 +49,7 @@ named! {
     LockdownId = "lockdown_id", Lockdown;
     ListName = "list_name", LockdownList;
     VisitId = "visit_id", Visit;
+    EntryNumber = "seq", LogEntry;
 }
 
 /// The id in the address.

@@ -211,6 +211,15 @@ impl Problem {
         .with("parameter", parameter)
     }
 
+    /// The error where what the use case calls a field is a parameter of the query.
+    #[must_use]
+    pub fn of_query(error: Error) -> Self {
+        match error {
+            Error::Invalid { field, why } => Self::invalid_query(field, why),
+            other => other.into(),
+        }
+    }
+
     /// Too many tries.
     #[must_use]
     pub fn throttled(wait: Duration) -> Self {

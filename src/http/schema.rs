@@ -256,6 +256,8 @@ texts! {
         .enum_values(Some(["ready", "pending", "failed", "not-in-service", "removing", "removed"])),
         "How a grant is at one lock.";
     Outcome = text().enum_values(Some(["ok", "refused", "failed"])), "How it came out.";
+    EntryNumber = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(i64::MAX)),
+        "The number of an entry of the access log.";
     EntryKind = text().enum_values(Some(Kind::ALL.iter().map(|kind| kind.as_str()))), "What an entry is about.";
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
     Receiver = receiver(), "Who gets access: a member, whoever has an e-mail address, or somebody new without an account.";

@@ -39,6 +39,9 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("POST /v1/visits/{visit_id}/cancel", KeyScope::Visits),
     ("GET /v1/access-log", KeyScope::LogRead),
     ("GET /v1/access-log/export", KeyScope::LogRead),
+    ("GET /v1/access-log/checkpoint", KeyScope::LogRead),
+    ("GET /v1/access-log/consistency", KeyScope::LogRead),
+    ("GET /v1/access-log/{seq}/proof", KeyScope::LogRead),
 ];
 
 /// What a program may ask with any key: who it is.

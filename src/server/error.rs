@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use crate::crypto::authority::AuthorityError;
 use crate::crypto::keys::KeyError;
-use crate::crypto::letter_key::LetterKeyError;
 use crate::crypto::pin_keys::PinKeyError;
 use crate::crypto::tls::IdentityError;
 use crate::crypto::vault::VaultError;
@@ -80,9 +79,6 @@ pub enum StartError {
     /// The PIN keys cannot be used.
     #[error("the PIN keys cannot be used")]
     PinKeys(#[from] PinKeyError),
-    /// The key of letters cannot be used.
-    #[error("the key of letters cannot be used")]
-    LetterKey(#[from] LetterKeyError),
     /// The mail server cannot be spoken to as the configuration says.
     #[error("the configuration of the mail server cannot be used")]
     Mail(#[from] BadMail),

@@ -2,10 +2,18 @@
 
 use super::StartError;
 use crate::app::Issuer;
-use crate::store::{Conn, Db, StoreError, installation};
+use crate::crypto::log_key::LogKey;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::time::Timestamp;
+use crate::store::{Conn, Db, StoreError, access_log, accounts, installation};
 
 const ISSUER: &str = "issuer";
 const GENERATION: &str = "generation";
+const LOG_KEY: &str = "log-key";
+const LEAVES: &str = "leaves";
+
+/// How many leaves are made in one transaction.
+const LEAVES_AT_ONCE: i64 = 1000;
 
 /// Counters carry the generation above their 48 lower bits and stay below 2^53, so that every JSON reader has them whole.
 const MOST_GENERATIONS: u16 = 31;
@@ -31,6 +39,55 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
             .filter(|generation| (1..=MOST_GENERATIONS).contains(generation))
             .ok_or(StartError::DamagedInstallation(GENERATION))?,
     })
+}
+
+/// Notices that the access logs are signed with another key than so far, as after the loss of the former, and writes it into each of
+/// them: whoever audits them has the former and believes no other. Doors open all the same.
+pub(super) async fn note_log_key(db: &Db, key: &LogKey, now: Timestamp) -> Result<(), StartError> {
+    let present = key.thumbprint();
+    let former = db
+        .write(move |conn| {
+            let former = fact(conn, LOG_KEY, &present)?;
+            if former == present {
+                return Ok(None);
+            }
+            installation::set(conn, LOG_KEY, &present)?;
+            for organization in accounts::organizations(conn)? {
+                let entry = NewEntry {
+                    reason: Some("log-key-changed".to_owned()),
+                    detail: Some(serde_json::json!({ "former": former, "present": present })),
+                    ..NewEntry::new(Kind::Alarm, now)
+                };
+                access_log::append(conn, &organization, &entry, now)?;
+            }
+            Ok::<_, StoreError>(Some(former))
+        })
+        .await?;
+    if let Some(former) = former {
+        tracing::error!(%former, "access logs are signed with another key from now on; docs/OPERATIONS.md says what that means");
+    }
+    Ok(())
+}
+
+/// Makes the leaves of entries that an earlier version wrote down, once: an entry without one is from then on one that somebody has
+/// touched.
+pub(super) async fn make_leaves(db: &Db) -> Result<(), StartError> {
+    if db.read(|conn| installation::find(conn, LEAVES)).await?.is_some() {
+        return Ok(());
+    }
+    for organization in db.read(accounts::organizations).await? {
+        loop {
+            let organization = organization.clone();
+            let made = db
+                .write(move |conn| access_log::make_leaves(conn, &organization, LEAVES_AT_ONCE))
+                .await?;
+            if made == 0 {
+                break;
+            }
+        }
+    }
+    db.write(|conn| fact(conn, LEAVES, "made")).await?;
+    Ok(())
 }
 
 /// The fact of this name, or else `first` from now on.

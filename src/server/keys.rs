@@ -7,6 +7,7 @@ use super::StartError;
 use crate::config::Config;
 use crate::crypto::keys::{KeyStore, Lives};
 use crate::crypto::letter_key::LetterKey;
+use crate::crypto::log_key::LogKey;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::crypto::vault::{KeyPlace, Vault, VaultError};
@@ -35,16 +36,21 @@ pub fn open_vault(config: &Config) -> Result<Arc<Vault>, VaultError> {
     Vault::open(&config.keys_dir(), &place).map(Arc::new)
 }
 
+/// The keys of this installation.
+pub(super) struct Keys {
+    pub(super) signing: Arc<KeyStore>,
+    pub(super) pins: PinKeys,
+    pub(super) letters: LetterKey,
+    pub(super) log: LogKey,
+}
+
 /// The keys of this installation; made where there are none.
-pub(super) fn open(
-    config: &Config,
-    issuer: &str,
-    random: &dyn Random,
-    now: Timestamp,
-) -> Result<(Arc<KeyStore>, PinKeys, LetterKey), StartError> {
+pub(super) fn open(config: &Config, issuer: &str, random: &dyn Random, now: Timestamp) -> Result<Keys, StartError> {
     let vault = open_vault(config)?;
-    let pin_keys = PinKeys::open(&vault, random)?;
-    let letter_key = LetterKey::open(&vault, random)?;
-    let keys = KeyStore::open(vault, issuer, key_lives(config), now)?;
-    Ok((Arc::new(keys), pin_keys, letter_key))
+    Ok(Keys {
+        pins: PinKeys::open(&vault, random)?,
+        letters: LetterKey::open(&vault, random)?,
+        log: LogKey::open(&vault, issuer, random)?,
+        signing: Arc::new(KeyStore::open(vault, issuer, key_lives(config), now)?),
+    })
 }

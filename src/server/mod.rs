@@ -90,7 +90,9 @@ impl Server {
         make_state_folder(config)?;
         let db = open_database(config).await?;
         let issuer = installation::open(&db, config.issuer()).await?;
-        let (keys, pin_keys, letter_key) = keys::open(config, &issuer.name, random.as_ref(), now)?;
+        let keys = keys::open(config, &issuer.name, random.as_ref(), now)?;
+        installation::note_log_key(&db, &keys.log, now).await?;
+        installation::make_leaves(&db).await?;
         let passwords = Passwords::start(config.passwords.queue, Arc::clone(&random)).map_err(StartError::Threads)?;
         let topics = Topics::new(&config.mqtt.topic_root)?;
         let node: NodeName = config.mqtt.node.parse()?;
@@ -126,11 +128,12 @@ impl Server {
                 clock,
                 random,
                 passwords,
-                keys,
-                pin_keys,
+                keys: keys.signing,
+                pin_keys: keys.pins,
+                log_key: keys.log,
                 relay,
                 registrar: found.registrar,
-                letters: Letters::new(letter_key, carrier),
+                letters: Letters::new(keys.letters, carrier),
                 metrics: Arc::new(Metrics::default()),
             }
         };

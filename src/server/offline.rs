@@ -52,15 +52,18 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
     make_state_folder(config)?;
     let db = open_database(config).await?;
     let issuer = installation::open(&db, config.issuer()).await?;
-    let (keys, pin_keys, letter_key) = keys::open(config, &issuer.name, random.as_ref(), clock.now())?;
+    let keys = keys::open(config, &issuer.name, random.as_ref(), clock.now())?;
+    installation::note_log_key(&db, &keys.log, clock.now()).await?;
+    installation::make_leaves(&db).await?;
     let parts = Parts {
         db: db.clone(),
-        keys,
-        pin_keys,
+        keys: keys.signing,
+        pin_keys: keys.pins,
+        log_key: keys.log,
         passwords: Passwords::start(1, Arc::clone(&random)).map_err(StartError::Threads)?,
         relay: Arc::new(NoRelay),
         registrar: Arc::new(NoRelay),
-        letters: Letters::new(letter_key, None),
+        letters: Letters::new(keys.letters, None),
         metrics: Arc::new(Metrics::default()),
         clock,
         random,

@@ -6,9 +6,11 @@ use diesel::prelude::*;
 
 use super::columns::{parsed, parsed_option, word};
 use super::kept::Kept;
+use super::log_tree::leaf_of;
 use super::schema::{access_log, access_log_heads, access_log_witnesses, looks};
 use super::{Conn, StoreError};
 use crate::crypto::leaf::leaf;
+use crate::crypto::merkle::Hash;
 use crate::crypto::random::{OsRandom, Random as _};
 use crate::domain::access_log::visibility::{self, Audience, Reader, Sight};
 use crate::domain::access_log::{Entry, Kind, NewEntry};
@@ -101,6 +103,82 @@ fn insert(
     Ok(())
 }
 
+/// The leaf of an entry that is to be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leaf {
+    /// The entry's number.
+    pub seq: i64,
+    /// The leaf; none where somebody took it away.
+    pub hash: Option<Hash>,
+    /// Whether it is that of what the entry says now.
+    pub is_its_own: bool,
+}
+
+/// The leaves of the entries after the number `after`, at most `limit`, by their numbers, each checked against its entry.
+pub fn leaves_to_seal(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Leaf>, StoreError> {
+    let rows: Vec<Row> = access_log::table
+        .filter(access_log::organization_id.eq(organization.as_str()))
+        .filter(access_log::seq.gt(after))
+        .order(access_log::seq)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    let mut leaves = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (salt, hash) = (row.salt()?, row.leaf.as_deref().map(leaf_of).transpose()?);
+        let text = row.leaf.clone();
+        let (entry, _) = row.into_domain()?;
+        let is_its_own = match salt {
+            Some(salt) => text == Some(leaf(salt, organization, &entry)),
+            None => entry.what.kind == Kind::Forgotten && text.is_some(),
+        };
+        leaves.push(Leaf {
+            seq: entry.seq,
+            hash,
+            is_its_own,
+        });
+    }
+    Ok(leaves)
+}
+
+/// Makes the leaves of entries of before leaves were made, of up to `limit` of them. Says of how many.
+pub fn make_leaves(conn: &mut Conn, organization: &OrganizationId, limit: i64) -> Result<usize, StoreError> {
+    let rows: Vec<Row> = access_log::table
+        .filter(access_log::organization_id.eq(organization.as_str()))
+        .filter(access_log::leaf.is_null())
+        .order(access_log::seq)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    let made = rows.len();
+    for row in rows {
+        let (entry, _) = row.into_domain()?;
+        let salt = OsRandom.bits();
+        diesel::update(access_log::table.find((organization.as_str(), entry.seq)))
+            .set((
+                access_log::salt.eq(format!("{salt:032x}")),
+                access_log::leaf.eq(leaf(salt, organization, &entry)),
+            ))
+            .execute(conn)?;
+    }
+    Ok(made)
+}
+
+/// When the entry of that number was written down.
+pub fn recorded_at(conn: &mut Conn, organization: &OrganizationId, seq: i64) -> Result<Option<Timestamp>, StoreError> {
+    let ms: Option<i64> = access_log::table
+        .find((organization.as_str(), seq))
+        .select(access_log::recorded_at_ms)
+        .get_result(conn)
+        .optional()?;
+    Ok(ms.map(Timestamp::from_millis))
+}
+
 /// The time of the organization's last entry.
 pub fn last_recorded_at(conn: &mut Conn, organization: &OrganizationId) -> Result<Option<Timestamp>, StoreError> {
     let ms: Option<i64> = access_log_heads::table
@@ -163,9 +241,16 @@ struct Row {
     attempt_id: Option<String>,
     detail: Option<String>,
     staff_sees: String,
+    salt: Option<String>,
+    leaf: Option<String>,
 }
 
 impl Row {
+    fn salt(&self) -> Result<Option<u128>, StoreError> {
+        let salt = self.salt.as_deref().map(|salt| u128::from_str_radix(salt, 16));
+        salt.transpose().map_err(StoreError::corrupt)
+    }
+
     /// The entry, and what staff see of it.
     fn into_domain(self) -> Result<(Entry, Sight), StoreError> {
         let staff = parsed(&self.staff_sees)?;
@@ -199,6 +284,10 @@ pub struct Seen {
     pub entry: Entry,
     /// The look without which they would see less.
     pub by_look: Option<LookId>,
+    /// The entry's leaf; none of one of before leaves were made.
+    pub leaf: Option<Hash>,
+    /// The salt under which the leaf is that of this entry, where all of it is shown.
+    pub salt: Option<u128>,
 }
 
 /// The entries of the organization that pass `filter` and that the reader sees, as they see them, in `order`, those beyond
@@ -327,6 +416,7 @@ fn as_seen(
     let witnessed: HashMap<i64, String> = witnessed.into_iter().collect();
     let mut seen = Vec::with_capacity(rows.len());
     for row in rows {
+        let (salt, leaf) = (row.salt()?, row.leaf.as_deref().map(leaf_of).transpose()?);
         let (mut entry, staff) = row.into_domain()?;
         let mine = witnessed.get(&entry.seq).map(|sees| parsed(sees)).transpose()?;
         let audience = Audience {
@@ -335,12 +425,16 @@ fn as_seen(
         };
         let plain = visibility::plain_sight(&entry.what, &audience, reader);
         let by_look = reader.look(&entry.what).filter(|_| plain < Sight::Whole);
-        if by_look.is_none() && plain < Sight::Whole {
+        let is_whole = by_look.is_some() || plain >= Sight::Whole;
+        if !is_whole {
             entry.what = visibility::without_who(&entry.what);
         }
         seen.push(Seen {
             by_look: by_look.map(|look| look.id.clone()),
             entry,
+            leaf,
+            // Without it nobody can try out who it may have been.
+            salt: salt.filter(|_| is_whole),
         });
     }
     Ok(seen)

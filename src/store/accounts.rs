@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::columns::{parsed, text};
 use super::grants::is_for_landlords;
 use super::schema::{access_log_heads, grants, memberships, organizations, persons};
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, log_tree};
 use crate::domain::account::{Email, Membership, OrganizationName, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::time::Timestamp;
@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 /// nowhere.
 pub const NO_PASSWORD: &str = "none";
 
-/// Adds an organization, with the head of its empty access log.
+/// Adds an organization, with the head of its empty access log and of the tree over it.
 pub fn add_organization(
     conn: &mut Conn,
     id: &OrganizationId,
@@ -37,7 +37,7 @@ pub fn add_organization(
             access_log_heads::last_at_ms.eq(now.as_millis()),
         ))
         .execute(conn)?;
-    Ok(())
+    log_tree::begin(conn, id, now)
 }
 
 /// The organization's name, if there is one with this id.
@@ -48,6 +48,15 @@ pub fn organization_name(conn: &mut Conn, id: &OrganizationId) -> Result<Option<
         .first(conn)
         .optional()?;
     name.map(text).transpose()
+}
+
+/// Every organization.
+pub fn organizations(conn: &mut Conn) -> Result<Vec<OrganizationId>, StoreError> {
+    let ids: Vec<String> = organizations::table
+        .select(organizations::id)
+        .order(organizations::id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
 }
 
 /// Whether there is any organization yet.

@@ -39,6 +39,7 @@ pub mod lockdowns;
 pub mod lockout_asks;
 pub mod lockouts;
 pub mod locks;
+pub mod log_tree;
 pub mod looks;
 mod migrations;
 pub mod notices;

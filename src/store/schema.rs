@@ -411,6 +411,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    log_tiles (organization_id, level, position) {
+        organization_id -> Text,
+        level -> BigInt,
+        position -> BigInt,
+        hashes -> Text,
+    }
+}
+
+diesel::table! {
+    log_trees (organization_id) {
+        organization_id -> Text,
+        size -> BigInt,
+        sealed_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     access_log_witnesses (organization_id, person_id, seq) {
         organization_id -> Text,
         seq -> BigInt,
@@ -778,6 +795,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     attempts,
     lock_events,
     access_log,
+    log_tiles,
+    log_trees,
     access_log_witnesses,
     privacy_rules,
     looks,

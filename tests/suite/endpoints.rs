@@ -61,6 +61,9 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 403, 403, 200, 200, 404]),
     ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/access-log/checkpoint",                                     [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/access-log/consistency",                                    [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/access-log/{seq}/proof",                                    [401, 404, 404, 200, 404, 200, 200, 404]),
     ("GET /v1/me/export",                                                 [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/me/looks",                                                  [401, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /v1/looks",                                                     [401, 403, 403, 200, 403, 200, 200, 200]),
@@ -449,6 +452,10 @@ impl Place {
         let query = match operation {
             "GET /v1/ledger/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
+            "GET /v1/access-log/checkpoint" | "GET /v1/access-log/{seq}/proof" => {
+                format!("?organization_id={}", self.owner.organization)
+            }
+            "GET /v1/access-log/consistency" => format!("?from=1&to=1&organization_id={}", self.owner.organization),
             "GET /v1/access-log/export" => format!("?format=csv&organization_id={}", self.owner.organization),
             _ => String::new(),
         };
@@ -462,6 +469,7 @@ impl Place {
             false => String::new(),
         };
         path.replace("{lock_id}", &lock)
+            .replace("{seq}", "1")
             .replace("{lockdown_id}", &lockdown)
             .replace("{list_name}", "emergency-services")
             .replace("{property_id}", &property)

@@ -38,8 +38,7 @@ pub fn bytes(organization: &OrganizationId, entry: &Entry) -> Vec<u8> {
     let seq = entry.seq.to_string();
     let [recorded_at, occurred_at] = [entry.recorded_at, *occurred_at].map(|at| at.to_string());
     let detail = detail.as_ref().map(serde_json::Value::to_string);
-    let mut bytes = BEGINNING.to_vec();
-    let fields = [
+    of_fields([
         Some(organization.as_str()),
         Some(&seq),
         Some(&recorded_at),
@@ -55,7 +54,13 @@ pub fn bytes(organization: &OrganizationId, entry: &Entry) -> Vec<u8> {
         grant.as_ref().map(|id| id.as_str()),
         attempt.as_ref().map(|id| id.as_str()),
         detail.as_deref(),
-    ];
+    ])
+}
+
+/// The same of fields that are text already, as they stand in an export: of an entry of whatever version.
+#[must_use]
+pub fn of_fields(fields: [Option<&str>; 15]) -> Vec<u8> {
+    let mut bytes = BEGINNING.to_vec();
     for field in fields {
         let length = field.map_or(ABSENT, |text| u32::try_from(text.len()).unwrap_or(ABSENT - 1));
         bytes.extend(length.to_be_bytes());

@@ -9,16 +9,19 @@ use futures_util::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Entry, LogFilter};
+use super::LogFilter;
+use super::evidence::Line;
 use crate::app::Error;
 use crate::app::access_log::{Filter, NamedEntry, View};
-use crate::domain::time::Timestamp;
 use crate::http::Service;
 use crate::http::auth::Anyone;
 use crate::http::edge::chain;
-use crate::http::export::{Format, harmless};
+use crate::http::export::{Format, harmless, lines, rows};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
+
+/// The header with the number of the log's last entry.
+const LOG_SIZE: &str = "Doorward-Log-Size";
 
 /// How many entries are read at once.
 const PART: u16 = 500;
@@ -77,11 +80,6 @@ fn cells(named: &NamedEntry) -> [String; 17] {
     .map(harmless)
 }
 
-/// The entries as a part of the file.
-fn lines(format: Format, entries: Vec<NamedEntry>) -> Result<Vec<u8>, Error> {
-    format.lines(entries, cells, Entry::from)
-}
-
 /// An export on its way.
 struct Reader {
     service: Data<Service>,
@@ -89,8 +87,8 @@ struct Reader {
     filter: Filter,
     format: Format,
     after: i64,
-    /// Nothing newer: an export ends, even where the log goes on growing.
-    until: Timestamp,
+    /// The number of the last entry: an export ends, even where the log goes on growing.
+    size: i64,
     waiting: VecDeque<Vec<u8>>,
 }
 
@@ -100,15 +98,43 @@ impl Reader {
         if let Some(part) = self.waiting.pop_front() {
             return Ok(Some((part.into(), self)));
         }
+        let part = match self.format {
+            Format::Csv => self.rows().await?,
+            Format::Jsonl => self.lines().await?,
+        };
+        Ok(part.map(|(last, part)| {
+            self.after = last;
+            (part.into(), self)
+        }))
+    }
+
+    /// The number of the last entry of the next part, and the part.
+    async fn rows(&self) -> Result<Option<(i64, Vec<u8>)>, Error> {
         let (view, filter) = (self.view.clone(), self.filter.clone());
         let mut entries = self.service.app.export_log(view, filter, self.after, PART).await?;
-        entries.retain(|named| named.entry.recorded_at <= self.until);
-        let Some(last) = entries.last() else {
+        entries.retain(|named| named.entry.seq <= self.size);
+        let part = rows(entries.iter().map(cells))?;
+        Ok(entries.last().map(|last| (last.entry.seq, part)))
+    }
+
+    /// The same, with what proves each entry.
+    async fn lines(&self) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let (view, filter) = (self.view.clone(), self.filter.clone());
+        let entries = self
+            .service
+            .app
+            .evidence(
+                view,
+                filter,
+                self.after,
+                PART,
+                u64::try_from(self.size).unwrap_or_default(),
+            )
+            .await?;
+        let Some(last) = entries.last().map(|last| last.seq) else {
             return Ok(None);
         };
-        self.after = last.entry.seq;
-        let part = lines(self.format, entries)?;
-        Ok(Some((part.into(), self)))
+        Ok(Some((last, lines(entries.into_iter().map(Line::from))?)))
     }
 }
 
@@ -121,7 +147,10 @@ impl Reader {
             status = 200,
             description = "The file",
             content((String = "text/csv"), (String = "application/jsonl")),
-            headers(("Content-Disposition" = String, description = "A file to keep")),
+            headers(
+                ("Content-Disposition" = String, description = "A file to keep"),
+                ("Doorward-Log-Size" = u64, description = "The number of the log's last entry: how far an export has come is the number it is at, of this"),
+            ),
         ),
         (status = 404),
     )
@@ -134,14 +163,22 @@ pub(in crate::http) async fn export(
     Query(filter): Query<LogFilter>,
 ) -> Result<HttpResponse, Problem> {
     let (view, filter) = filter.view(&service, &who).await?;
-    service.app.begin_log_export(&who, &view).await?;
+    let last = service.app.begin_log_export(&who, &view).await?;
+    let (head, size) = match format {
+        Format::Csv => (rows([COLUMNS])?, last),
+        Format::Jsonl => {
+            let checkpoint = service.app.checkpoint(&view).await?;
+            let size = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);
+            (lines([Line::head(checkpoint, view.has_all(&filter))])?, size)
+        }
+    };
     let reader = Reader {
-        until: service.app.now(),
         view,
         filter,
         format,
         after: 0,
-        waiting: VecDeque::from([format.head(COLUMNS)?]),
+        size,
+        waiting: VecDeque::from([head]),
         service,
     };
     let parts = stream::try_unfold(reader, |reader| async {
@@ -152,14 +189,16 @@ pub(in crate::http) async fn export(
     Ok(HttpResponse::Ok()
         .content_type(format.media_type())
         .insert_header((header::CONTENT_DISPOSITION, format.disposition("access-log")))
+        .insert_header((LOG_SIZE, size))
         .streaming(parts))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{COLUMNS, Format, NamedEntry, Timestamp, cells, lines};
+    use super::{COLUMNS, NamedEntry, cells, rows};
     use crate::domain::access_log::{Entry, Kind, NewEntry};
     use crate::domain::account::PersonName;
+    use crate::domain::time::Timestamp;
 
     fn entry(reason: &str) -> NamedEntry {
         NamedEntry {
@@ -186,19 +225,10 @@ mod tests {
 
     #[test]
     fn a_file_reads_back() {
-        let csv = [
-            Format::Csv.head(COLUMNS).unwrap(),
-            lines(Format::Csv, vec![entry("jammed")]).unwrap(),
-        ]
-        .concat();
+        let csv = [rows([COLUMNS]).unwrap(), rows([cells(&entry("jammed"))]).unwrap()].concat();
         let mut reader = csv::Reader::from_reader(csv.as_slice());
         assert_eq!(reader.headers().unwrap(), COLUMNS.as_slice());
         let row = reader.records().next().unwrap().unwrap();
         assert_eq!((&row[5], &row[16]), ("jammed", r#"{"model":"a \"b\", c"}"#));
-        let lines = lines(Format::Jsonl, vec![entry("jammed"), entry("x")]).unwrap();
-        let lines = String::from_utf8(lines).unwrap();
-        assert_eq!(lines.lines().count(), 2);
-        let line: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
-        assert_eq!((&line["seq"], &line["kind"]), (&1.into(), &"unlocked".into()));
     }
 }

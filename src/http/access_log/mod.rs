@@ -10,14 +10,15 @@ use super::page::{List, Paging};
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
+use crate::app::Actor;
 use crate::app::access_log::{Filter, NamedEntry, View};
-use crate::app::{Actor, Error};
 use crate::domain::access_log::{Kind, Outcome};
 use crate::domain::account::PersonName;
 use crate::domain::ids::{AttemptId, GrantId, LockId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
+pub(super) mod evidence;
 pub(super) mod export;
 
 /// An entry of the access log.
@@ -129,11 +130,7 @@ pub(super) struct LogFilter {
 impl LogFilter {
     /// What the caller may see of that log, and the filter on it.
     async fn view(self, service: &Service, who: &Actor) -> Result<(View, Filter), Problem> {
-        let view = match service.app.log_view(who, self.organization_id).await {
-            // Here the field is a parameter.
-            Err(Error::Invalid { field, why }) => return Err(Problem::invalid_query(field, why)),
-            other => other?,
-        };
+        let view = view_of(service, who, self.organization_id).await?;
         let filter = Filter {
             property: self.property_id,
             lock: self.lock_id,
@@ -144,6 +141,12 @@ impl LogFilter {
         };
         Ok((view, filter))
     }
+}
+
+/// What the caller may see of the log of that organization, or of their only one.
+async fn view_of(service: &Service, who: &Actor, organization: Option<OrganizationId>) -> Result<View, Problem> {
+    let view = service.app.log_view(who, organization).await;
+    view.map_err(Problem::of_query)
 }
 
 /// The access log, the newest entries first: of it, what is for the caller (`docs/PRIVACY.md`)

@@ -89,7 +89,8 @@ pub fn only_of(conn: &mut Conn, person: &PersonId) -> Result<Vec<Leaving>, Store
     rows.into_iter().map(leaving).collect()
 }
 
-/// Forgets what the entries say, and the attempts of which no other entry tells.
+/// Forgets what the entries say, and the attempts of which no other entry tells. Whoever was not told of an entry is not told on
+/// which day it was either.
 pub fn forget(conn: &mut Conn, entries: &[Leaving]) -> Result<(), StoreError> {
     for entry in entries {
         let day = entry.recorded_at.as_millis() / DAY * DAY;
@@ -115,7 +116,6 @@ pub fn forget(conn: &mut Conn, entries: &[Leaving]) -> Result<(), StoreError> {
                 access_log::grant_id.eq(None::<String>),
                 access_log::attempt_id.eq(None::<String>),
                 access_log::detail.eq(None::<String>),
-                access_log::staff_sees.eq(Sight::Whole.as_str()),
                 access_log::salt.eq(None::<String>),
             ))
             .execute(conn)?;

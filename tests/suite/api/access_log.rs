@@ -196,11 +196,19 @@ async fn an_export_is_the_log_as_a_file(database: TestDatabase) {
         lines.header("content-disposition"),
         "attachment; filename=\"access-log.jsonl\""
     );
-    let read: Vec<Value> = lines
+    let mut read: Vec<Value> = lines
         .text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
+    assert_eq!(read.remove(0)["what"], "log-checkpoint");
+    assert_eq!(lines.header("doorward-log-size"), read.len().to_string());
+    for line in &mut read {
+        // What proves it has tests of its own.
+        let line = line.as_object_mut().unwrap();
+        assert_eq!(line.remove("what"), Some(json!("log-entry")));
+        line.retain(|name, _| !["leaf", "salt", "node"].contains(&name.as_str()));
+    }
     assert_eq!(read[..log.len()], log);
     // That it was exported is written into it first, and so stands in the file.
     assert_eq!(kinds(&read[log.len()..]), ["log-exported"]);

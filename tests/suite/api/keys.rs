@@ -55,6 +55,9 @@ const REACHED: &[(&str, &str, u16)] = &[
     ("POST /v1/visits/{visit_id}/cancel",    "visits",       200),
     ("GET /v1/access-log",                   "log:read",     200),
     ("GET /v1/access-log/export",            "log:read",     200),
+    ("GET /v1/access-log/checkpoint",        "log:read",     200),
+    ("GET /v1/access-log/consistency",       "log:read",     200),
+    ("GET /v1/access-log/{seq}/proof",       "log:read",     200),
 ];
 
 const SCOPES: [&str; 8] = [

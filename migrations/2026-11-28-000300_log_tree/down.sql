@@ -1,0 +1,2 @@
+DROP TABLE log_trees;
+DROP TABLE log_tiles;

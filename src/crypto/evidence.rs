@@ -1,0 +1,442 @@
+//! Checks an export of access logs with nothing but the public keys: that nothing in it was changed, and, of an export that has
+//! a whole log, that nothing was left out or added (`docs/EVIDENCE.md` has the form).
+
+use std::io::{self, BufRead, Read as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+use super::leaf::salted;
+use super::merkle::{self, Frontier, Hash, NO_LEAF};
+use super::note::{Checkpoint, NoteError, NoteKey};
+use crate::domain::access_log::{Kind, canonical};
+use crate::domain::time::Timestamp;
+
+/// How many bytes are read of a line at most; no entry is nearly as long.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// How many numbers of entries are kept for the report.
+const NUMBERS: usize = 20;
+
+/// What was found in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Of each log in it.
+    pub logs: Vec<Checked>,
+    /// Lines that are no part of a log.
+    pub other_lines: u64,
+}
+
+/// What was found of one log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// Which log.
+    pub origin: String,
+    /// How many entries it had when the export was made.
+    pub size: u64,
+    /// When the last of them was written down, as the signed note says.
+    pub as_of: Option<Timestamp>,
+    /// Whether every one of them is accounted for.
+    pub is_whole: bool,
+    /// Entries that stand in the log exactly so; names of doors and people, which may change, are no part of an entry.
+    pub proven: u64,
+    /// Entries of which the place in the log is proven, and that show nothing: they are not for whoever exported, or were
+    /// forgotten.
+    pub sealed: u64,
+    /// Entries of which the place is proven, and what they say is not, because they are shown without who.
+    pub claimed: u64,
+    /// The numbers of the first of those.
+    pub first_claimed: Vec<i64>,
+    /// The size of the earlier checkpoint that this log has grown from.
+    pub grown_from: Option<u64>,
+}
+
+/// The export cannot be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotEvidence {
+    /// The file cannot be read.
+    #[error("the file cannot be read")]
+    Unreadable(#[from] io::Error),
+    /// A line is not what an export has.
+    #[error("line {line}: {what}")]
+    Malformed {
+        /// Which, from 1.
+        line: u64,
+        /// Why not.
+        what: String,
+    },
+    /// A checkpoint is not the log's.
+    #[error("line {line}: the checkpoint of {origin} cannot be believed")]
+    Checkpoint {
+        /// Which, from 1.
+        line: u64,
+        /// Which log it says it is.
+        origin: String,
+        /// Why.
+        source: NoteError,
+    },
+    /// No key was given for a log in the file.
+    #[error("line {line}: there is no key of {}; give the one that you know as that log's", origin.escape_debug())]
+    NoKey {
+        /// Which, from 1.
+        line: u64,
+        /// Which log.
+        origin: String,
+    },
+    /// An entry is not the one that was sealed.
+    #[error("entry {seq} of {origin} was changed")]
+    Changed {
+        /// Its number.
+        seq: i64,
+        /// In which log.
+        origin: String,
+    },
+    /// An entry is not there.
+    #[error("entry {seq} of {origin} is missing")]
+    Missing {
+        /// Its number.
+        seq: i64,
+        /// In which log.
+        origin: String,
+    },
+    /// An entry is not in the log, or another stands there twice.
+    #[error("entry {seq} of {origin} was added, or does not stand where it belongs")]
+    Added {
+        /// Its number.
+        seq: i64,
+        /// In which log.
+        origin: String,
+    },
+    /// The hashes of all entries do not make the root that was signed.
+    #[error("the entries of {origin} together are not those that were signed")]
+    OtherRoot {
+        /// Which log.
+        origin: String,
+    },
+    /// A log that is known from before is not the beginning of this one.
+    #[error("{origin} was rewritten: the {size} entries that were signed before are not its beginning")]
+    Rewritten {
+        /// How many entries the earlier checkpoint speaks of.
+        size: u64,
+        /// Which log.
+        origin: String,
+    },
+    /// An export with a part of a log cannot be held against an earlier checkpoint.
+    #[error("the file has a part of {origin} only: ask for the proof that it has grown from your checkpoint")]
+    NotWhole {
+        /// Which log.
+        origin: String,
+    },
+    /// There is nothing to check.
+    #[error("there is no checkpoint in the file: only exports as JSON lines can be checked")]
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+enum Line {
+    LogCheckpoint(Head),
+    LogEntry(Box<Entry>),
+    LogLeaf(Proof),
+    /// What else a person's own export has.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    organization_id: String,
+    checkpoint: String,
+    key: String,
+    is_whole: bool,
+}
+
+#[derive(Deserialize)]
+struct Proof {
+    seq: i64,
+    leaf: Option<String>,
+    salt: Option<String>,
+    node: Option<String>,
+    proof: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    proof: Proof,
+    recorded_at: String,
+    occurred_at: String,
+    kind: String,
+    outcome: String,
+    reason: Option<String>,
+    property_id: Option<String>,
+    unit_id: Option<String>,
+    lock_id: Option<String>,
+    person_id: Option<String>,
+    actor_id: Option<String>,
+    grant_id: Option<String>,
+    attempt_id: Option<String>,
+    detail: Option<serde_json::Value>,
+}
+
+impl Entry {
+    /// Whether it is one that was forgotten: a number and a day.
+    fn says_nothing(&self) -> bool {
+        let about = [&self.reason, &self.property_id, &self.unit_id, &self.lock_id];
+        self.kind == Kind::Forgotten.as_str()
+            && about.into_iter().all(Option::is_none)
+            && self.detail.is_none()
+            && !self.names_somebody()
+    }
+
+    fn names_somebody(&self) -> bool {
+        let who = [&self.person_id, &self.actor_id, &self.grant_id, &self.attempt_id];
+        who.into_iter().any(Option::is_some)
+    }
+
+    /// Its leaf under that salt.
+    fn leaf(&self, organization: &str, salt: u128) -> Hash {
+        let seq = self.proof.seq.to_string();
+        let detail = self.detail.as_ref().map(serde_json::Value::to_string);
+        let fields = [
+            Some(organization),
+            Some(&seq),
+            Some(&self.recorded_at),
+            Some(&self.occurred_at),
+            Some(&self.kind),
+            Some(&self.outcome),
+            self.reason.as_deref(),
+            self.property_id.as_deref(),
+            self.unit_id.as_deref(),
+            self.lock_id.as_deref(),
+            self.person_id.as_deref(),
+            self.actor_id.as_deref(),
+            self.grant_id.as_deref(),
+            self.attempt_id.as_deref(),
+            detail.as_deref(),
+        ];
+        salted(salt, canonical::of_fields(fields))
+    }
+}
+
+/// Checks the file, a line at a time, against the keys that the auditor knows and the checkpoints that they have kept.
+///
+/// # Errors
+/// [`NotEvidence`], for the first thing that does not hold.
+pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> Result<Report, NotEvidence> {
+    let mut report = Report::default();
+    let mut log: Option<Log<'_>> = None;
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        if file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
+            break;
+        }
+        let malformed = |what: String| NotEvidence::Malformed { line, what };
+        let parsed = serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+        match parsed {
+            Line::LogCheckpoint(head) => {
+                if let Some(before) = log.replace(Log::begin(head, keys, kept, line)?) {
+                    report.logs.push(before.end()?);
+                }
+            }
+            Line::LogEntry(entry) => {
+                let log = log.as_mut().ok_or(NotEvidence::Empty)?;
+                log.take(&entry.proof, Some(&entry))
+                    .map_err(|bad| log.blame(bad, entry.proof.seq, line))?;
+            }
+            Line::LogLeaf(proof) => {
+                let log = log.as_mut().ok_or(NotEvidence::Empty)?;
+                log.take(&proof, None).map_err(|bad| log.blame(bad, proof.seq, line))?;
+            }
+            Line::Other => report.other_lines += 1,
+        }
+    }
+    report.logs.push(log.ok_or(NotEvidence::Empty)?.end()?);
+    Ok(report)
+}
+
+/// What is wrong with an entry.
+enum Bad {
+    Rewritten(u64),
+    Changed,
+    Missing(i64),
+    Added,
+    Malformed(&'static str),
+}
+
+/// A log that is being checked.
+struct Log<'a> {
+    organization: String,
+    /// What the auditor has kept of it.
+    kept: Vec<&'a Checkpoint>,
+    checkpoint: Checkpoint,
+    found: Checked,
+    last: i64,
+    frontier: Frontier,
+}
+
+impl<'a> Log<'a> {
+    fn begin(head: Head, keys: &[NoteKey], kept: &'a [Checkpoint], line: u64) -> Result<Self, NotEvidence> {
+        let malformed = |what: &str| NotEvidence::Malformed {
+            line,
+            what: what.to_owned(),
+        };
+        // The key in the file says which log it is, and never whom to believe.
+        let (origin, _) = head.key.split_once('+').ok_or_else(|| malformed("it has no key"))?;
+        let origin = origin.to_owned();
+        if origin.rsplit('/').next() != Some(&head.organization_id) {
+            return Err(malformed("its key is another organization's"));
+        }
+        let Some(key) = keys.iter().find(|key| key.name() == origin) else {
+            return Err(NotEvidence::NoKey { line, origin });
+        };
+        let checkpoint = key.open(&head.checkpoint);
+        let checkpoint = checkpoint.map_err(|source| NotEvidence::Checkpoint {
+            line,
+            origin: origin.clone(),
+            source,
+        })?;
+        // Numbers of entries are 63 bits wide.
+        if i64::try_from(checkpoint.size).is_err() {
+            return Err(malformed("no log has so many entries"));
+        }
+        let kept: Vec<&Checkpoint> = kept.iter().filter(|kept| kept.origin == origin).collect();
+        if let Some(newer) = kept.iter().find(|kept| kept.size > checkpoint.size) {
+            let size = newer.size;
+            return Err(NotEvidence::Rewritten { size, origin });
+        }
+        if !kept.is_empty() && !head.is_whole {
+            return Err(NotEvidence::NotWhole { origin });
+        }
+        Ok(Self {
+            organization: head.organization_id,
+            found: Checked {
+                origin,
+                size: checkpoint.size,
+                as_of: checkpoint.as_of,
+                grown_from: kept.iter().map(|kept| kept.size).max(),
+                is_whole: head.is_whole,
+                ..Checked::default()
+            },
+            checkpoint,
+            kept,
+            last: 0,
+            frontier: Frontier::default(),
+        })
+    }
+
+    fn take(&mut self, proof: &Proof, entry: Option<&Entry>) -> Result<(), Bad> {
+        let seq = proof.seq;
+        let index = u64::try_from(seq)
+            .ok()
+            .and_then(|seq| seq.checked_sub(1))
+            .ok_or(Bad::Added)?;
+        if seq <= self.last || index >= self.checkpoint.size {
+            return Err(Bad::Added);
+        }
+        if self.found.is_whole && seq != self.last + 1 {
+            return Err(Bad::Missing(self.last + 1));
+        }
+        self.last = seq;
+        let leaf = proof.leaf.as_deref().ok_or(Bad::Missing(seq))?;
+        let leaf: Hash = bytes_of(leaf).ok_or(Bad::Malformed("its leaf is no hash"))?;
+        if leaf == NO_LEAF {
+            return Err(Bad::Missing(seq));
+        }
+        if self.found.is_whole {
+            let node = proof.node.as_deref().and_then(hash_of);
+            let node = node.ok_or(Bad::Malformed("it has no node"))?;
+            if merkle::leaf_hash(&leaf) != node {
+                return Err(Bad::Changed);
+            }
+            self.frontier.push(node);
+            if let Some(kept) = self.kept.iter().find(|kept| kept.size == index + 1)
+                && kept.root != self.frontier.root()
+            {
+                return Err(Bad::Rewritten(kept.size));
+            }
+        } else {
+            let path = proof.proof.as_deref().ok_or(Bad::Malformed("it has no proof"))?;
+            let path: Option<Vec<Hash>> = path.iter().map(|hash| hash_of(hash)).collect();
+            let path = path.ok_or(Bad::Malformed("its proof is none"))?;
+            let Checkpoint { root, size, .. } = &self.checkpoint;
+            merkle::check_inclusion(root, *size, index, &leaf, &path).map_err(|_| Bad::Changed)?;
+        }
+        match (entry, proof.salt.as_deref()) {
+            (Some(entry), Some(salt)) => {
+                let salt = bytes_of(salt).map(u128::from_be_bytes);
+                let salt = salt.ok_or(Bad::Malformed("its salt is none"))?;
+                if entry.leaf(&self.organization, salt) != leaf {
+                    return Err(Bad::Changed);
+                }
+                self.found.proven += 1;
+            }
+            (None, _) => self.found.sealed += 1,
+            (Some(entry), None) if entry.says_nothing() => self.found.sealed += 1,
+            // Only what is shown without who comes without its salt.
+            (Some(entry), None) if entry.names_somebody() => return Err(Bad::Changed),
+            (Some(_), None) => {
+                self.found.claimed += 1;
+                if self.found.first_claimed.len() < NUMBERS {
+                    self.found.first_claimed.push(seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn blame(&self, bad: Bad, seq: i64, line: u64) -> NotEvidence {
+        let origin = self.found.origin.clone();
+        match bad {
+            Bad::Changed => NotEvidence::Changed { seq, origin },
+            Bad::Rewritten(size) => NotEvidence::Rewritten { size, origin },
+            Bad::Missing(seq) => NotEvidence::Missing { seq, origin },
+            Bad::Added => NotEvidence::Added { seq, origin },
+            Bad::Malformed(what) => NotEvidence::Malformed {
+                line,
+                what: format!("entry {seq}: {what}"),
+            },
+        }
+    }
+
+    fn end(self) -> Result<Checked, NotEvidence> {
+        let Self { found, checkpoint, .. } = self;
+        if found.is_whole {
+            let had = u64::try_from(self.last).unwrap_or_default();
+            if had < found.size {
+                return Err(NotEvidence::Missing {
+                    seq: self.last + 1,
+                    origin: found.origin,
+                });
+            }
+            if self.frontier.root() != checkpoint.root {
+                return Err(NotEvidence::OtherRoot { origin: found.origin });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A hash as base64.
+fn hash_of(text: &str) -> Option<Hash> {
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+/// So many bytes as hexadecimal.
+fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let bytes: Option<Vec<u8>> = pairs
+        .iter()
+        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
+        .collect();
+    bytes?.try_into().ok()
+}
