@@ -15,7 +15,6 @@ use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 mod backend;
-#[expect(dead_code, reason = "the bench of unlocks has tenants too")]
 #[path = "../site/mod.rs"]
 mod site;
 

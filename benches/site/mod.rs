@@ -2,10 +2,14 @@
 
 mod building;
 mod door;
+#[allow(dead_code, reason = "a bench of `serve` as a process of its own needs none")]
+mod real;
 mod rest;
 
 pub use building::Landlord;
 pub use door::start_lock;
+#[allow(unused_imports, reason = "a bench of `serve` as a process of its own needs none")]
+pub use real::{Door, Real};
 pub use rest::Client;
 
 /// Whatever stops a bench.

@@ -34,7 +34,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::load::Door;
+use crate::site::Door;
 use crate::site::{Failure, PASSWORD};
 
 const NODE: &str = "node-1";

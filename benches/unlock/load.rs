@@ -7,19 +7,10 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-use crate::site::{Client, Failure};
+use crate::site::{Client, Door, Failure};
 
 /// What every right answer says.
 const CONFIRMED: &[u8] = br#""status":"confirmed""#;
-
-/// A door to ask for.
-#[derive(Debug, Clone)]
-pub struct Door {
-    /// Where.
-    pub path: String,
-    /// By which right; empty for none.
-    pub token: String,
-}
 
 /// What was measured.
 #[derive(Debug, Default)]

@@ -11,13 +11,12 @@ use clap::Parser as _;
 
 mod floor;
 mod load;
-mod real;
 #[path = "../site/mod.rs"]
 mod site;
 mod table;
 
-use load::{Door, Samples};
-use site::Failure;
+use load::Samples;
+use site::{Door, Failure, Real};
 
 /// Options; those that are not given are for a machine with two cores.
 #[derive(Debug, clap::Parser)]
@@ -81,7 +80,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
         None
     };
     let real = if wanted(Side::Real) {
-        let real = real::Real::start(options.doors).await?;
+        let real = Real::start(options.doors).await?;
         contenders.push(Contender {
             side: Side::Real,
             address: real.http(),

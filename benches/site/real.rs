@@ -9,13 +9,21 @@ use doorward::server::{Server, Sources};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use tempfile::TempDir;
 
-use crate::load::Door;
-use crate::site::{Client, EMAIL, Failure, Landlord, PASSWORD, start_lock};
+use super::{Client, EMAIL, Failure, Landlord, PASSWORD, start_lock};
 
 /// How many connections prepare the building.
 const BUILDERS: usize = 8;
 /// How long the locks may take to be there.
 const SOON: Duration = Duration::from_secs(20);
+
+/// A door to ask for.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// Where.
+    pub path: String,
+    /// By which right; empty for none.
+    pub token: String,
+}
 
 /// The running backend with its locks.
 pub struct Real {
@@ -23,7 +31,7 @@ pub struct Real {
     locks: Vec<ReferenceLock>,
     /// What to ask for.
     pub doors: Vec<Door>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Real {
@@ -81,13 +89,25 @@ impl Real {
             server,
             locks,
             doors: asked,
-            _folder: folder,
+            folder,
         })
     }
 
     /// Where it is asked.
     pub fn http(&self) -> SocketAddr {
         self.server.http()
+    }
+
+    /// The file of its database.
+    #[allow(dead_code, reason = "not every bench looks into it")]
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("doorward.db")
+    }
+
+    /// Its use cases.
+    #[allow(dead_code, reason = "not every bench asks them")]
+    pub fn app(&self) -> &std::sync::Arc<doorward::app::App> {
+        self.server.app()
     }
 
     /// Stops locks and backend.
