@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option, remembered};
-use super::schema::{lockout_policies, lockouts, tenancies};
+use super::schema::{grants, lockout_policies, lockouts, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId, LockoutId, PersonId, PropertyId, TenancyId, UnitId};
@@ -207,16 +207,20 @@ pub fn find_any(conn: &mut Conn, id: &LockoutId) -> Result<Option<Lockout>, Stor
     row.map(Row::into_domain).transpose()
 }
 
-/// The person's lock-out at the door that is open, or whose way in was not used and works at `now`.
+/// The person's lock-out at the door that is open, or whose way in was not used nor taken back and works at `now`.
 pub fn current_of(
     conn: &mut Conn,
     person: &PersonId,
     lock: &LockId,
     now: Timestamp,
 ) -> Result<Option<Lockout>, StoreError> {
+    let stands = grants::table
+        .filter(grants::id.nullable().eq(lockouts::grant_id))
+        .filter(grants::revoked_at_ms.is_null());
     let works = lockouts::used_at_ms
         .is_null()
-        .and(lockouts::way_ends_at_ms.gt(now.as_millis()));
+        .and(lockouts::way_ends_at_ms.gt(now.as_millis()))
+        .and(diesel::dsl::exists(stands));
     let row: Option<Row> = lockouts::table
         .filter(lockouts::person_id.eq(person.as_str()))
         .filter(lockouts::lock_id.eq(lock.as_str()))
@@ -323,6 +327,16 @@ pub fn ways_in_of(conn: &mut Conn, tenancy: &TenancyId) -> Result<Vec<GrantId>, 
         .select(lockouts::grant_id.assume_not_null())
         .load(conn)?;
     ids.iter().map(|id| parsed(id)).collect()
+}
+
+/// Whether the grant is the way in of a lock-out.
+pub fn is_way_in(conn: &mut Conn, grant: &GrantId) -> Result<bool, StoreError> {
+    let found: Option<String> = lockouts::table
+        .filter(lockouts::grant_id.eq(grant.as_str()))
+        .select(lockouts::id)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.is_some())
 }
 
 /// Notes that a door was opened by the grant, where that is a lock-out's way in; the first time counts.

@@ -176,6 +176,16 @@ pub fn hold_by_grant(conn: &mut Conn, grant: &GrantId) -> Result<Option<Visit>, 
     Ok(with_locks(conn, row.into_iter().collect())?.pop())
 }
 
+/// Whether a vendor was let in for a visit by the grant.
+pub fn is_way_in(conn: &mut Conn, grant: &GrantId) -> Result<bool, StoreError> {
+    let found: Option<String> = visits::table
+        .filter(visits::grant_id.eq(grant.as_str()))
+        .select(visits::id)
+        .get_result(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
 /// The visits within `scope`, of one property if asked for, the newest first, those older than `before`, at most `limit`.
 pub fn list(
     conn: &mut Conn,

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::access::{Stake, seen};
+use super::access::{Stake, is_under_right_of, seen};
 use super::ending::{By, Ended};
 use super::show::is_under_tenancy;
 use super::{tell, write_detail};
@@ -266,7 +266,7 @@ fn end_by_silence(conn: &mut Conn, by: By<'_>, id: &GrantId, now: Timestamp) -> 
 fn to_answer(conn: &mut Conn, who: &Actor, id: &GrantId, now: Timestamp) -> Result<Grant, Error> {
     let scope = joined_by(conn, who)?;
     let grant = grants::find(conn, id, &scope)?.ok_or(Error::NotFound(What::Grant))?;
-    if grant.under.is_some() && grant.given_by == who.person {
+    if is_under_right_of(conn, &grant, &who.person)? {
         return Ok(grant);
     }
     let role = role_in(conn, who, &grant.organization)?;

@@ -161,15 +161,20 @@ pub(super) fn approve(
     };
     let ends_at = stay.ends_at.map_or(now + WAY_IN_LIFE, |end| end.min(now + WAY_IN_LIFE));
     let one = Uses::new(1).map_err(|bad| Error::Internal("counting one use", bad.into()))?;
-    let giver = by.or(lockout.policy_by.as_ref()).unwrap_or(&lockout.person);
+    // Ends with the tenancy, whenever that does. Where the landlord lets nobody share the door it cannot hang there.
+    let under = (!lock.is_closed_to_sharing()).then(|| RightSource::Tenancy(stay.tenancy.clone()));
+    // What hangs under a tenancy is its tenant's, whoever decided that they get it.
+    let giver = match &under {
+        Some(_) => &lockout.person,
+        None => by.or(lockout.policy_by.as_ref()).unwrap_or(&lockout.person),
+    };
     let grant = Grant {
         id: GrantId::from_bits(random.id_bits(now)),
         organization: lockout.organization.clone(),
         holder: Holder::Person(lockout.person.clone()),
         given_by: giver.clone(),
         created_at: now,
-        // Ends with the tenancy, whenever that does. Where the landlord lets nobody share the door it cannot hang there.
-        under: (!lock.is_closed_to_sharing()).then(|| RightSource::Tenancy(stay.tenancy.clone())),
+        under,
         terms: Terms {
             locks: vec![lock.id.clone()],
             starts_at: now,

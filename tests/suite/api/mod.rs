@@ -36,3 +36,4 @@ mod tenancies;
 mod transfers;
 mod unlock;
 pub mod visits;
+mod ways_in;

@@ -360,7 +360,7 @@ async fn another_organizations_visits_do_not_exist(database: TestDatabase) {
 }
 
 /// Lets the vendor in; the grant by which they come.
-async fn let_in(desk: &Person, visit: &Value) -> Value {
+pub async fn let_in(desk: &Person, visit: &Value) -> Value {
     let called = desk.post(&visit_path(visit, "call")).await.expect(200);
     let said = json!({ "code": called["code"] });
     let verified = desk.post(&visit_path(visit, "verify")).json(said).await.expect(200);
