@@ -11,7 +11,7 @@ use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
 use crate::domain::grant::{Grant, GrantReason, Terms};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, PropertyId, UnitId};
-use crate::domain::lock::{Lock, LockState};
+use crate::domain::lock::Lock;
 use crate::domain::notice::{self, News};
 use crate::domain::pass;
 use crate::domain::tenancy::Tenancy;
@@ -181,20 +181,17 @@ pub(super) fn tell_residents(
     Ok(())
 }
 
-/// Refuses to take a lock that works off the door of a home in which others than `by` live: as a shared door of the house it
-/// would open to others, and nobody of them would be asked.
+/// Refuses to take a lock off the door of a home in which others than `by` live, whatever its state: as a shared door of the
+/// house it would open to others, and nobody of them would be asked. One that was released is claimed again where it went to.
 ///
 /// # Errors
 /// [`Error::Conflict`].
 pub(super) fn refuse_to_take_away(conn: &mut Conn, lock: &Lock, by: &PersonId, now: Timestamp) -> Result<(), Error> {
-    if lock.state != LockState::Enrolled {
-        return Ok(());
-    }
     let residents = residents_behind(conn, std::slice::from_ref(lock), now)?;
     if residents.iter().any(|resident| resident != by) {
         return Err(Error::Conflict {
             word: "home-lived-in",
-            why: "people live behind this door; replace its lock, or release it before it goes to another door",
+            why: "people live behind this door: its lock stays with it while they do; replace the controller under the same id, or retire a lock that was added in the wrong place",
         });
     }
     Ok(())

@@ -259,7 +259,8 @@ async fn a_lock_brings_no_keys_of_the_house_to_a_tenants_door(database: TestData
         (&json!(door.id), &json!("ana"))
     );
     ana.revoke(&own).await;
-    correct().await.expect(200);
+    correct().await.expect_problem(409, "home-lived-in");
+    ana.end_tenancy(&ana.tenancy_of(&tia, &vacant).await, json!({})).await;
     ana.patch(&path).json(json!({ "unit_id": null })).await.expect(200);
     assert_eq!(transfer(true).await.expect(200)["grants_kept"], json!([of_guest["id"]]));
 }
@@ -309,25 +310,33 @@ async fn the_lock_of_a_home_stays_there_while_others_live_behind_it(database: Te
         ana.add_unit(&house, "Flat 2").await,
     );
     let door = ana.add_lock_of(&flat, "Flat 1").await;
-    // One that no lock was put on yet was only written down wrongly.
     let tom = ana.tenant("tom", &flat).await;
-    for unit in [Value::Null, json!(flat.id)] {
-        ana.request("PATCH", &door.path())
-            .json(json!({ "unit_id": unit }))
-            .await
-            .expect(200);
-    }
-    door.try_enrol().await.unwrap();
-    for unit in [Value::Null, json!(other.id)] {
-        ana.request("PATCH", &door.path())
-            .json(json!({ "unit_id": unit }))
-            .await
-            .expect_problem(409, "home-lived-in");
-        ana.post(&format!("{}/transfer", door.path()))
-            .json(json!({ "property_id": house.id, "unit_id": unit }))
-            .await
-            .expect_problem(409, "home-lived-in");
-    }
+    let stays = async || {
+        for unit in [Value::Null, json!(other.id)] {
+            ana.request("PATCH", &door.path())
+                .json(json!({ "unit_id": unit }))
+                .await
+                .expect_problem(409, "home-lived-in");
+            ana.post(&format!("{}/transfer", door.path()))
+                .json(json!({ "property_id": house.id, "unit_id": unit }))
+                .await
+                .expect_problem(409, "home-lived-in");
+        }
+    };
+    // Before a controller has claimed it, while one is it, and once that was released: it could be claimed elsewhere.
+    stays().await;
+    let _controller = door.install().await;
+    stays().await;
+    let released = ana.post(&format!("{}/release", door.path())).await.expect(200);
+    assert_eq!(released["state"], "unclaimed");
+    stays().await;
+    // One that was written down at the wrong door is retired.
+    let wrong = ana.add_lock_of(&flat, "Mistake").await;
+    ana.request("PATCH", &wrong.path())
+        .json(json!({ "unit_id": null }))
+        .await
+        .expect_problem(409, "home-lived-in");
+    ana.post(&format!("{}/retire", wrong.path())).await.expect(200);
     // What was refused has changed nothing: the landlord waits at it as ever.
     ana.give(&[&door], to(&ana), json!({})).await.expect_invalid("reason");
     // With nobody behind it, it may go, and both places tell of it.
