@@ -11,7 +11,7 @@ use crate::domain::lock::{Lock, LockKind, LockState};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, lock_events, locks, places};
+use crate::store::{Conn, access_log, lock_events, lock_places, locks, places};
 
 mod claims;
 mod departure;
@@ -167,6 +167,7 @@ impl App {
                 }
                 locks::update(conn, &lock)?;
                 if has_moved {
+                    lock_places::leave(conn, &before, now)?;
                     // Other tenants than before may open it.
                     void_all(conn, &lock.id, now)?;
                 }

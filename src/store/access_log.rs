@@ -33,7 +33,21 @@ pub fn append(
     entry: &NewEntry,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    let audience = visibility::audience(entry, &circumstances::of(conn, organization, entry)?);
+    append_as_of(conn, organization, entry, entry.occurred_at, now)
+}
+
+/// As [`append`], of something whose time is not known: who will see it is decided by what is true at `then`.
+///
+/// # Errors
+/// As of [`append`].
+pub fn append_as_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    entry: &NewEntry,
+    then: Timestamp,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let audience = visibility::audience(entry, &circumstances::of(conn, organization, entry, then)?);
     let (seq, last_at_ms) = Kept(
         diesel::update(access_log_heads::table.find(organization.as_str()))
             .set(access_log_heads::last_seq.eq(access_log_heads::last_seq + 1))

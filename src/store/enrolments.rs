@@ -376,6 +376,16 @@ pub fn number_of(conn: &mut Conn, id: &LockId) -> Result<u32, StoreError> {
     counted(number.unwrap_or_default())
 }
 
+/// When the lock's enrolment of this number began.
+pub fn since(conn: &mut Conn, id: &LockId, number: u32) -> Result<Option<Timestamp>, StoreError> {
+    let ms: Option<i64> = enrolments::table
+        .find((id.as_str(), i64::from(number)))
+        .select(enrolments::enrolled_at_ms)
+        .get_result(conn)
+        .optional()?;
+    Ok(ms.map(Timestamp::from_millis))
+}
+
 fn counted(number: i64) -> Result<u32, StoreError> {
     u32::try_from(number).map_err(StoreError::corrupt)
 }

@@ -35,6 +35,7 @@ pub mod leases;
 pub mod ledger;
 pub mod letters;
 pub mod lock_events;
+pub mod lock_places;
 pub mod lockdowns;
 pub mod lockout_asks;
 pub mod lockouts;

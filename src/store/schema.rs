@@ -220,6 +220,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    lock_places (lock_id, until_ms) {
+        lock_id -> Text,
+        until_ms -> BigInt,
+        property_id -> Text,
+        unit_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     leases (name) {
         name -> Text,
         holder -> Text,
@@ -784,6 +793,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     locks,
     enrolments,
     lock_reports,
+    lock_places,
     leases,
     grants,
     grant_locks,

@@ -319,6 +319,35 @@ pub fn residents_within(
     persons.iter().map(|id| parsed(id)).collect()
 }
 
+/// The last instant of the span, its end exclusive, at which somebody lives in the unit, or one of these persons.
+pub fn last_lived_in(
+    conn: &mut Conn,
+    unit: &UnitId,
+    persons: Option<&[PersonId]>,
+    (from, until): (Timestamp, Timestamp),
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut query = tenancies::table
+        .filter(tenancies::unit_id.eq(unit.as_str()))
+        .filter(tenancies::starts_at_ms.lt(until.as_millis()))
+        .filter(
+            tenancies::ends_at_ms
+                .is_null()
+                .or(tenancies::ends_at_ms.gt(from.as_millis())),
+        )
+        .select((tenancies::starts_at_ms, tenancies::ends_at_ms))
+        .into_boxed();
+    if let Some(persons) = persons {
+        query = query.filter(tenancies::person_id.eq_any(persons.iter().map(PersonId::as_str)));
+    }
+    let stays: Vec<(i64, Option<i64>)> = query.load(conn)?;
+    let last = stays.into_iter().filter_map(|(starts_at_ms, ends_at_ms)| {
+        let ends_at_ms = ends_at_ms.map_or(until.as_millis(), |ms| ms.min(until.as_millis()));
+        // One that was ended before it began is none.
+        (ends_at_ms > starts_at_ms.max(from.as_millis())).then_some(ends_at_ms - 1)
+    });
+    Ok(last.max().map(Timestamp::from_millis))
+}
+
 /// Who lives in any unit of the property at `at`, each once.
 pub fn residents_of_property(
     conn: &mut Conn,

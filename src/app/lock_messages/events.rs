@@ -8,6 +8,7 @@ use doorward_lock::wire::{self, Cause};
 use super::answers::{Ack, Gap};
 use super::by_pass::{Bearer, bearer};
 use super::chain::{advance, alarm, fork, missing};
+use super::whereabouts::{hung_at, may_have_hung};
 use super::{Owner, bolt_of, door_of};
 use crate::app::attempts::{close, grant_of};
 use crate::app::lockdowns::count_lockdown;
@@ -17,7 +18,7 @@ use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, AttemptState};
-use crate::domain::ids::{GrantId, LockId, OrganizationId};
+use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
 use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -361,7 +362,18 @@ fn write_down(
         if let (Kind::Unlocked, Some(grant)) = (entry.kind, &entry.grant) {
             lockouts::note_use(conn, grant, entry.occurred_at)?;
         }
-        access_log::append(conn, &lock.organization, &entry.about(lock), now)?;
+        let (there, then) = match occurred_at {
+            Some(at) => (hung_at(conn, lock, at)?, at),
+            None => {
+                let given_by = match &entry.grant {
+                    Some(grant) => grants::find_any(conn, grant)?.map(|grant| grant.given_by),
+                    None => None,
+                };
+                let persons: Vec<PersonId> = entry.person.iter().cloned().chain(given_by).collect();
+                may_have_hung(conn, lock, event.enrolment, &persons, now)?
+            }
+        };
+        access_log::append_as_of(conn, &lock.organization, &entry.about(&there), then, now)?;
     }
     let moved = ended.as_ref().filter(|ended| ended.state.confirmed_at().is_some());
     let deadline = moved
@@ -370,7 +382,8 @@ fn write_down(
     if let Some((at, deadline)) = occurred_at.zip(deadline)
         && at > deadline
     {
-        alarm(conn, lock, "moved-after-deadline", at, now)?;
+        let there = hung_at(conn, lock, at)?;
+        alarm(conn, &there, "moved-after-deadline", at, now)?;
     }
     Ok(ended)
 }

@@ -20,6 +20,7 @@ mod carried;
 mod chain;
 mod events;
 mod hello;
+mod whereabouts;
 
 pub(super) use answers::{Acks, Asked};
 pub use carried::MOST_CARRIED;

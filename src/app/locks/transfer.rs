@@ -9,7 +9,7 @@ use crate::domain::grant::{Grant, Holder};
 use crate::domain::ids::{GrantId, LockId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockState};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, grants, locks, places};
+use crate::store::{Conn, access_log, grants, lock_places, locks, places};
 
 /// Where a lock goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,7 @@ impl App {
                 };
                 // The lock's row before its grants: in the order in which an unlock takes them.
                 locks::update(conn, &moved)?;
+                lock_places::leave(conn, &lock, now)?;
                 let names = void_all(conn, &lock.id, now)?;
                 let standing = standing_grants(conn, &lock, now)?;
                 if to.keep_grants {

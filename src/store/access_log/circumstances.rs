@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use crate::domain::access_log::NewEntry;
 use crate::domain::access_log::visibility::{Circumstances, Giver, Home, Topic};
 use crate::domain::ids::{GrantId, OrganizationId, PersonId, PropertyId, UnitId};
+use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::columns::{parsed, parsed_option};
 use crate::store::schema::{grant_locks, grants, locks};
@@ -17,17 +18,18 @@ struct Door {
     unit: Option<UnitId>,
 }
 
-/// What is true of the entry in the organization's log.
+/// What is true of the entry in the organization's log at `at`.
 pub(super) fn of(
     conn: &mut Conn,
     organization: &OrganizationId,
     entry: &NewEntry,
+    at: Timestamp,
 ) -> Result<Circumstances, StoreError> {
     let mut then = Circumstances::default();
     let doors = doors(conn, entry)?;
     then.elsewhere = doors.is_empty();
     for door in doors {
-        match home(conn, &door, entry)? {
+        match home(conn, &door, at)? {
             Some(home) => then.homes.push(home),
             None => then.elsewhere = true,
         }
@@ -72,14 +74,14 @@ fn doors(conn: &mut Conn, entry: &NewEntry) -> Result<Vec<Door>, StoreError> {
     }
 }
 
-/// Who lives behind the door when it happens; `None` where nobody does.
-fn home(conn: &mut Conn, door: &Door, entry: &NewEntry) -> Result<Option<Home>, StoreError> {
+/// Who lives behind the door at `at`; `None` where nobody does.
+fn home(conn: &mut Conn, door: &Door, at: Timestamp) -> Result<Option<Home>, StoreError> {
     let Some(unit) = &door.unit else { return Ok(None) };
-    let residents = tenancies::residents(conn, unit, entry.occurred_at)?;
+    let residents = tenancies::residents(conn, unit, at)?;
     if residents.is_empty() {
         return Ok(None);
     }
-    let is_private = privacy::rule(conn, &door.property)?.own_doors.hides(entry.occurred_at);
+    let is_private = privacy::rule(conn, &door.property)?.own_doors.hides(at);
     Ok(Some(Home { residents, is_private }))
 }
 

@@ -11,6 +11,7 @@ mod keys;
 mod life;
 mod local;
 mod lockdowns;
+mod moves;
 mod passes;
 mod pins;
 mod silence;

@@ -1,0 +1,2 @@
+-- Ways in stay their tenants'.
+DROP TABLE lock_places;
