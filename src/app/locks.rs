@@ -2,7 +2,7 @@
 
 use super::grants::{By, follow_each, hold_hanging_at};
 use super::revocations::void_all;
-use super::{Actor, App, Error, What, house_access, managed_by, staffed_by};
+use super::{Actor, App, Error, What, house_access, managed_by, staffed_by, visits};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
@@ -122,7 +122,7 @@ impl App {
     }
 
     /// Changes a lock's name or unit, or whether it may be shared. What tenants gave at it follows: at a door that is another
-    /// unit's now, or that was closed to sharing, it ends.
+    /// unit's now, or that was closed to sharing, it ends. A lock that moves takes no visit of a vendor along.
     ///
     /// # Errors
     /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property; [`Error::Invalid`] where a
@@ -156,7 +156,11 @@ impl App {
                 }
                 let has_moved = lock.unit != before.unit;
                 let hanging = if has_moved || (lock.is_closed_to_sharing() && !was_closed) {
-                    hold_hanging_at(conn, &lock, now)?
+                    let doors = match has_moved {
+                        true => visits::doors_of_visits_at(conn, &lock.id)?,
+                        false => Vec::new(),
+                    };
+                    hold_hanging_at(conn, &lock, doors, now)?
                 } else {
                     Vec::new()
                 };
@@ -166,16 +170,21 @@ impl App {
                     house_access::refuse_to_bring_keys(conn, &lock, &standing, now)?;
                 }
                 locks::update(conn, &lock)?;
+                let mut kept_out = None;
                 if has_moved {
                     lock_places::leave(conn, &before, now)?;
                     // Other tenants than before may open it.
                     void_all(conn, &lock.id, now)?;
+                    kept_out = Some(visits::door_moved(conn, &lock, (&who.person, &*random), now)?);
                 }
                 let by = By {
                     who: Some(&who),
                     random: &*random,
                 };
-                let ended = follow_each(conn, hanging, by, now)?;
+                let mut ended = follow_each(conn, hanging, by, now)?;
+                if let Some(kept_out) = kept_out {
+                    ended = ended.and(kept_out.write_down(conn, &*random, by.actor(), now)?);
+                }
                 let detail = match (has_moved, change.shareable) {
                     (true, _) => Some(serde_json::json!({
                         "from": { "property_id": before.property, "unit_id": before.unit },

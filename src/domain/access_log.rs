@@ -162,6 +162,9 @@ kinds! {
     VendorCalled = "vendor-called",
     /// A vendor proved to be the one who was ordered, and got a way in; or did not.
     VendorLetIn = "vendor-let-in",
+    /// The way in of a vendor was taken back, or ends sooner (`ends_at` in the detail), though nobody said no; `reason` says
+    /// why: `residents-changed`, `door-moved`.
+    VendorKeptOut = "vendor-kept-out",
     /// A vendor got in for the first time.
     VisitBegun = "visit-begun",
     /// A visit is over; `reason` says why.

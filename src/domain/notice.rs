@@ -95,6 +95,8 @@ kinds! {
     VisitEmergency = "visit-emergency",
     /// A vendor proved to be the one who was ordered, and has a way in.
     VendorLetIn = "vendor-let-in",
+    /// A vendor's way in was taken back: who lives there has changed, or the lock of a door of the visit hangs elsewhere.
+    VendorKeptOut = "vendor-kept-out",
     /// A vendor got in.
     VisitBegun = "visit-begun",
     /// A visit is over.

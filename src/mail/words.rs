@@ -125,6 +125,7 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "visit-declined" => "Somebody who lives there is against a visit.",
         "visit-emergency" => "Somebody is let into your home without your consent: why stands in the app.",
         "vendor-let-in" => "A vendor proved to be the one who was ordered, and may come in.",
+        "vendor-kept-out" => "A vendor does not get in any more by what was agreed: why stands in the app.",
         "visit-begun" => "A visit has begun.",
         "visit-ended" => "A visit is over.",
         "lock-change-begun" => "The lock of a door of yours is being changed.",

@@ -251,6 +251,20 @@ pub fn not_ended_in(conn: &mut Conn, unit: &UnitId) -> Result<Vec<Visit>, StoreE
     with_locks(conn, rows)
 }
 
+/// The visits that name the lock and that nobody has written down as over, by id.
+pub fn not_ended_at(conn: &mut Conn, lock: &LockId) -> Result<Vec<Visit>, StoreError> {
+    let naming = visit_locks::table
+        .filter(visit_locks::lock_id.eq(lock.as_str()))
+        .select(visit_locks::visit_id);
+    let rows: Vec<Row> = visits::table
+        .filter(visits::id.eq_any(naming))
+        .filter(visits::ended_at_ms.is_null())
+        .order(visits::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    with_locks(conn, rows)
+}
+
 /// What was answered to the visit, by person.
 pub fn answers(conn: &mut Conn, id: &VisitId) -> Result<Vec<Answer>, StoreError> {
     let rows: Vec<(String, bool)> = visit_answers::table

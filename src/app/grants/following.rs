@@ -23,12 +23,17 @@ pub(in crate::app) fn follow(conn: &mut Conn, right: &RightSource, by: By<'_>, n
 }
 
 /// The grants at the lock that were given under other people's rights and stand, their locks held until this transaction ends:
-/// to be taken before what they hang on is changed, and followed up with [`follow_each`].
-pub(in crate::app) fn hold_hanging_at(conn: &mut Conn, lock: &Lock, now: Timestamp) -> Result<Vec<Grant>, Error> {
+/// to be taken before what they hang on is changed, and followed up with [`follow_each`]. These other `doors` are held with them.
+pub(in crate::app) fn hold_hanging_at(
+    conn: &mut Conn,
+    lock: &Lock,
+    doors: Vec<LockId>,
+    now: Timestamp,
+) -> Result<Vec<Grant>, Error> {
     let hanging = grants::hanging_at(conn, &lock.id)?;
     let hanging: Vec<Grant> = hanging.into_iter().filter(|grant| grant.stands(now)).collect();
-    let all: Vec<LockId> = hanging.iter().flat_map(|grant| grant.terms.locks.clone()).collect();
-    hold_locks(conn, &all)?;
+    let hung = hanging.iter().flat_map(|grant| grant.terms.locks.clone());
+    hold_locks(conn, &hung.chain(doors).collect::<Vec<_>>())?;
     Ok(hanging)
 }
 

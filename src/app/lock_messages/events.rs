@@ -213,7 +213,7 @@ fn store_event(conn: &mut Conn, random: &Arc<dyn Random>, event: Verified, now: 
     let is_settled = is_of_chain(&end) && event.seq <= end.seq;
     let ended = write_down(conn, &lock, &event, occurred_at, is_settled, now)?;
     if let Some(grant) = opened_by(ended.as_ref()) {
-        visits::begun(conn, random, &grant, occurred_at.unwrap_or(now), now)?;
+        visits::begun(conn, &**random, &grant, occurred_at.unwrap_or(now), now)?;
     }
     let place = (event.chain.as_str(), event.seq);
     let pins = is_of_chain(&end) && hear_event(conn, &event.lock, (&event.kind, &event.result), place, now)?;

@@ -1,9 +1,11 @@
 //! A lock goes to another door of the same organization.
 
+use std::sync::Arc;
+
 use super::{RETIRED, unit_of, write_down};
 use crate::app::pins::{clear_at, void_codes_at};
-use crate::app::revocations::void_all;
-use crate::app::{Actor, App, Error, What, house_access, managed_by};
+use crate::app::revocations::{hold_locks, void_all};
+use crate::app::{Actor, App, Error, What, house_access, managed_by, visits};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::grant::{Grant, Holder};
 use crate::domain::ids::{GrantId, LockId, PropertyId, UnitId};
@@ -37,7 +39,7 @@ pub struct Transfer {
 
 impl App {
     /// Puts a lock on another door of its organization. It hangs on another door then: grants to it end in the same
-    /// transaction unless they are to be kept, and tenancies open it or not by where it is now. Every offline pass of
+    /// transaction unless they are to be kept, ways in of vendors in any case, and tenancies open it or not by where it is now. Every offline pass of
     /// it is void: who may still open it renews. What stands in the log
     /// keeps the place where it happened.
     ///
@@ -46,7 +48,8 @@ impl App {
     /// property is another organization's, or the lock is there already; [`Error::Conflict`] for a retired lock.
     pub async fn transfer_lock(&self, who: &Actor, id: LockId, to: Destination) -> Result<Transfer, Error> {
         let (now, who) = (self.now(), who.clone());
-        let (transfer, names) = self
+        let random = Arc::clone(&self.random);
+        let (transfer, names, by_visit) = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
@@ -76,9 +79,13 @@ impl App {
                     ..lock.clone()
                 };
                 // The lock's row before its grants: in the order in which an unlock takes them.
+                let mut doors = visits::doors_of_visits_at(conn, &lock.id)?;
+                doors.push(lock.id.clone());
+                hold_locks(conn, &doors)?;
                 locks::update(conn, &moved)?;
                 lock_places::leave(conn, &lock, now)?;
                 let names = void_all(conn, &lock.id, now)?;
+                let kept_out = visits::door_moved(conn, &moved, (&who.person, &*random), now)?;
                 let standing = standing_grants(conn, &lock, now)?;
                 if to.keep_grants {
                     house_access::refuse_to_bring_keys(conn, &moved, &standing, now)?;
@@ -87,6 +94,7 @@ impl App {
                 let (kept, ended): (Vec<Grant>, Vec<Grant>) =
                     (standing.into_iter()).partition(|grant| to.keep_grants && grant.under.is_none());
                 let ended_ids: Vec<GrantId> = ended.iter().map(|grant| grant.id.clone()).collect();
+                let of_visits: Vec<GrantId> = kept_out.grants().cloned().collect();
                 let by_slot = clear_at(conn, &moved, &ended_ids, now)?;
                 // All grants before the end of the log: an unlock at another lock of one of them takes them so too.
                 for grant in &ended {
@@ -95,6 +103,7 @@ impl App {
                 for grant in &ended {
                     write_down_end(conn, &who, grant, &lock, now)?;
                 }
+                let by_visit = kept_out.write_down(conn, &*random, Some(&who.person), now)?;
                 let by_code = void_codes_at(conn, &moved, &ended_ids, (Some(&who.person), None), now)?;
                 for (place, reason) in [(&lock, "taken-away"), (&moved, "brought")] {
                     let entry = NewEntry {
@@ -109,19 +118,21 @@ impl App {
                     };
                     write_down(conn, &who, place, entry, now)?;
                 }
-                let ids = |grants: Vec<Grant>| grants.into_iter().map(|grant| grant.id).collect();
                 let transfer = Transfer {
                     lock: moved,
-                    grants_ended: ids(ended),
-                    grants_kept: ids(kept),
+                    grants_ended: ended_ids.into_iter().chain(of_visits).collect(),
+                    grants_kept: kept.into_iter().map(|grant| grant.id).collect(),
                     effective_no_later_than: by_slot.max(by_code).unwrap_or(now),
                 };
-                Ok((transfer, names))
+                Ok((transfer, names, by_visit))
             })
             .await?;
         self.changes.tell(&transfer.lock.id);
         self.push_pins(&transfer.lock.id).await?;
-        let revocation = self.make_effective(names).await?;
+        let mut revocation = self.make_effective(names).await?;
+        if !by_visit.is_nothing() {
+            revocation = revocation.and(self.make_end_effective(by_visit).await?);
+        }
         Ok(Transfer {
             effective_no_later_than: transfer.effective_no_later_than.max(revocation.effective_no_later_than),
             ..transfer

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Shown, Step, agreed_until, end::take_way_in_back, hold, news, refuse_over, residents, shown, write_down};
-use crate::app::grants::{By, Ended};
+use crate::app::grants::Ended;
 use crate::app::notices::tell;
 use crate::app::{Actor, App, Error, What, joined_by, role_in, served_by};
 use crate::crypto::random::Random;
@@ -54,15 +54,7 @@ impl App {
                 let mut ended = Ended::default();
                 if visits::answer(conn, &id, &answer, now)? {
                     if !agrees && visit.emergency.is_none() {
-                        ended = take_way_in_back(
-                            conn,
-                            &mut visit,
-                            By {
-                                who: Some(&who),
-                                random: &*random,
-                            },
-                            now,
-                        )?;
+                        ended = take_way_in_back(conn, &mut visit, (&who.person, &*random), now)?;
                     }
                     let (kind, news) = match agrees {
                         true => (Kind::VisitAgreed, notice::Kind::VisitAgreed),
@@ -75,7 +67,7 @@ impl App {
                         at: now,
                         reason: None,
                     };
-                    write_down(conn, &random, &visit, step, now)?;
+                    write_down(conn, &*random, &visit, step, now)?;
                 }
                 let shown = shown(conn, visit, role.is_some_and(Role::is_staff), now)?;
                 Ok((shown, ended))
@@ -118,7 +110,7 @@ impl App {
                     reason: emergency.reason.as_ref().map(|why| why.as_str().to_owned()),
                 };
                 visit.emergency = Some(emergency);
-                write_down(conn, &random, &visit, step, now)?;
+                write_down(conn, &*random, &visit, step, now)?;
                 shown(conn, visit, true, now)
             })
             .await

@@ -9,7 +9,7 @@ use crate::app::revocations::Revocation;
 use crate::app::{Actor, App, Error, served_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::Kind;
-use crate::domain::ids::{GrantId, VisitId};
+use crate::domain::ids::{GrantId, PersonId, VisitId};
 use crate::domain::notice;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
@@ -35,15 +35,7 @@ impl App {
                 let mut visit = hold(conn, &id, &scope)?;
                 refuse_over(&visit, now)?;
                 let ended = match visit.let_in.clone() {
-                    Some((_, grant)) => revoke(
-                        conn,
-                        &grant,
-                        By {
-                            who: Some(&who),
-                            random: &*random,
-                        },
-                        now,
-                    )?,
+                    Some((_, grant)) => revoke(conn, &grant, (&who.person, &*random), now)?,
                     None => Ended::default(),
                 };
                 visits::end(conn, &id, now, EndReason::Cancelled)?;
@@ -55,7 +47,7 @@ impl App {
                     at: now,
                     reason: Some(EndReason::Cancelled.as_str().to_owned()),
                 };
-                write_down(conn, &random, &visit, step, now)?;
+                write_down(conn, &*random, &visit, step, now)?;
                 Ok::<_, Error>((shown(conn, visit, true, now)?, ended))
             })
             .await?;
@@ -89,7 +81,7 @@ impl App {
                     at,
                     reason: Some(why.as_str().to_owned()),
                 };
-                write_down(conn, &random, &visit, step, now)?;
+                write_down(conn, &*random, &visit, step, now)?;
                 Ok(true)
             })
         })
@@ -102,7 +94,7 @@ impl App {
 /// From then on the grant ends with the stay. What is reported late counts from when it happened.
 pub(in crate::app) fn begun(
     conn: &mut Conn,
-    random: &Arc<dyn Random>,
+    random: &dyn Random,
     grant: &GrantId,
     at: Timestamp,
     now: Timestamp,
@@ -130,8 +122,13 @@ pub(in crate::app) fn begun(
     Ok(())
 }
 
-/// Takes back the way in that a vendor has and has not used, for somebody who lives there is against it.
-pub(super) fn take_way_in_back(conn: &mut Conn, visit: &mut Visit, by: By<'_>, now: Timestamp) -> Result<Ended, Error> {
+/// Takes back the way in that a vendor has. The locks are held.
+pub(super) fn take_way_in_back(
+    conn: &mut Conn,
+    visit: &mut Visit,
+    by: (&PersonId, &dyn Random),
+    now: Timestamp,
+) -> Result<Ended, Error> {
     let Some((_, grant)) = visit.let_in.take() else {
         return Ok(Ended::default());
     };
@@ -141,13 +138,15 @@ pub(super) fn take_way_in_back(conn: &mut Conn, visit: &mut Visit, by: By<'_>, n
 }
 
 /// Ends the vendor's grant. The locks are held.
-fn revoke(conn: &mut Conn, grant: &GrantId, by: By<'_>, now: Timestamp) -> Result<Ended, Error> {
+fn revoke(
+    conn: &mut Conn,
+    grant: &GrantId,
+    (by, random): (&PersonId, &dyn Random),
+    now: Timestamp,
+) -> Result<Ended, Error> {
     let right = vec![RightSource::Grant(grant.clone())];
-    let Some(actor) = by.actor() else {
-        return Ok(Ended::before(right));
-    };
-    if grants::revoke(conn, grant, actor, now)? {
-        end_with(conn, right, by, now)
+    if grants::revoke(conn, grant, by, now)? {
+        end_with(conn, right, By { who: None, random }, now)
     } else {
         Ok(Ended::before(right))
     }

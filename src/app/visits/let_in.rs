@@ -141,7 +141,7 @@ impl App {
                     at: now,
                     reason: None,
                 };
-                write_down(conn, &random, &visit, step, now)?;
+                write_down(conn, &*random, &visit, step, now)?;
                 Ok(Some(link))
             })
             .await?;

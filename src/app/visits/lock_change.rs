@@ -87,7 +87,7 @@ impl App {
                     at: now,
                     reason: None,
                 };
-                write_down(conn, &random, &visit, step, now)
+                write_down(conn, &*random, &visit, step, now)
             })
             .await?;
         Ok(claims)

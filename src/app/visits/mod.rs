@@ -4,8 +4,6 @@
 //! Whoever changes a visit takes its locks first, then the visit, then its grant, then the end of the log: the order in which
 //! an event of a lock takes them.
 
-use std::sync::Arc;
-
 use super::notices::tell;
 use super::{Actor, App, Error, What, joined_by, role_in, staffed_by};
 use crate::crypto::random::Random;
@@ -21,12 +19,14 @@ use crate::store::{Conn, access_log, locks, tenancies, visits};
 
 mod consent;
 mod end;
+mod kept_out;
 mod let_in;
 mod lock_change;
 mod order;
 
 pub(super) use consent::ask_newcomer;
 pub(super) use end::begun;
+pub(super) use kept_out::{door_moved, doors_of_visits_at};
 pub use let_in::{Called, LetIn, Verified};
 pub use lock_change::ClaimOfLock;
 
@@ -115,7 +115,9 @@ const DOOR_MOVED: Error = Error::Conflict {
 /// The doors of the visit, none of which hangs in another home now than the one that it was ordered for.
 fn doors_as_ordered(conn: &mut Conn, visit: &Visit) -> Result<Vec<Lock>, Error> {
     let doors = locks::with_ids(conn, &visit.locks)?;
-    if doors.iter().any(|door| door.unit.is_some() && door.unit != visit.unit) {
+    let hangs_elsewhere =
+        |door: &Lock| door.property != visit.property || (door.unit.is_some() && door.unit != visit.unit);
+    if doors.iter().any(hangs_elsewhere) {
         return Err(DOOR_MOVED);
     }
     Ok(doors)
@@ -127,6 +129,13 @@ fn residents(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<Vec<Perso
         Some(unit) => Ok(tenancies::residents(conn, unit, now.max(visit.starts_at))?),
         None => Ok(Vec::new()),
     }
+}
+
+/// Who is to know of the visit: whoever lives behind its doors at any time within which the vendor may come from `now` on.
+fn concerned(conn: &mut Conn, visit: &Visit, now: Timestamp) -> Result<Vec<PersonId>, Error> {
+    let Some(unit) = &visit.unit else { return Ok(Vec::new()) };
+    let from = now.max(visit.starts_at);
+    Ok(tenancies::residents_within(conn, unit, from, Some(visit.closes_at()))?)
 }
 
 /// Until when the vendor may come and go: to the end of the visit, or to the instant from which on others live there who
@@ -209,16 +218,19 @@ struct Step {
     reason: Option<String>,
 }
 
-/// Writes a step down, and tells those who live there and whoever ordered the visit.
-fn write_down(
-    conn: &mut Conn,
-    random: &Arc<dyn Random>,
-    visit: &Visit,
-    step: Step,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let entry = NewEntry {
-        reason: step.reason,
+/// Writes a step down, and tells those who live there, or are to while the visit may last, and whoever ordered it.
+fn write_down(conn: &mut Conn, random: &dyn Random, visit: &Visit, step: Step, now: Timestamp) -> Result<(), Error> {
+    let concerned = concerned(conn, visit, now)?;
+    access_log::append(conn, &visit.organization, &entry(visit, &step), now)?;
+    let staff = std::iter::once(visit.ordered_by.clone());
+    let news = news(visit, step.news, step.actor);
+    tell(conn, random, concerned.into_iter().chain(staff), &news, now)
+}
+
+/// What the log says of a step.
+fn entry(visit: &Visit, step: &Step) -> NewEntry {
+    NewEntry {
+        reason: step.reason.clone(),
         property: Some(visit.property.clone()),
         unit: visit.unit.clone(),
         lock: match visit.locks.as_slice() {
@@ -229,12 +241,7 @@ fn write_down(
         grant: visit.let_in.as_ref().map(|(_, grant)| grant.clone()),
         detail: Some(serde_json::json!({ "visit_id": visit.id, "company": company_of(visit) })),
         ..NewEntry::new(step.kind, step.at)
-    };
-    let concerned = residents(conn, visit, now)?;
-    access_log::append(conn, &visit.organization, &entry, now)?;
-    let staff = std::iter::once(visit.ordered_by.clone());
-    let news = news(visit, step.news, step.actor);
-    tell(conn, &**random, concerned.into_iter().chain(staff), &news, now)
+    }
 }
 
 /// The firm that comes.

@@ -82,7 +82,7 @@ impl App {
                         .and_then(|emergency| emergency.reason.as_ref())
                         .map(|reason| reason.as_str().to_owned()),
                 };
-                write_down(conn, &random, &visit, step, now)?;
+                write_down(conn, &*random, &visit, step, now)?;
                 shown(conn, visit, true, now)
             })
             .await

@@ -143,6 +143,7 @@ impl Topic {
             | Kind::VisitEmergency
             | Kind::VendorCalled
             | Kind::VendorLetIn
+            | Kind::VendorKeptOut
             | Kind::VisitBegun
             | Kind::VisitEnded
             | Kind::LockChangeBegun

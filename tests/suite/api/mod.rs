@@ -19,6 +19,7 @@ mod lockdowns;
 pub mod lockouts;
 mod locks;
 mod members;
+mod moves;
 mod outsiders;
 mod passes;
 mod phones;
