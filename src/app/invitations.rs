@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::grants::{By, Ended};
+use super::revocations::hold_locks;
 use super::sessions::Tokens;
 use super::{Actor, App, Error, What, managed_by, tenancies};
 use crate::crypto::random::Random;
@@ -161,7 +163,7 @@ impl App {
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let joining = person.clone();
         let random = Arc::clone(&self.random);
-        self.begin_session(person, move |conn| {
+        let accepted = self.begin_session(person, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
                 return Err(Error::NotFound(What::Invitation));
@@ -182,8 +184,12 @@ impl App {
                 }?;
             }
             join(conn, &*random, &invitation, &joining, tenancy_id, now)
-        })
-        .await
+        });
+        let (tokens, ended) = accepted.await?;
+        if !ended.is_nothing() {
+            self.make_end_effective(ended).await?;
+        }
+        Ok(tokens)
     }
 }
 
@@ -247,7 +253,7 @@ fn still_stands(conn: &mut Conn, invitation: &Invitation) -> Result<bool, Error>
         || (invitation.role == Role::Guest && grants::waits_for(conn, &invitation.id, &invitation.invited_by)?))
 }
 
-/// Makes the person what the invitation says.
+/// Makes the person what the invitation says. Says what has ended of what others could open where they live from now on.
 fn join(
     conn: &mut Conn,
     random: &dyn Random,
@@ -255,7 +261,7 @@ fn join(
     person: &PersonId,
     tenancy_id: TenancyId,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Ended, Error> {
     if !still_stands(conn, invitation)? || !invitations::accept(conn, &invitation.id, person, now)? {
         return Err(Error::NotFound(What::Invitation));
     }
@@ -266,6 +272,11 @@ fn join(
         _ => invitation.role,
     };
     accounts::set_membership(conn, &invitation.organization, person, role, now)?;
+    if let Some(offered) = &invitation.tenancy {
+        // Before the end of the log, as whoever opens takes them.
+        let doors = tenancies::doors_to_hold(conn, &invitation.organization, &offered.unit, now)?;
+        hold_locks(conn, &doors)?;
+    }
     let entry = NewEntry {
         property: property_of(conn, invitation)?,
         unit: invitation.tenancy.as_ref().map(|offered| offered.unit.clone()),
@@ -291,9 +302,9 @@ fn join(
             created_at: now,
             closed_at: None,
         };
-        tenancies::begin(conn, random, tenancy, &invitation.invited_by, now)?;
+        return tenancies::begin(conn, By { who: None, random }, tenancy, &invitation.invited_by, now);
     }
-    Ok(())
+    Ok(Ended::default())
 }
 
 #[cfg(test)]

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use super::api_keys::end_keys_of;
 use super::grants::{By, end_with};
 use super::revocations::{Revocation, hold_locks};
-use super::tenancies::{close_all_of, ended_rights, write_down_all};
+use super::tenancies::{close_all_of, doors_to_hold, ended_rights, write_down_all};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
-use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::ids::{LockId, OrganizationId, PersonId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::unlock::RightSource;
 use crate::store::accounts;
 pub use crate::store::accounts::Member;
-use crate::store::{access_log, grants, invitations, locks, sessions};
+use crate::store::{access_log, grants, invitations, locks, sessions, tenancies};
 
 /// The caller, as they are told of themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,9 +110,13 @@ impl App {
                 let doors = grants::lock_ids_of(conn, &person)?;
                 let doors = locks::with_ids(conn, &doors)?;
                 let doors = doors.into_iter().filter(|lock| lock.organization == organization);
-                hold_locks(conn, &doors.map(|lock| lock.id).collect::<Vec<_>>())?;
+                let mut doors: Vec<LockId> = doors.map(|lock| lock.id).collect();
+                for home in tenancies::open_of(conn, &organization, &person)? {
+                    doors.extend(doors_to_hold(conn, &organization, &home.unit, now)?);
+                }
+                hold_locks(conn, &doors)?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
-                let left = close_all_of(conn, &organization, &person, &who.person, now)?;
+                let left = close_all_of(conn, &organization, &person, (&who.person, &*random), now)?;
                 let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
                     .chain(ended_rights(&left))
                     .collect();

@@ -155,8 +155,8 @@ impl App {
     /// [`Error::Busy`] where too many passwords wait to be checked.
     pub async fn sign_in(&self, email: Email, password: Password, from: IpAddr) -> Result<Tokens, Error> {
         let proven = self.check_password(email, password, from).await?;
-        self.begin_session(proven.person.clone(), move |conn| proven.hold(conn))
-            .await
+        let begun = self.begin_session(proven.person.clone(), move |conn| proven.hold(conn));
+        Ok(begun.await?.0)
     }
 
     /// Whoever has this address and this password.
@@ -195,27 +195,29 @@ impl App {
         proven.ok_or(Error::WrongCredentials)
     }
 
-    /// Begins a session of the person, after `first` in the same transaction.
-    pub(super) async fn begin_session(
+    /// Begins a session of the person, after `first` in the same transaction, whose answer is handed on.
+    pub(super) async fn begin_session<T: Send + 'static>(
         &self,
         person: PersonId,
-        first: impl FnOnce(&mut Conn) -> Result<(), Error> + Send + 'static,
-    ) -> Result<Tokens, Error> {
+        first: impl FnOnce(&mut Conn) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Tokens, T), Error> {
         let now = self.now();
         let session = SessionId::from_bits(self.id_bits(now));
         let (tokens, pair) = self.new_tokens(now);
-        self.db
+        let answer = self
+            .db
             .write(move |conn| {
-                first(conn)?;
+                let answer = first(conn)?;
                 let session = Living {
                     id: session,
                     person,
                     by_link: None,
                 };
-                Ok::<_, Error>(sessions::add(conn, &session, &pair, now)?)
+                sessions::add(conn, &session, &pair, now)?;
+                Ok::<_, Error>(answer)
             })
             .await?;
-        Ok(tokens)
+        Ok((tokens, answer))
     }
 
     pub(super) fn new_tokens(&self, now: Timestamp) -> (Tokens, TokenPair) {
@@ -330,11 +332,11 @@ impl App {
         let proven = self.check_password(person.email, present, from).await?;
         let hash = self.passwords.hash(new).await?;
         let (now, person) = (self.now(), who.person.clone());
-        self.begin_session(who.person.clone(), move |conn| {
+        let begun = self.begin_session(who.person.clone(), move |conn| {
             proven.hold(conn)?;
             accounts::set_password_hash(conn, &person, hash.as_str())?;
             Ok(sessions::end_all(conn, &person, "password-changed", now)?)
-        })
-        .await
+        });
+        Ok(begun.await?.0)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use super::grants::{By, Ended};
 use super::house_access::HouseAccess;
 use super::invitations::SecretLink;
 use super::notices::tell;
+use super::revocations::hold_locks;
 use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by, visits};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -26,7 +28,7 @@ mod home;
 
 pub(super) use closing::{close_all_of, ended_rights, write_down_all};
 pub use end::SettledTenancy;
-pub(super) use home::residents_behind;
+pub(super) use home::{doors_to_hold, residents_behind};
 
 /// Who is to live somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,15 +98,22 @@ impl App {
                     created_at: now,
                     closed_at: None,
                 };
-                begin(conn, &*random, tenancy, &who.person, now)?;
-                tenancies::find_named(conn, &id, &scope)
-                    .map_err(Error::from)?
-                    .ok_or(Error::NotFound(What::Tenancy))
-                    .map(Some)
+                let by = By {
+                    who: Some(&who),
+                    random: &*random,
+                };
+                let ended = begin(conn, by, tenancy, &who.person, now)?;
+                let given = tenancies::find_named(conn, &id, &scope)?;
+                Ok::<_, Error>(Some((given.ok_or(Error::NotFound(What::Tenancy))?, ended)))
             })
             .await?;
         match (given, link.take()) {
-            (Some(tenancy), _) => Ok(GivenTenancy::Stands(tenancy)),
+            (Some((tenancy, ended)), _) => {
+                if !ended.is_nothing() {
+                    self.make_end_effective(ended).await?;
+                }
+                Ok(GivenTenancy::Stands(tenancy))
+            }
             (None, Some(link)) => Ok(GivenTenancy::Invited(link)),
             (None, None) => Err(Error::NotFound(What::Person)),
         }
@@ -188,14 +197,17 @@ fn member(conn: &mut Conn, organization: &OrganizationId, to: Resident) -> Resul
 }
 
 /// Lets a tenancy stand in the books, for a member: makes them a tenant where they were less, writes it down, and tells
-/// whoever lives with them. The membership is held.
+/// whoever lives with them. The membership is held. Says what has ended of what others could open there.
 pub(super) fn begin(
     conn: &mut Conn,
-    random: &dyn Random,
+    signed: By<'_>,
     mut tenancy: Tenancy,
     by: &PersonId,
     now: Timestamp,
-) -> Result<(), Error> {
+) -> Result<Ended, Error> {
+    let random = signed.random;
+    let doors = doors_to_hold(conn, &tenancy.organization, &tenancy.unit, now)?;
+    hold_locks(conn, &doors)?;
     refuse_doubled(conn, &tenancy)?;
     let role = accounts::role(conn, &tenancy.organization, &tenancy.person)?;
     if role.is_none_or(|role| role.rank() < Role::Tenant.rank()) {
@@ -205,14 +217,17 @@ pub(super) fn begin(
     let organization = tenancy.organization.clone();
     let house_access = house_access::postpone_tenancy(conn, &organization, &mut tenancy, now)?;
     tenancies::add(conn, &tenancy)?;
+    let kept_out = visits::agree_anew(conn, &tenancy.unit, (Some(by), random), now)?;
     house_access::tell_newcomer(conn, random, &organization, &tenancy, now)?;
     let joint = joint_tenants(conn, &tenancy, now)?;
     let told = joint.into_iter().chain([tenancy.person.clone()]);
     let given = news(&tenancy, notice::Kind::TenancyGiven, Some(by));
     tell(conn, random, told, &given, now)?;
-    visits::ask_newcomer(conn, random, &tenancy, (None, by), now)?;
+    visits::ask_newcomer(conn, random, &tenancy, None, now)?;
+    let ended = kept_out.write_down(conn, random, Some(by), now)?;
     write_down(conn, &tenancy, &entry(&tenancy, Kind::TenancyGiven, Some(by), now), now)?;
-    tell_of_house_access(conn, random, &tenancy, by, house_access.as_ref(), now)
+    tell_of_house_access(conn, random, &tenancy, by, house_access.as_ref(), now)?;
+    Ok(ended)
 }
 
 /// Tells whoever lives there of somebody of the house who is to live with them, where that is so.

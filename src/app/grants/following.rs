@@ -96,7 +96,7 @@ pub(super) fn givers_at(conn: &mut Conn, source: &RightSource, ids: &[LockId]) -
 
 /// Writes the new terms of a grant in the place of the old, and has taken back at its locks what it gives no more. The caller
 /// holds the locks of both.
-pub(super) fn put(conn: &mut Conn, before: &Grant, after: &Grant, now: Timestamp) -> Result<Ended, Error> {
+pub(in crate::app) fn put(conn: &mut Conn, before: &Grant, after: &Grant, now: Timestamp) -> Result<Ended, Error> {
     let is_renamed = !after.terms.cover(&before.terms, now) && begin_round(conn, before, now)?;
     let round = before.round + u32::from(is_renamed);
     let after = Grant { round, ..after.clone() };

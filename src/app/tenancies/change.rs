@@ -100,6 +100,7 @@ pub(super) fn set_term(
     };
     refuse_doubled(conn, &changed)?;
     tenancies::set_term(conn, &changed)?;
+    let kept_out = visits::agree_anew(conn, &changed.unit, (Some(by), random), now)?;
     let right = RightSource::Tenancy(changed.id.clone());
     let ended = follow(conn, &right, By { who: Some(who), random }, now)?;
     let mut told = joint_tenants(conn, before, now)?;
@@ -112,7 +113,8 @@ pub(super) fn set_term(
         &news(&changed, notice::Kind::TenancyChanged, Some(by)),
         now,
     )?;
-    visits::ask_newcomer(conn, random, &changed, (Some(before.term), by), now)?;
+    visits::ask_newcomer(conn, random, &changed, Some(before.term), now)?;
+    let ended = ended.and(kept_out.write_down(conn, random, Some(by), now)?);
     let mut detail = detail(&changed);
     detail["before"] = serde_json::json!({ "starts_at": before.term.starts_at, "ends_at": before.term.ends_at });
     let entry = NewEntry {

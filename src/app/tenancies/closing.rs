@@ -6,6 +6,7 @@ use super::{entry, joint_tenants, news, tell, write_down};
 use crate::app::Error;
 use crate::app::grants::Ended;
 use crate::app::pins::{void_codes_after, void_codes_at};
+use crate::app::visits::{self, KeptOut};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::grant::Grant;
@@ -26,15 +27,17 @@ pub(in crate::app) struct Closing {
     ended: Tenancy,
     doors: Vec<Lock>,
     grants: Vec<Grant>,
+    kept_out: KeptOut,
 }
 
 impl Closing {
-    /// Ends the tenancy and the grants that end with it; `None` where it had ended before.
+    /// Ends the tenancy and the grants that end with it, and the ways in of vendors to whom nobody agreed who lives there
+    /// still; `None` where it had ended before.
     pub(super) fn begin(
         conn: &mut Conn,
         home: &Home,
         ends_at: Timestamp,
-        by: Option<&PersonId>,
+        (by, random): (Option<&PersonId>, &dyn Random),
         now: Timestamp,
     ) -> Result<Option<Self>, Error> {
         let before = &home.tenancy;
@@ -47,7 +50,9 @@ impl Closing {
         for grant in &grants {
             grants::revoke(conn, &grant.id, by, now)?;
         }
+        let kept_out = visits::agree_anew(conn, &before.unit, (Some(by), random), now)?;
         Ok(Some(Self {
+            kept_out,
             ended: Tenancy {
                 term: Term {
                     ends_at: Some(ends_at),
@@ -82,6 +87,7 @@ impl Closing {
             ended: tenancy,
             doors,
             grants,
+            kept_out,
         } = self;
         let joint = joint_tenants(conn, &before, now)?;
         let told = joint.into_iter().chain([tenancy.person.clone()]);
@@ -101,6 +107,7 @@ impl Closing {
             };
             write_down(conn, &tenancy, &entry, now)?;
         }
+        ended = ended.and(kept_out.write_down(conn, random, by, now)?);
         // Nobody lived there by one that was called off.
         let was_lived = tenancy.term.ends_at.is_some_and(|end| end > tenancy.term.starts_at);
         let ids: Vec<GrantId> = ended.grants().cloned().collect();
@@ -124,7 +131,7 @@ pub(in crate::app) fn close_all_of(
     conn: &mut Conn,
     organization: &OrganizationId,
     person: &PersonId,
-    by: &PersonId,
+    (by, random): (&PersonId, &dyn Random),
     now: Timestamp,
 ) -> Result<Vec<Closing>, Error> {
     let mut closings = Vec::new();
@@ -132,7 +139,13 @@ pub(in crate::app) fn close_all_of(
         let ends_at = tenancy.term.ends_at.filter(|end| *end <= now);
         let ends_at = ends_at.unwrap_or(now.max(tenancy.term.starts_at));
         let doors = locks::of_home(conn, &tenancy.unit)?;
-        closings.extend(Closing::begin(conn, &Home { tenancy, doors }, ends_at, Some(by), now)?);
+        closings.extend(Closing::begin(
+            conn,
+            &Home { tenancy, doors },
+            ends_at,
+            (Some(by), random),
+            now,
+        )?);
     }
     Ok(closings)
 }

@@ -148,7 +148,7 @@ fn close(
     now: Timestamp,
 ) -> Result<Ended, Error> {
     let by = who.map(|who| &who.person);
-    let Some(closing) = Closing::begin(conn, home, ends_at, by, now)? else {
+    let Some(closing) = Closing::begin(conn, home, ends_at, (by, random), now)? else {
         let ended = home.grants_ended(conn)?;
         return Ok(Ended::before(rights(&home.tenancy, &ended)));
     };

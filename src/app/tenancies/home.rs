@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::Error;
 use crate::app::revocations::hold_locks;
+use crate::app::visits;
 use crate::domain::account::{Role, Scope};
 use crate::domain::grant::{Grant, GrantState};
-use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, TenancyId};
+use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId, TenancyId, UnitId};
 use crate::domain::lock::Lock;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
@@ -27,7 +28,7 @@ pub(super) fn hold_home(conn: &mut Conn, id: &TenancyId, scope: &Scope, now: Tim
     // Of a tenancy that is changed and another that is given at once, one sees the other.
     accounts::hold_membership(conn, &seen.organization, &seen.person)?;
     let doors = locks::of_home(conn, &seen.unit)?;
-    let mut held: Vec<LockId> = doors.iter().map(|lock| lock.id.clone()).collect();
+    let mut held = doors_to_hold(conn, &seen.organization, &seen.unit, now)?;
     let names = grants::names(conn, &[RightSource::Tenancy(id.clone())])?;
     held.extend(passes::of_names(conn, &names, now)?.into_iter().map(|pass| pass.lock));
     for grant in grants_at(conn, &seen.organization, own(&seen, &doors), Some(&seen.person))? {
@@ -35,6 +36,25 @@ pub(super) fn hold_home(conn: &mut Conn, id: &TenancyId, scope: &Scope, now: Tim
     }
     hold_locks(conn, &held)?;
     Ok(tenancies::hold(conn, id, scope)?.map(|tenancy| Home { tenancy, doors }))
+}
+
+/// The doors to hold before it changes who lives in the unit, or for how long: its own and the shared ones, those of visits to
+/// it, and those of grants to its own doors.
+pub(in crate::app) fn doors_to_hold(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    unit: &UnitId,
+    now: Timestamp,
+) -> Result<Vec<LockId>, Error> {
+    let doors = locks::of_home(conn, unit)?;
+    let own = doors.iter().filter(|lock| lock.unit.as_ref() == Some(unit));
+    let standing = grants_at(conn, organization, own, None)?
+        .into_iter()
+        .filter(|grant| grant.stands(now));
+    let mut held: Vec<LockId> = standing.flat_map(|grant| grant.terms.locks).collect();
+    held.extend(doors.into_iter().map(|lock| lock.id));
+    held.extend(visits::doors_of_visits_in(conn, unit)?);
+    Ok(held)
 }
 
 /// The tenancy and its doors as they are, for looking.

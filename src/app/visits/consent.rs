@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{Shown, Step, agreed_until, end::take_way_in_back, hold, news, refuse_over, residents, shown, write_down};
+use super::{Shown, Step, end::take_way_in_back, hold, news, refuse_over, residents, shown, write_down};
 use crate::app::grants::Ended;
 use crate::app::notices::tell;
 use crate::app::{Actor, App, Error, What, joined_by, role_in, served_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::Kind;
 use crate::domain::account::Role;
-use crate::domain::ids::{PersonId, VisitId};
+use crate::domain::ids::VisitId;
 use crate::domain::notice;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
 use crate::domain::visit::{Answer, Emergency, EmergencyReason};
-use crate::store::{Conn, grants, visits};
+use crate::store::{Conn, visits};
 
 const BEGUN: Error = Error::Conflict {
     word: "visit-begun",
@@ -117,14 +117,13 @@ impl App {
     }
 }
 
-/// Has no vendor come into a home beyond what its people agreed to, now that somebody is to live there whom nobody asked
-/// before; and tells that person of visits on which they have a say since. `before` is the term of a tenancy that was
-/// changed.
+/// Asks whoever is to live somewhere about the visits on which they have a say since. `before` is the term of a tenancy that
+/// was changed: of what may take place within that they were told.
 pub(in crate::app) fn ask_newcomer(
     conn: &mut Conn,
     random: &dyn Random,
     tenancy: &Tenancy,
-    (before, by): (Option<Term>, &PersonId),
+    before: Option<Term>,
     now: Timestamp,
 ) -> Result<(), Error> {
     for visit in visits::not_ended_in(conn, &tenancy.unit)? {
@@ -132,18 +131,9 @@ pub(in crate::app) fn ask_newcomer(
             starts_at: visit.starts_at.max(now),
             ends_at: Some(visit.closes_at()),
         };
-        let was_there = before.is_some_and(|before| before.overlaps(window));
-        if visit.is_over(now).is_some() || !tenancy.term.overlaps(window) || was_there {
+        let was_asked = before.is_some_and(|before| before.overlaps(window));
+        if visit.is_over(now).is_some() || !tenancy.term.overlaps(window) || was_asked {
             continue;
-        }
-        if let Some((_, grant)) = &visit.let_in {
-            let until = agreed_until(conn, &visit, now)?;
-            if until <= window.starts_at {
-                grants::revoke(conn, grant, by, now)?;
-                visits::keep_out(conn, &visit.id)?;
-            } else {
-                grants::end_at(conn, grant, until)?;
-            }
         }
         let ordered = news(&visit, notice::Kind::VisitOrdered, Some(visit.ordered_by.clone()));
         tell(conn, random, [tenancy.person.clone()], &ordered, now)?;

@@ -1,15 +1,24 @@
-//! A door changes: nobody comes in by what was agreed for another.
+//! Who lives behind a door changes, or the door does: nobody comes in by what was agreed with others.
 
+use std::time::Duration;
+
+use doorward::domain::time::Clock as _;
 use serde_json::{Value, json};
 
 use super::visits::{order, visit_path};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::{Answer, Landlord, Link, Person, TestServer, house};
+use crate::world::{Answer, Door, InstalledLock, Landlord, Link, Person, Property, TestServer, Unit, house};
 
 on_each_database!(
+    a_tenancy_that_begins_sooner_shuts_out_a_vendor_to_whom_nobody_there_agreed,
+    the_yes_of_who_moves_out_goes_with_them,
+    a_stay_ends_with_the_last_who_agreed,
+    an_emergency_outlasts_who_moves,
     a_lock_that_moves_from_home_to_home_takes_no_vendor_along,
     a_lock_that_is_handed_on_with_its_grants_keeps_vendors_out,
 );
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The office calls the number on the order, and the vendor says the code and follows the link.
 async fn let_in(t: &TestServer, office: &Person, visit: &Value) -> Person {
@@ -22,6 +31,12 @@ async fn let_in(t: &TestServer, office: &Person, visit: &Value) -> Person {
 async fn shown(who: &Person, visit: &Value) -> Value {
     let path = format!("/v1/visits/{}", visit["id"].as_str().unwrap());
     who.get(&path).await.expect(200)
+}
+
+/// The stage, and what those say who live there.
+async fn standing(who: &Person, visit: &Value) -> [String; 2] {
+    let shown = shown(who, visit).await;
+    ["stage", "consent"].map(|what| shown[what].as_str().unwrap().to_owned())
 }
 
 async fn told(person: &Person, kind: &str) -> Vec<Value> {
@@ -39,6 +54,159 @@ fn assert_shut_out(answer: &Answer) {
 /// What the log says of vendors who were kept out, the newest first.
 async fn kept_out(landlord: &Landlord) -> Vec<Value> {
     landlord.list("/v1/access-log?kind=vendor-kept-out").await
+}
+
+async fn a_tenancy_that_begins_sooner_shuts_out_a_vendor_to_whom_nobody_there_agreed(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 2").await;
+    let door = ana.add_lock_of(&flat, "Flat 2").await;
+    let _lock = door.install().await;
+    let (dee, gus) = (ana.staff("dee", "desk").await, ana.guest("gus").await);
+    let starts_at = t.clock.after(HOUR);
+    let tenancy = ana.tenancy(&gus, &flat, json!({ "starts_at": starts_at })).await;
+    let window = json!({ "ends_at": t.clock.after(4 * HOUR) });
+    let visit = order(&dee, &t, &[&door], window).await.expect(201);
+    assert_eq!(visit["consent"], "not-needed");
+    // Whoever is to live there while it may take place is told when it is ordered, not when it has begun.
+    assert_eq!(told(&gus, "visit-ordered").await.len(), 1);
+    let paul = let_in(&t, &dee, &visit).await;
+    assert_eq!(standing(&ana, &visit).await, ["let-in", "not-needed"]);
+
+    let term = json!({ "starts_at": t.clock.now().to_string() });
+    ana.change_tenancy(&tenancy, term).await.expect(200);
+    assert_shut_out(&paul.unlock(&door).await);
+    assert_eq!(standing(&ana, &visit).await, ["ordered", "waiting"]);
+    for person in [&gus, &dee] {
+        let notices = told(person, "vendor-kept-out").await;
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0]["detail"]["visit_id"], visit["id"]);
+    }
+    // Asked once is enough.
+    assert_eq!(told(&gus, "visit-ordered").await.len(), 1);
+    let written = &kept_out(&ana).await[0];
+    assert_eq!(
+        (&written["reason"], &written["actor_id"], &written["unit_id"]),
+        (&json!("residents-changed"), &json!(ana.id), &json!(flat.id))
+    );
+    assert!(written["grant_id"].is_string());
+
+    // Once they agree, the vendor proves anew to be the one.
+    dee.post(&visit_path(&visit, "call"))
+        .await
+        .expect_problem(409, "consent-missing");
+    gus.post(&visit_path(&visit, "consent")).await.expect(200);
+    let paul = let_in(&t, &dee, &visit).await;
+    paul.unlock(&door).await.expect_opened();
+}
+
+/// Bea and Gus live in a flat, and Bea alone agreed to a visit of days; the vendor has a way in.
+struct Shared {
+    flat: Unit,
+    bea: Person,
+    gus: Person,
+    visit: Value,
+    paul: Person,
+    door: Door,
+    _lock: InstalledLock,
+}
+
+async fn shared(t: &TestServer, ana: &Landlord, house: &Property, name: &str) -> Shared {
+    let flat = ana.add_unit(house, name).await;
+    let door = ana.add_lock_of(&flat, name).await;
+    let lock = door.install().await;
+    let place = name.replace(' ', "-").to_lowercase();
+    let bea = ana.tenant(&format!("bea-{place}"), &flat).await;
+    let gus = ana.tenant(&format!("gus-{place}"), &flat).await;
+    let visit = order(ana, t, &[&door], json!({ "ends_at": ana.in_days(5) })).await;
+    let visit = visit.expect(201);
+    bea.post(&visit_path(&visit, "consent")).await.expect(200);
+    let paul = let_in(t, ana, &visit).await;
+    Shared {
+        flat,
+        bea,
+        gus,
+        visit,
+        paul,
+        door,
+        _lock: lock,
+    }
+}
+
+async fn the_yes_of_who_moves_out_goes_with_them(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    // Their tenancy ends at once.
+    let one = shared(&t, &ana, &house, "Flat 1").await;
+    let tenancy = ana.tenancy_of(&one.bea, &one.flat).await;
+    ana.end_tenancy(&tenancy, json!({})).await;
+    assert_shut_out(&one.paul.unlock(&one.door).await);
+    assert_eq!(standing(&ana, &one.visit).await, ["ordered", "waiting"]);
+    assert_eq!(told(&one.gus, "vendor-kept-out").await.len(), 1);
+    assert_eq!(kept_out(&ana).await[0]["reason"], "residents-changed");
+    // They are put out of the house.
+    let two = shared(&t, &ana, &house, "Flat 2").await;
+    let member = format!("/v1/organizations/{}/members/{}", ana.organization, two.bea.id);
+    ana.delete(&member).await.expect(200);
+    assert_shut_out(&two.paul.unlock(&two.door).await);
+    assert_eq!(standing(&ana, &two.visit).await, ["ordered", "waiting"]);
+    assert_eq!(told(&two.gus, "vendor-kept-out").await.len(), 1);
+    // They are to move out in two days: until then the vendor may come, and not longer.
+    let three = shared(&t, &ana, &house, "Flat 3").await;
+    let four = shared(&t, &ana, &house, "Flat 4").await;
+    let until = ana.in_days(2);
+    for (flat, how) in [(&three, "end"), (&four, "change")] {
+        let tenancy = ana.tenancy_of(&flat.bea, &flat.flat).await;
+        let grant = shown(&ana, &flat.visit).await["grant_id"].clone();
+        match how {
+            "end" => ana.end_tenancy(&tenancy, json!({ "ends_at": until })).await,
+            _ => {
+                let term = json!({ "starts_at": tenancy["starts_at"], "ends_at": until });
+                ana.change_tenancy(&tenancy, term).await.expect(200)
+            }
+        };
+        let path = format!("/v1/grants/{}", grant.as_str().unwrap());
+        assert_eq!(ana.get(&path).await.expect(200)["ends_at"], json!(until), "{how}");
+        assert_eq!(kept_out(&ana).await[0]["detail"]["ends_at"], json!(until), "{how}");
+        flat.paul.unlock(&flat.door).await.expect_opened();
+    }
+    // What nobody has to agree to any more, or somebody else agrees to, goes on.
+    let five = shared(&t, &ana, &house, "Flat 5").await;
+    five.gus.post(&visit_path(&five.visit, "consent")).await.expect(200);
+    for person in [&five.bea, &five.gus] {
+        let tenancy = ana.tenancy_of(person, &five.flat).await;
+        ana.end_tenancy(&tenancy, json!({})).await;
+        five.paul.unlock(&five.door).await.expect_opened();
+    }
+}
+
+async fn a_stay_ends_with_the_last_who_agreed(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = shared(&t, &ana, &house, "Flat 1").await;
+    flat.paul.unlock(&flat.door).await.expect_opened();
+    assert_eq!(standing(&ana, &flat.visit).await, ["begun", "given"]);
+    let tenancy = ana.tenancy_of(&flat.bea, &flat.flat).await;
+    ana.end_tenancy(&tenancy, json!({})).await;
+    assert_shut_out(&flat.paul.unlock(&flat.door).await);
+    assert_eq!(standing(&ana, &flat.visit).await, ["begun", "waiting"]);
+    ana.post(&visit_path(&flat.visit, "call"))
+        .await
+        .expect_problem(409, "consent-missing");
+    flat.gus.post(&visit_path(&flat.visit, "consent")).await.expect(200);
+    let paul = let_in(&t, &ana, &flat.visit).await;
+    paul.unlock(&flat.door).await.expect_opened();
+}
+
+async fn an_emergency_outlasts_who_moves(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = shared(&t, &ana, &house, "Flat 1").await;
+    let reason = json!({ "reason": "Water comes through the ceiling" });
+    ana.post(&visit_path(&flat.visit, "emergency"))
+        .json(reason)
+        .await
+        .expect(200);
+    let tenancy = ana.tenancy_of(&flat.bea, &flat.flat).await;
+    ana.end_tenancy(&tenancy, json!({})).await;
+    flat.paul.unlock(&flat.door).await.expect_opened();
+    assert!(kept_out(&ana).await.is_empty());
 }
 
 async fn a_lock_that_moves_from_home_to_home_takes_no_vendor_along(database: TestDatabase) {
