@@ -9,6 +9,7 @@ use super::invitations::{Draft, SecretLink};
 use super::notices::tell;
 use super::pins::begin;
 use super::proposals::{self, Matter, Settled, Weighty};
+use super::revocations::hold_locks;
 use super::{Actor, App, Error, What, house_access, joined_by, managed_by, role_in};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -31,7 +32,7 @@ mod under;
 
 pub(super) use access::{to_change, to_take_back};
 pub(super) use ending::{By, Ended, end_with};
-pub(super) use following::{follow, follow_each, hold_hanging_at, put};
+pub(super) use following::{cut, follow, follow_each, hold_hanging_at, put};
 pub use show::{Door, Shown, Which};
 pub use spare::SpareShown;
 
@@ -153,6 +154,8 @@ pub(super) fn give_in(
     let mut terms = checked(&new, now)?;
     let organization = organization_of(conn, &terms.locks, &scope)?;
     let person = member(conn, &organization, &to)?;
+    // Of a grant and a tenancy behind its door that are given at once, one sees the other.
+    hold_locks(conn, &terms.locks)?;
     let (holder, invitation) = holder_of(
         conn,
         who,

@@ -17,7 +17,11 @@ use crate::domain::pass;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
-use crate::store::{Conn, access_log, accounts, grants, locks, places, rules, tenancies};
+use crate::store::{Conn, access_log, accounts, locks, places, rules, tenancies};
+
+mod standing;
+
+pub(super) use standing::{have_keys_wait, refuse_to_join};
 
 /// Access of somebody of the house to homes of others.
 #[derive(Debug)]
@@ -217,44 +221,6 @@ pub(super) fn refuse_to_bring_keys(conn: &mut Conn, moved: &Lock, kept: &[Grant]
                 word: "house-access-stands",
                 why: "somebody of the house or a vendor holds a grant to this lock, and people live where it goes; take it back first",
             });
-        }
-    }
-    Ok(())
-}
-
-/// Tells whoever comes to live in a unit who of the house holds grants to its own doors from before.
-pub(super) fn tell_newcomer(
-    conn: &mut Conn,
-    random: &dyn Random,
-    organization: &OrganizationId,
-    tenancy: &Tenancy,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let doors = locks::of_home(conn, &tenancy.unit)?;
-    for door in doors.into_iter().filter(|door| door.unit.is_some()) {
-        for grant in grants::at_lock(conn, organization, &door.id)? {
-            let Some(holder) = grant.person().filter(|holder| **holder != tenancy.person) else {
-                continue;
-            };
-            if !grant.stands(now) || !is_of_the_house(conn, organization, holder)? {
-                continue;
-            }
-            let names = accounts::names(conn, &[holder, &grant.given_by])?;
-            let news = News {
-                actor: Some(grant.given_by.clone()),
-                detail: Some(serde_json::json!({
-                    "right": grant.id,
-                    "person_id": holder,
-                    "person_name": names.get(holder),
-                    "given_by_name": names.get(&grant.given_by),
-                    "lock_ids": [&door.id],
-                    "starts_at": grant.terms.starts_at,
-                    "ends_at": grant.terms.ends_at,
-                    "reason": null,
-                })),
-                ..News::new(notice::Kind::StaffAccess, organization.clone())
-            };
-            tell(conn, random, [tenancy.person.clone()], &news.about(&door), now)?;
         }
     }
     Ok(())

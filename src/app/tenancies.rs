@@ -218,13 +218,13 @@ pub(super) fn begin(
     let house_access = house_access::postpone_tenancy(conn, &organization, &mut tenancy, now)?;
     tenancies::add(conn, &tenancy)?;
     let kept_out = visits::agree_anew(conn, &tenancy.unit, (Some(by), random), now)?;
-    house_access::tell_newcomer(conn, random, &organization, &tenancy, now)?;
+    let ended = house_access::have_keys_wait(conn, &tenancy, None, signed, now)?;
     let joint = joint_tenants(conn, &tenancy, now)?;
     let told = joint.into_iter().chain([tenancy.person.clone()]);
     let given = news(&tenancy, notice::Kind::TenancyGiven, Some(by));
     tell(conn, random, told, &given, now)?;
     visits::ask_newcomer(conn, random, &tenancy, None, now)?;
-    let ended = kept_out.write_down(conn, random, Some(by), now)?;
+    let ended = ended.and(kept_out.write_down(conn, random, Some(by), now)?);
     write_down(conn, &tenancy, &entry(&tenancy, Kind::TenancyGiven, Some(by), now), now)?;
     tell_of_house_access(conn, random, &tenancy, by, house_access.as_ref(), now)?;
     Ok(ended)

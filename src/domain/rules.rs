@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::grant::Terms;
 use super::time::Timestamp;
 
 /// A number of hours is out of range.
@@ -149,11 +150,37 @@ pub fn spans_property(opened: usize, all: usize) -> bool {
     opened >= 3 && opened + 1 >= all
 }
 
+/// What a grant to somebody of the house may go on giving, now that others are to live behind its doors from `lived_in_from`
+/// on and nobody of the house comes to them before `earliest`; `None` for nothing. It waits, or ends before they come where it
+/// would be over by then.
+#[must_use]
+pub fn left_to_the_house(
+    terms: &Terms,
+    lived_in_from: Timestamp,
+    earliest: Timestamp,
+    now: Timestamp,
+) -> Option<Terms> {
+    let comes = terms.starts_at.max(lived_in_from);
+    if comes >= earliest || terms.ends_at.is_some_and(|end| end <= lived_in_from) {
+        return Some(terms.clone());
+    }
+    let (starts_at, ends_at) = match terms.ends_at {
+        Some(end) if end <= earliest => (terms.starts_at, Some(lived_in_from)),
+        end => (earliest, end),
+    };
+    ends_at.is_none_or(|end| starts_at.max(now) < end).then(|| Terms {
+        starts_at,
+        ends_at,
+        ..terms.clone()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::pass::Role;
 
     fn hours(hours: u16) -> DelayHours {
         hours.try_into().unwrap()
@@ -185,6 +212,39 @@ mod tests {
         let longer = Rules::default().changed(&asked(48), at(0));
         assert_eq!(longer.delay_at(at(0)), hours(48));
         assert_eq!(longer.house_access_from(at(1)), at(49));
+    }
+
+    fn terms(starts_at: Timestamp, ends_at: Option<Timestamp>) -> Terms {
+        Terms {
+            locks: Vec::new(),
+            starts_at,
+            ends_at,
+            schedule: None,
+            uses: None,
+            ways: Vec::new(),
+            role: Role::Guest,
+            delegable: false,
+            spare: None,
+        }
+    }
+
+    #[test]
+    fn keys_of_the_house_wait_or_end_where_somebody_comes_to_live() {
+        // Now is 10, somebody lives there from `lived_in_from` on, and the house may come from 34 on.
+        for (case, given, lived_in_from, left) in [
+            ("without an end", (0, None), 10, Some((34, None))),
+            ("to the first hour of the wait", (0, Some(34)), 10, None),
+            ("a moment longer", (0, Some(35)), 10, Some((34, Some(35)))),
+            ("over before they come", (0, Some(12)), 12, Some((0, Some(12)))),
+            ("over while they wait", (0, Some(20)), 12, Some((0, Some(12)))),
+            ("from when they live there", (12, Some(20)), 12, None),
+            ("late enough", (34, None), 10, Some((34, None))),
+            ("told early enough", (0, None), 34, Some((0, None))),
+        ] {
+            let of = |(from, until): (u64, Option<u64>)| terms(at(from), until.map(at));
+            let found = left_to_the_house(&of(given), at(lived_in_from), at(34), at(10));
+            assert_eq!(found, left.map(of), "{case}");
+        }
     }
 
     #[test]
@@ -245,6 +305,24 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever was given and whenever they come: nobody of the house comes to them too soon, nothing becomes more, and
+        /// what lies later stays.
+        #[test]
+        fn no_key_of_the_house_opens_before_the_wait_is_over(
+            from in 0..60_u64, lasts in prop::option::of(1..60_u64), lived_in in 0..60_u64, wait in 1..60_u64, now in 0..60_u64,
+        ) {
+            let (lived_in, earliest) = (lived_in.max(now), now + wait);
+            let given = terms(at(from), lasts.map(|lasts| at(from + lasts)));
+            let left = left_to_the_house(&given, at(lived_in), at(earliest), at(now));
+            let opens = |terms: &Terms, hour| terms.starts_at <= at(hour) && terms.ends_at.is_none_or(|end| at(hour) < end);
+            for hour in now..180 {
+                let still = left.as_ref().is_some_and(|left| opens(left, hour));
+                prop_assert!(!still || opens(&given, hour), "{hour}");
+                prop_assert!(!still || hour < lived_in || hour >= earliest, "{hour}");
+                prop_assert!(still || !opens(&given, hour) || hour < earliest, "{hour}");
+            }
+        }
+
         /// Nobody gets in sooner by changing the delay first: whatever is asked for, and how often, access given after
         /// the changes begins no earlier than access that would have been given before them.
         #[test]

@@ -48,6 +48,24 @@ impl Term {
     }
 }
 
+impl Term {
+    /// The stretches of it that lie outside `before`: all of it for `None`, else what comes sooner and what lasts longer.
+    #[must_use]
+    pub fn beyond(self, before: Option<Self>) -> Vec<Self> {
+        let Some(before) = before else { return vec![self] };
+        let sooner = Self {
+            starts_at: self.starts_at,
+            ends_at: Some(self.ends_at.map_or(before.starts_at, |end| end.min(before.starts_at))),
+        };
+        let longer = before.ends_at.map(|end| Self {
+            starts_at: self.starts_at.max(end),
+            ends_at: self.ends_at,
+        });
+        let lasts = |term: &Self| term.ends_at.is_none_or(|end| term.starts_at < end);
+        [Some(sooner), longer].into_iter().flatten().filter(lasts).collect()
+    }
+}
+
 /// Why a tenancy cannot last from then to then. It is about its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTerm {

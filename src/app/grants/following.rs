@@ -1,6 +1,6 @@
 //! What was given under a right follows it when it changes: narrowed to what is left, or ended.
 
-use super::ending::{By, Ended, end_alone, tell_of_end};
+use super::ending::{By, Ended, end_alone, end_with, tell_of_end};
 use super::{concerned_by, tell_of, write_down};
 use crate::app::Error;
 use crate::app::pins::reword;
@@ -71,6 +71,30 @@ pub(in crate::app) fn follow_each(
         let concerned = concerned_by(grant);
         tell_of(conn, by, concerned, grant, notice::Kind::AccessChanged, now)?;
     }
+    Ok(ended)
+}
+
+/// Has a standing grant of the landlord's give less from now on: by these terms, or nothing any more for `None`. What was
+/// given under it follows, and its holder is told. The caller holds its locks.
+pub(in crate::app) fn cut(
+    conn: &mut Conn,
+    grant: &Grant,
+    to: Option<Terms>,
+    (why, by): (&str, By<'_>),
+    now: Timestamp,
+) -> Result<Ended, Error> {
+    let right = RightSource::Grant(grant.id.clone());
+    let Some(terms) = to else {
+        grants::revoke(conn, &grant.id, by.or_giver(grant), now)?;
+        let ended = end_with(conn, vec![right], by, now)?;
+        write_down(conn, by, grant, Kind::GrantRevoked, Some(why), now)?;
+        tell_of(conn, by, concerned_by(grant), grant, notice::Kind::AccessRevoked, now)?;
+        return Ok(ended);
+    };
+    let less = Grant { terms, ..grant.clone() };
+    let ended = put(conn, grant, &less, now)?.and(follow(conn, &right, by, now)?);
+    write_down(conn, by, &less, Kind::GrantChanged, Some(why), now)?;
+    tell_of(conn, by, concerned_by(&less), &less, notice::Kind::AccessChanged, now)?;
     Ok(ended)
 }
 

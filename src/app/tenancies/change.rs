@@ -99,10 +99,19 @@ pub(super) fn set_term(
         false => None,
     };
     refuse_doubled(conn, &changed)?;
+    house_access::refuse_to_join(conn, &changed, before.term, now)?;
     tenancies::set_term(conn, &changed)?;
     let kept_out = visits::agree_anew(conn, &changed.unit, (Some(by), random), now)?;
     let right = RightSource::Tenancy(changed.id.clone());
-    let ended = follow(conn, &right, By { who: Some(who), random }, now)?;
+    let signed = By { who: Some(who), random };
+    let ended = follow(conn, &right, signed, now)?;
+    let ended = ended.and(house_access::have_keys_wait(
+        conn,
+        &changed,
+        Some(before.term),
+        signed,
+        now,
+    )?);
     let mut told = joint_tenants(conn, before, now)?;
     told.extend(joint_tenants(conn, &changed, now)?);
     told.push(changed.person.clone());

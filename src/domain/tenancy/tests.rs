@@ -193,12 +193,42 @@ fn who_lives_together_is_told() {
     }
 }
 
+#[test]
+fn a_term_that_comes_sooner_and_lasts_longer_goes_beyond_the_one_before() {
+    for (case, now_it_is, beyond) in [
+        ("the same", term(100, 200), vec![]),
+        ("shorter", term(120, 180), vec![]),
+        ("sooner", term(50, 200), vec![term(50, 100)]),
+        ("later", term(100, 250), vec![term(200, 250)]),
+        ("both", term(50, None), vec![term(50, 100), term(200, None)]),
+        ("all before", term(20, 60), vec![term(20, 60)]),
+        ("all after", term(300, 400), vec![term(300, 400)]),
+    ] {
+        assert_eq!(now_it_is.beyond(Some(term(100, 200))), beyond, "{case}");
+    }
+    assert_eq!(term(50, None).beyond(Some(term(100, None))), [term(50, 100)]);
+}
+
 fn any_term() -> impl Strategy<Value = Term> {
     (0..40_i64, prop::option::of(0..40_i64))
         .prop_map(|(start, length)| term(start, length.map(|length| start + length)))
 }
 
 proptest! {
+    /// What lies beyond another term is exactly what that one does not hold, each instant once.
+    #[test]
+    fn what_lies_beyond_a_term_is_what_that_does_not_hold(one in any_term(), other in any_term()) {
+        // A tenancy lasts: one that was called off has no term to change.
+        prop_assume!(other.ends_at != Some(other.starts_at));
+        let beyond = one.beyond(Some(other));
+        for ms in 0..100 {
+            let times = beyond.iter().filter(|stretch| stretch.holds(at(ms))).count();
+            prop_assert_eq!(times, usize::from(one.holds(at(ms)) && !other.holds(at(ms))), "{}", ms);
+        }
+        prop_assert_eq!(one.beyond(None), vec![one]);
+        prop_assert_eq!(one.beyond(Some(one)), vec![]);
+    }
+
     /// Whatever the order of two terms, overlapping means an instant that lies in both.
     #[test]
     fn any_two_terms_overlap_exactly_where_an_instant_lies_in_both(one in any_term(), other in any_term()) {

@@ -1,4 +1,5 @@
-//! Who lives behind a door changes, or the door does: nobody comes in by what was agreed with others.
+//! Who lives behind a door changes, or the door does: nobody comes in by what was agreed with others, or before those who live
+//! there now were told.
 
 use std::time::Duration;
 
@@ -16,6 +17,11 @@ on_each_database!(
     an_emergency_outlasts_who_moves,
     a_lock_that_moves_from_home_to_home_takes_no_vendor_along,
     a_lock_that_is_handed_on_with_its_grants_keeps_vendors_out,
+    keys_of_the_house_wait_for_a_tenancy_that_begins_sooner,
+    keys_of_the_house_wait_where_somebody_moves_in_at_once,
+    who_stays_longer_is_told_of_keys_that_were_for_afterwards,
+    a_key_to_more_than_a_home_goes_on_without_it,
+    a_tenancy_of_the_house_is_no_way_to_be_there_first,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -279,4 +285,159 @@ async fn a_lock_that_is_handed_on_with_its_grants_keeps_vendors_out(database: Te
             .await
             .expect_problem(409, "visit-door-moved");
     }
+}
+
+fn to(person: &Person) -> Value {
+    json!({ "person_id": person.id })
+}
+
+async fn keys_of_the_house_wait_for_a_tenancy_that_begins_sooner(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 2").await;
+    let door = ana.add_lock_of(&flat, "Flat 2").await;
+    let lock = door.install().await;
+    let (gus, max) = (ana.guest("gus").await, ana.manager("max").await);
+    let tenancy = ana
+        .tenancy(&gus, &flat, json!({ "starts_at": t.clock.after(48 * HOUR) }))
+        .await;
+    // Over before anybody lives there: no reason is wanted, and nobody waits.
+    let short = json!({ "ends_at": t.clock.after(47 * HOUR) });
+    let short = ana.give(&[&door], to(&ana), short).await.expect(201);
+    let hour = json!({ "ends_at": t.clock.after(HOUR) });
+    let hour = ana.give(&[&door], to(&max), hour).await.expect(201);
+    ana.unlock(&door).await.expect_opened();
+    max.unlock(&door).await.expect_opened();
+    assert!(told(&gus, "staff-access").await.is_empty());
+
+    let sooner = json!({ "starts_at": t.clock.now().to_string() });
+    ana.change_tenancy(&tenancy, sooner).await.expect(200);
+    // As if it were given now: it begins a day later, and the tenant knows. One that would be over by then has ended.
+    let opens_at = ana.unlock(&door).await.expect_refused("not-yet")["opens_at"].clone();
+    assert_eq!(opens_at, json!(t.clock.after(24 * HOUR)));
+    assert_shut_out(&max.unlock(&door).await);
+    let grant = |of: &Value| format!("/v1/grants/{}", of["id"].as_str().unwrap());
+    assert!(ana.get(&grant(&hour)).await.expect(200)["revoked_at"].is_string());
+    assert_eq!(ana.get(&grant(&short)).await.expect(200)["starts_at"], opens_at);
+    let notices = told(&gus, "staff-access").await;
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    let detail = &notices[0]["detail"];
+    assert_eq!(
+        (&detail["right"], &detail["person_name"], &detail["starts_at"]),
+        (&short["id"], &json!("ana"), &opens_at)
+    );
+    for (kind, of) in [("grant-changed", &short), ("grant-revoked", &hour)] {
+        let written = &ana.list(&format!("/v1/access-log?kind={kind}")).await[0];
+        assert_eq!(
+            (&written["reason"], &written["grant_id"]),
+            (&json!("tenancy-given"), &of["id"])
+        );
+    }
+    t.clock.advance(24 * HOUR);
+    ana.sign_in_again().await;
+    lock.until_online(&ana, true).await;
+    ana.unlock(&door).await.expect_opened();
+}
+
+async fn keys_of_the_house_wait_where_somebody_moves_in_at_once(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flats = [
+        ana.add_unit(&house, "Flat 1").await,
+        ana.add_unit(&house, "Flat 2").await,
+    ];
+    let doors = [
+        ana.add_lock_of(&flats[0], "Flat 1").await,
+        ana.add_lock_of(&flats[1], "Flat 2").await,
+    ];
+    let _locks = (doors[0].install().await, doors[1].install().await);
+    let mut keys = Vec::new();
+    for door in &doors {
+        keys.push(ana.give(&[door], to(&ana), json!({})).await.expect(201));
+        ana.unlock(door).await.expect_opened();
+    }
+    // Called off and given anew from now on; and accepted from an invitation.
+    let gus = ana.guest("gus").await;
+    let later = json!({ "starts_at": t.clock.after(48 * HOUR) });
+    let tenancy = ana.tenancy(&gus, &flats[0], later.clone()).await;
+    ana.unlock(&doors[0]).await.expect_opened();
+    ana.end_tenancy(&tenancy, json!({})).await;
+    ana.tenancy(&gus, &flats[0], json!({})).await;
+    let tia = ana.tenant("tia", &flats[1]).await;
+    for (door, tenant) in doors.iter().zip([&gus, &tia]) {
+        let refused = ana.unlock(door).await.expect_refused("not-yet");
+        assert_eq!(refused["opens_at"], json!(t.clock.after(24 * HOUR)));
+        let notices = told(tenant, "staff-access").await;
+        assert_eq!(notices[0]["detail"]["starts_at"], refused["opens_at"]);
+    }
+    // A guest of the landlord's is none of the house, and what is known a day before needs no wait.
+    let flat = ana.add_unit(&house, "Flat 3").await;
+    let door = ana.add_lock_of(&flat, "Flat 3").await;
+    let _lock = door.install().await;
+    let gil = ana.guest("gil").await;
+    for person in [&gil, &*ana] {
+        ana.give(&[&door], to(person), json!({})).await.expect(201);
+    }
+    ana.tenancy(&tia, &flat, json!({ "starts_at": t.clock.after(24 * HOUR) }))
+        .await;
+    for person in [&gil, &*ana] {
+        person.unlock(&door).await.expect_opened();
+    }
+    assert_eq!(told(&tia, "staff-access").await.len(), 2);
+}
+
+async fn who_stays_longer_is_told_of_keys_that_were_for_afterwards(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let door = ana.add_lock_of(&flat, "Flat 1").await;
+    let gus = ana.guest("gus").await;
+    let end = t.clock.after(2 * HOUR);
+    let tenancy = ana.tenancy(&gus, &flat, json!({ "ends_at": end })).await;
+    let after = json!({ "starts_at": end });
+    let key = ana.give(&[&door], to(&ana), after).await.expect(201);
+    assert_eq!(key["starts_at"], json!(end));
+    let longer = json!({ "starts_at": tenancy["starts_at"], "ends_at": ana.in_days(30) });
+    ana.change_tenancy(&tenancy, longer).await.expect(200);
+    let path = format!("/v1/grants/{}", key["id"].as_str().unwrap());
+    let from = ana.get(&path).await.expect(200)["starts_at"].clone();
+    assert_eq!(from, json!(t.clock.after(24 * HOUR)));
+    assert_eq!(told(&gus, "staff-access").await[0]["detail"]["starts_at"], from);
+    // Who knows of a key is not told again for staying longer still.
+    let longer = json!({ "starts_at": tenancy["starts_at"] });
+    ana.change_tenancy(&tenancy, longer).await.expect(200);
+    assert_eq!(told(&gus, "staff-access").await.len(), 1);
+    assert_eq!(ana.get(&path).await.expect(200)["starts_at"], from);
+}
+
+async fn a_key_to_more_than_a_home_goes_on_without_it(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let (front, door) = (
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock_of(&flat, "Flat 1").await,
+    );
+    let _locks = (front.install().await, door.install().await);
+    ana.give(&[&front, &door], to(&ana), json!({})).await.expect(201);
+    ana.unlock(&door).await.expect_opened();
+    let gus = ana.tenant("gus", &flat).await;
+    let refused = ana.unlock(&door).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    ana.unlock(&front).await.expect_opened();
+    assert!(told(&gus, "staff-access").await.is_empty());
+}
+
+async fn a_tenancy_of_the_house_is_no_way_to_be_there_first(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let gus = ana.guest("gus").await;
+    let tenancy = ana
+        .tenancy(&gus, &flat, json!({ "starts_at": t.clock.after(HOUR) }))
+        .await;
+    let own = ana
+        .tenancy(&ana, &flat, json!({ "ends_at": t.clock.after(HOUR) }))
+        .await;
+    let sooner = json!({ "starts_at": t.clock.now().to_string() });
+    ana.change_tenancy(&tenancy, sooner.clone())
+        .await
+        .expect_problem(409, "house-access-stands");
+    ana.end_tenancy(&own, json!({})).await;
+    ana.change_tenancy(&tenancy, sooner).await.expect(200);
 }
