@@ -217,7 +217,7 @@ async fn the_database_shows_what_the_rule_says(database: TestDatabase) {
     let db = database.open();
     db.migrate(MIGRATIONS).await.unwrap();
     let mut runner = TestRunner::deterministic();
-    let entries: Vec<NewEntry> = (0..400)
+    let entries: Vec<NewEntry> = (0..800)
         .map(|_| any_entry().new_tree(&mut runner).unwrap().current())
         .collect();
     let stored = entries.clone();
