@@ -158,7 +158,7 @@ impl Place {
             };
             let salt = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
             Ok(format!(
-                "'{}', {}, {ms}, {ms}, 'unlocked', 'ok', '{}', '{}', '{}', 'whole', '{salt:032x}', '{}'",
+                "'{}', {}, {ms}, {ms}, 'unlocked', 'ok', '{}', '{}', '{}', 'all', '{salt:032x}', '{}'",
                 place.organization,
                 entry.seq,
                 place.property,
