@@ -1,0 +1,2 @@
+DROP INDEX grants_of_person;
+CREATE INDEX grants_of_person ON grants (person_id);
