@@ -134,11 +134,11 @@ impl Place {
         })
     }
 
-    /// Adds so many entries at the end of the log.
+    /// Adds so many entries at the end of the log. Gives the number of the first.
     ///
     /// # Errors
     /// What the database says.
-    pub fn add_entries(&mut self, count: u64) -> Result<(), Failure> {
+    pub fn add_entries(&mut self, count: u64) -> Result<u64, Failure> {
         let head: Head = sql_query("SELECT last_seq, last_at_ms FROM access_log_heads").get_result(&mut self.conn)?;
         let tables = [
             "access_log (organization_id, seq, recorded_at_ms, occurred_at_ms, kind, outcome, property_id, lock_id, \
@@ -169,7 +169,8 @@ impl Place {
             ))
         })?;
         let sql = format!("UPDATE access_log_heads SET last_seq = last_seq + {count}");
-        Ok(self.conn.batch_execute(&sql)?)
+        self.conn.batch_execute(&sql)?;
+        Ok(u64::try_from(head.last_seq + 1)?)
     }
 
     /// How many entries are sealed, and how many there are.

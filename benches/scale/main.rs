@@ -70,6 +70,7 @@ struct Side {
     client: Client,
     landlord: String,
     place: Place,
+    first: u64,
     entries: u64,
     asked: u64,
 }
@@ -84,7 +85,7 @@ impl Side {
         let mut place = Place::open(&real.database())?;
         let began = Instant::now();
         place.add_grants(grants)?;
-        place.add_entries(entries)?;
+        let first = place.add_entries(entries)?;
         let filled = Instant::now();
         // By the timed work of the backend itself.
         loop {
@@ -105,6 +106,7 @@ impl Side {
             client,
             landlord,
             place,
+            first,
             entries,
             asked: 0,
         })
@@ -121,7 +123,7 @@ impl Side {
         let (mine, next) = (door(self.asked)?, door(self.asked + 1)?);
         let lock = mine.path.split('/').nth(3).unwrap_or_default().to_owned();
         // Entries from all over the log, in an order that no cache expects.
-        let seq = self.asked.wrapping_mul(0x9e37_79b9_7f4a_7c15) % self.entries + 1;
+        let seq = self.asked.wrapping_mul(0x9e37_79b9_7f4a_7c15) % self.entries + self.first;
         let (method, path, token, status) = match what {
             Ask::Unlock => ("POST", mine.path, mine.token, 200),
             Ask::Refused => ("POST", next.path, mine.token, 403),
