@@ -116,6 +116,16 @@ pub const ALL: &[Job] = &[
         },
     },
     Job {
+        name: "tell-webhooks",
+        every: Duration::from_millis(500),
+        round: |app| Box::pin(async move { app.tell_webhooks().await }),
+    },
+    Job {
+        name: "follow-logs",
+        every: Duration::from_millis(200),
+        round: |app| Box::pin(async move { app.look_at_followed_logs().await }),
+    },
+    Job {
         name: "seal",
         every: Duration::from_secs(2),
         round: |app| Box::pin(async move { app.seal_logs().await }),

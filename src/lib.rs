@@ -1,7 +1,7 @@
 //! Doorward: the self-hosted backend for apartments with Wi-Fi smart locks.
 //!
 //! Folders are floors and a file imports only from floors below its own: `domain` and `config` (0),
-//! `crypto` (1), `store`, `mail`, `mqtt` and, above `mqtt`, `client` (2), `app`, `agent` and `phone` (3), `http`, `bridge`, `inbox` and `jobs` (4),
+//! `crypto` (1), `store`, `mail`, `hooks`, `mqtt` and, above `mqtt`, `client` (2), `app`, `agent` and `phone` (3), `http`, `bridge`, `inbox` and `jobs` (4),
 //! `server` (5). `docs/ARCHITECTURE.md` draws the house; `tests/suite/architecture.rs` holds it up.
 
 pub mod agent;
@@ -11,6 +11,7 @@ pub mod client;
 pub mod config;
 pub mod crypto;
 pub mod domain;
+pub mod hooks;
 pub mod http;
 pub mod inbox;
 pub mod jobs;

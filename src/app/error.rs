@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::crypto::derived::NotDerived;
 use crate::crypto::merkle::Torn;
 use crate::crypto::password::Overloaded;
 use crate::crypto::sealed::{NotOpened, NotSealed};
@@ -52,6 +53,8 @@ pub enum What {
     Visit,
     /// An entry of the access log.
     LogEntry,
+    /// A webhook.
+    Webhook,
 }
 
 impl What {
@@ -79,6 +82,7 @@ impl What {
             Self::LedgerLine => "line",
             Self::Visit => "visit",
             Self::LogEntry => "log-entry",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -183,6 +187,12 @@ impl From<Overloaded> for Error {
 impl From<SignError> for Error {
     fn from(error: SignError) -> Self {
         Self::Internal("signing", error.into())
+    }
+}
+
+impl From<NotDerived> for Error {
+    fn from(error: NotDerived) -> Self {
+        Self::Internal("deriving a secret", error.into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::metrics::CommitLabels;
 use super::{App, Error};
 use crate::domain::lock::SILENCE;
-use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, sessions};
+use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, sessions, webhooks};
 
 /// How long an answer is kept for a request that may come twice.
 pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -15,6 +15,9 @@ pub const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long it is known that a letter was sent or not, without what it said.
 const LETTERS_KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long it is known what became of telling webhooks.
+const DELIVERIES_KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long asks of outsiders are kept: a day longer than any of them can be followed.
 const ASKS_KEPT: Duration = Duration::from_secs(48 * 3600);
@@ -37,7 +40,8 @@ impl App {
                 let passes = passes::forget(conn, now)?;
                 let asks = lockout_asks::forget(conn, now - ASKS_KEPT)?;
                 let letters = letters::forget(conn, now - LETTERS_KNOWN_FOR)?;
-                Ok::<_, Error>(asks + sessions + failures + answers + passes + letters)
+                let deliveries = webhooks::forget_deliveries(conn, now - DELIVERIES_KNOWN_FOR)?;
+                Ok::<_, Error>(asks + sessions + failures + answers + passes + letters + deliveries)
             })
             .await
     }

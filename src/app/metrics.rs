@@ -37,6 +37,13 @@ pub struct LetterLabels {
     pub result: &'static str,
 }
 
+/// How a try to tell a webhook came out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// `delivered`, or why not.
+    pub result: &'static str,
+}
+
 /// Commits of up to so many pieces of work.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct CommitLabels {
@@ -75,6 +82,8 @@ pub struct Metrics {
     pub home_assistant_commands: Family<CommandLabels, Counter>,
     /// Tries to send letters.
     pub letters: Family<LetterLabels, Counter>,
+    /// Tries to tell webhooks.
+    pub webhook_deliveries: Family<DeliveryLabels, Counter>,
     /// Letters that wait for a mail server.
     pub letters_waiting: Gauge,
     /// Locks connected.
@@ -128,6 +137,7 @@ impl Default for Metrics {
             refused_messages: Family::default(),
             home_assistant_commands: Family::default(),
             letters: Family::default(),
+            webhook_deliveries: Family::default(),
             letters_waiting: Gauge::default(),
             locks_online: Gauge::default(),
             waiting: Gauge::default(),
@@ -183,6 +193,11 @@ impl Metrics {
             "letters",
             "Tries to send letters by how they came out",
             self.letters.clone(),
+        );
+        registry.register(
+            "webhook_deliveries",
+            "Tries to tell webhooks by how they came out",
+            self.webhook_deliveries.clone(),
         );
         registry.register(
             "task_restarts",

@@ -46,6 +46,7 @@ pub mod invitations;
 pub mod keys;
 pub mod ledger;
 pub mod letters;
+pub mod live;
 pub mod lock_messages;
 pub mod lockdowns;
 pub mod lockouts;
@@ -71,6 +72,7 @@ pub mod tenancies;
 pub mod unlock;
 pub mod visits;
 mod waiters;
+pub mod webhooks;
 
 pub use error::{Error, What};
 pub use metrics::Metrics;
@@ -143,6 +145,8 @@ pub struct Parts {
     pub registrar: Arc<dyn Registrar>,
     /// What letters are sealed and carried by.
     pub letters: letters::Letters,
+    /// What webhooks are told by.
+    pub webhooks: webhooks::Webhooks,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -159,6 +163,7 @@ pub struct App {
     relay: Arc<dyn Relay>,
     registrar: Arc<dyn Registrar>,
     letters: Arc<letters::Letters>,
+    webhooks: webhooks::Webhooks,
     metrics: Arc<Metrics>,
     settings: Settings,
     waiters: waiters::Waiters,
@@ -175,6 +180,7 @@ pub struct App {
     has_traces: AtomicBool,
     key_watch: keys::KeyWatch,
     signed: evidence::Signed,
+    live: live::Live,
 }
 
 /// Who calls: a signed-in person, or a program.
@@ -244,6 +250,7 @@ impl App {
             relay,
             registrar,
             letters,
+            webhooks,
             metrics,
         } = parts;
         Self {
@@ -258,6 +265,7 @@ impl App {
             relay,
             registrar,
             letters: Arc::new(letters),
+            webhooks,
             metrics,
             settings,
             waiters: waiters::Waiters::default(),
@@ -270,6 +278,7 @@ impl App {
             clock_alarm: AtomicBool::new(false),
             has_traces: AtomicBool::new(true),
             signed: evidence::Signed::default(),
+            live: live::Live::default(),
         }
     }
 
@@ -277,6 +286,12 @@ impl App {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How long an access token lives.
+    #[must_use]
+    pub fn access_life(&self) -> Duration {
+        self.settings.access_life
     }
 
     /// What is counted.

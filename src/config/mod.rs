@@ -8,6 +8,7 @@ mod mail;
 mod secret_text;
 mod sections;
 mod sources;
+mod webhooks;
 
 pub use broker_url::{BadBrokerUrl, BrokerUrl};
 pub use home_assistant::HomeAssistant;
@@ -17,6 +18,7 @@ pub use sections::{
     Adapters, BrokerCredentials, Database, Device, DeviceDialect, EmbeddedBroker, ExternalBroker, Http, Keys, Limits,
     Log, LogFormat, Metrics, Mqtt, MqttMode, Passes, Passwords, Sessions, Unlock,
 };
+pub use webhooks::Webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -92,6 +94,8 @@ pub struct Config {
     pub home_assistant: HomeAssistant,
     /// The mail server by which letters leave.
     pub mail: Mail,
+    /// Programs of organizations that are told what their logs say.
+    pub webhooks: Webhooks,
     /// Unlock tokens.
     pub unlock: Unlock,
     /// Offline passes.
@@ -119,6 +123,7 @@ impl Default for Config {
             adapters: Adapters::default(),
             home_assistant: HomeAssistant::default(),
             mail: Mail::default(),
+            webhooks: Webhooks::default(),
             unlock: Unlock::default(),
             passes: Passes::default(),
             sessions: Sessions::default(),

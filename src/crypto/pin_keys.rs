@@ -1,8 +1,8 @@
 //! The PIN keys of locks: each is derived from one secret of this installation, so that the database holds none.
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use zeroize::Zeroizing;
 
+use crate::crypto::derived::{DERIVED_BYTES, NotDerived, derived};
 use crate::crypto::random::Random;
 use crate::crypto::vault::{Content, Vault, VaultError};
 use crate::domain::ids::LockId;
@@ -11,7 +11,7 @@ const FILE: &str = "pin-secret";
 const LABEL: &[u8] = b"doorward-pin-key-v1";
 
 /// How many bytes a PIN key has.
-pub const PIN_KEY_BYTES: usize = 32;
+pub const PIN_KEY_BYTES: usize = DERIVED_BYTES;
 
 /// A PIN key could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -20,20 +20,12 @@ pub enum PinKeyError {
     #[error(transparent)]
     Vault(#[from] VaultError),
     /// The library did not derive.
-    #[error("a PIN key could not be derived")]
-    NotDerived,
+    #[error(transparent)]
+    NotDerived(#[from] NotDerived),
 }
 
 /// Derives the PIN keys.
 pub struct PinKeys(Zeroizing<Vec<u8>>);
-
-struct Length;
-
-impl KeyType for Length {
-    fn len(&self) -> usize {
-        PIN_KEY_BYTES
-    }
-}
 
 impl PinKeys {
     /// Reads the secret in the vault, or makes it where there is none. One of the first version, which was not sealed, is
@@ -55,13 +47,7 @@ impl PinKeys {
     /// # Errors
     /// [`PinKeyError::NotDerived`] where the library refuses, which it has no reason to.
     pub fn of(&self, lock: &LockId, enrolment: u32) -> Result<Zeroizing<[u8; PIN_KEY_BYTES]>, PinKeyError> {
-        let mut key = Zeroizing::new([0; PIN_KEY_BYTES]);
-        Salt::new(HKDF_SHA256, LABEL)
-            .extract(&self.0)
-            .expand(&[lock.as_str().as_bytes(), &enrolment.to_be_bytes()], Length)
-            .and_then(|derived| derived.fill(key.as_mut()))
-            .map_err(|_| PinKeyError::NotDerived)?;
-        Ok(key)
+        Ok(derived(&self.0, LABEL, lock.as_str(), enrolment)?)
     }
 }
 

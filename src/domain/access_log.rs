@@ -171,6 +171,14 @@ kinds! {
     VisitEnded = "visit-ended",
     /// The locks of a unit are being changed at a visit.
     LockChangeBegun = "lock-change-begun",
+    /// A webhook was made: it is told of the log from this entry on.
+    WebhookMade = "webhook-made",
+    /// A webhook's address, kinds, state or secret was changed, or it is told of older entries again.
+    WebhookChanged = "webhook-changed",
+    /// A webhook was removed.
+    WebhookRemoved = "webhook-removed",
+    /// A webhook is told no more: it said so, or could not be told for too long; `reason` says which.
+    WebhookStopped = "webhook-stopped",
     /// The access log was exported.
     LogExported = "log-exported",
     /// A hidden part of the log was opened to somebody for a while, for a reason.
@@ -305,13 +313,25 @@ impl NewEntry {
 }
 
 /// The number of an entry where somebody names it: from 1, written in one way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct EntryNumber(pub i64);
 
 /// The text is no number of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no number of an entry")]
 pub struct BadEntryNumber;
+
+impl TryFrom<i64> for EntryNumber {
+    type Error = BadEntryNumber;
+
+    fn try_from(number: i64) -> Result<Self, BadEntryNumber> {
+        if number < 1 {
+            return Err(BadEntryNumber);
+        }
+        Ok(Self(number))
+    }
+}
 
 impl std::str::FromStr for EntryNumber {
     type Err = BadEntryNumber;

@@ -123,6 +123,10 @@ ids! {
     ProposalId = "proposal";
     /// A hidden part of the access log, opened to somebody for a while.
     LookId = "look";
+    /// A program of an organization's own that is told what its log says.
+    WebhookId = "webhook";
+    /// A try to tell a webhook of an entry.
+    DeliveryId = "delivery";
 }
 
 #[cfg(test)]

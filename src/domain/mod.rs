@@ -36,3 +36,4 @@ pub mod text;
 pub mod time;
 pub mod unlock;
 pub mod visit;
+pub mod webhook;

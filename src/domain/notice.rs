@@ -103,6 +103,8 @@ kinds! {
     VisitEnded = "visit-ended",
     /// The locks of their home are being changed.
     LockChangeBegun = "lock-change-begun",
+    /// A webhook of their organization is told no more.
+    WebhookStopped = "webhook-stopped",
 }
 
 /// A text is not the kind of a notice.

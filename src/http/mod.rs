@@ -23,6 +23,7 @@ mod invitations;
 mod json;
 mod ledger;
 pub mod limits;
+mod live;
 mod lockdowns;
 mod lockouts;
 mod locks;
@@ -51,9 +52,11 @@ mod sessions;
 mod tenancies;
 mod unlock;
 mod visits;
+mod webhooks;
 
 pub use limits::LimitSettings;
 pub use service::metrics;
+pub use webhooks::event;
 
 /// What the REST surface needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -210,10 +213,19 @@ fn routes(to: &mut ServiceConfig) {
         .service(visits::verify_vendor)
         .service(visits::change_locks)
         .service(access_log::list_entries)
+        .service(live::follow)
         .service(access_log::export::export)
         .service(access_log::evidence::show_checkpoint)
         .service(access_log::evidence::prove_growth)
         .service(access_log::evidence::prove_entry)
+        .service(webhooks::list_webhooks)
+        .service(webhooks::make_webhook)
+        .service(webhooks::show_webhook)
+        .service(webhooks::change_webhook)
+        .service(webhooks::remove_webhook)
+        .service(webhooks::renew_webhook_secret)
+        .service(webhooks::replay_webhook)
+        .service(webhooks::list_deliveries)
         .service(privacy::show_privacy)
         .service(privacy::change_privacy)
         .service(belongings::take_along)

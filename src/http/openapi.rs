@@ -80,6 +80,7 @@ struct Problem {
         (name = "PINs", description = "Codes at the keypad"),
         (name = "lock-outs", description = "Standing before one's own door, and what that costs"),
         (name = "access log", description = "What happened, and who did it"),
+        (name = "webhooks", description = "Programs of one's own that are told what the access log says"),
         (name = "service", description = "The service itself"),
     )
 )]

@@ -11,7 +11,7 @@ use crate::app::What;
 use crate::domain::access_log::EntryNumber;
 use crate::domain::ids::{
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
-    PhoneId, PropertyId, ProposalId, TenancyId, VisitId,
+    PhoneId, PropertyId, ProposalId, TenancyId, VisitId, WebhookId,
 };
 use crate::domain::lockdown::ListName;
 
@@ -49,6 +49,7 @@ named! {
     LockdownId = "lockdown_id", Lockdown;
     ListName = "list_name", LockdownList;
     VisitId = "visit_id", Visit;
+    WebhookId = "webhook_id", Webhook;
     EntryNumber = "seq", LogEntry;
 }
 

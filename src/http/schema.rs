@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::domain::access_log::Kind;
 use crate::domain::notice;
 use crate::domain::visit::Stage;
+use crate::domain::webhook;
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
@@ -206,6 +207,12 @@ texts! {
         "What is proposed.";
     GrantReason = line(200, "The heating valve is read"), "Why access is given, on one line, for the people behind the door.";
     DelayHours = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(168)), "Whole hours.";
+    WebhookId = id("webhook"), "A webhook.";
+    WebhookUrl = text().max_length(Some(1024)).pattern(Some("^https?://")).examples(["https://hooks.example.org/doorward"]), "Where a webhook is told.";
+    WebhookSecret = text().pattern(Some("^whsec_[A-Za-z0-9+/]{43}=$")), "What signs for a webhook (Standard Webhooks).";
+    WebhookState = text().enum_values(Some(webhook::State::ALL.map(webhook::State::as_str))), "Where a webhook stands.";
+    DeliveryId = id("delivery"), "A try to tell a webhook.";
+    DeliveryResult = text().enum_values(Some(webhook::Outcome::ALL.map(webhook::Outcome::as_str))), "How it came out.";
     LookId = id("look"), "A look at a hidden part of the access log.";
     WrittenReason = line(300, "A theft on the third floor"), "Why, on one line; those whom it concerns read it.";
     LockdownId = id("lockdown"), "A lockdown.";

@@ -38,6 +38,7 @@ const REACHED: &[(&str, KeyScope)] = &[
     ("GET /v1/visits/{visit_id}", KeyScope::Visits),
     ("POST /v1/visits/{visit_id}/cancel", KeyScope::Visits),
     ("GET /v1/access-log", KeyScope::LogRead),
+    ("GET /v1/events", KeyScope::LogRead),
     ("GET /v1/access-log/export", KeyScope::LogRead),
     ("GET /v1/access-log/checkpoint", KeyScope::LogRead),
     ("GET /v1/access-log/consistency", KeyScope::LogRead),

@@ -128,6 +128,7 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "vendor-kept-out" => "A vendor does not get in any more by what was agreed: why stands in the app.",
         "visit-begun" => "A visit has begun.",
         "visit-ended" => "A visit is over.",
+        "webhook-stopped" => "A webhook is told no more. Look at its deliveries and let it go on.",
         "lock-change-begun" => "The lock of a door of yours is being changed.",
         "lockout-asked" => "Somebody of your home is locked out, or says so. If nobody of you is, tell the office.",
         "lockout-help-wanted" => "Somebody is locked out, and you can help.",

@@ -9,6 +9,7 @@ use crate::crypto::pin_keys::PinKeyError;
 use crate::crypto::tls::IdentityError;
 use crate::crypto::vault::VaultError;
 use crate::domain::account::BadEmail;
+use crate::hooks::teller::BadTeller;
 use crate::mail::smtp::BadMail;
 use crate::mqtt::address::BadAuthority;
 use crate::mqtt::broker::BrokerError;
@@ -90,6 +91,17 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// The authority for webhooks cannot be read.
+    #[error("cannot read the authority for webhooks {}", path.display())]
+    WebhookAuthority {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Webhooks cannot be told as the configuration says.
+    #[error("the configuration of webhooks cannot be used")]
+    Webhooks(#[from] BadTeller),
     /// The address that letters come from is none.
     #[error("mail.from")]
     MailFrom(#[from] BadEmail),

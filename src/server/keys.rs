@@ -11,6 +11,7 @@ use crate::crypto::log_key::LogKey;
 use crate::crypto::pin_keys::PinKeys;
 use crate::crypto::random::Random;
 use crate::crypto::vault::{KeyPlace, Vault, VaultError};
+use crate::crypto::webhook_key::WebhookKey;
 use crate::domain::time::Timestamp;
 
 /// How long signing keys live.
@@ -42,6 +43,7 @@ pub(super) struct Keys {
     pub(super) pins: PinKeys,
     pub(super) letters: LetterKey,
     pub(super) log: LogKey,
+    pub(super) webhooks: WebhookKey,
 }
 
 /// The keys of this installation; made where there are none.
@@ -51,6 +53,7 @@ pub(super) fn open(config: &Config, issuer: &str, random: &dyn Random, now: Time
         pins: PinKeys::open(&vault, random)?,
         letters: LetterKey::open(&vault, random)?,
         log: LogKey::open(&vault, issuer, random)?,
+        webhooks: WebhookKey::open(&vault, random)?,
         signing: Arc::new(KeyStore::open(vault, issuer, key_lives(config), now)?),
     })
 }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::credentials::BrokerGate;
 use crate::app::letters::Letters;
+use crate::app::webhooks::Webhooks;
 use crate::app::{App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use crate::config::{Config, MqttMode};
 use crate::crypto::password::Passwords;
@@ -18,6 +19,7 @@ use crate::crypto::random::Random;
 use crate::domain::pass::Lives;
 use crate::domain::relay::Relay;
 use crate::domain::time::Clock;
+use crate::http;
 use crate::inbox::LockInbox;
 use crate::mqtt::broker::Broker;
 use crate::mqtt::link::{Link, LinkOptions};
@@ -37,6 +39,7 @@ mod mail;
 mod offline;
 mod timers;
 mod web;
+mod webhooks;
 
 use web::Web;
 
@@ -120,6 +123,7 @@ impl Server {
             keep_alive: Duration::from_secs(config.mqtt.keep_alive_seconds),
         };
         let carrier = mail::carrier(config)?;
+        let teller = webhooks::teller(config)?;
         let shared_db = db.clone();
         let parts = {
             let (clock, random) = (Arc::clone(&clock), Arc::clone(&random));
@@ -134,6 +138,7 @@ impl Server {
                 relay,
                 registrar: found.registrar,
                 letters: Letters::new(keys.letters, carrier),
+                webhooks: Webhooks::new(keys.webhooks, Some(teller), http::event),
                 metrics: Arc::new(Metrics::default()),
             }
         };
@@ -209,6 +214,7 @@ impl Server {
 
     /// Stops in order: no new requests, those under way finished, timed work ended, locks told, database closed.
     pub async fn stop(self) {
+        self.app.end_following();
         for (handle, _) in &self.web.servers {
             handle.stop(true).await;
         }

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 
 use super::{Sources, StartError, installation, keys, make_state_folder, open_database, settings};
 use crate::app::letters::Letters;
+use crate::app::webhooks::Webhooks;
 use crate::app::{App, BrokerAddress, Metrics, Parts};
 use crate::config::Config;
 use crate::crypto::password::Passwords;
 use crate::domain::ids::LockId;
 use crate::domain::relay::{Registrar, Relay, RelayAway};
+use crate::http;
 use crate::store::Db;
 
 /// No way to any lock.
@@ -64,6 +66,7 @@ pub async fn offline_app(config: &Config, sources: Sources) -> Result<(App, Db),
         relay: Arc::new(NoRelay),
         registrar: Arc::new(NoRelay),
         letters: Letters::new(keys.letters, None),
+        webhooks: Webhooks::new(keys.webhooks, None, http::event),
         metrics: Arc::new(Metrics::default()),
         clock,
         random,

@@ -220,8 +220,8 @@ pub struct Filter {
     pub lock: Option<LockId>,
     /// Only those about this person.
     pub person: Option<PersonId>,
-    /// Only those of this kind.
-    pub kind: Option<Kind>,
+    /// Only those of these kinds; those of all where it is empty.
+    pub kinds: Vec<Kind>,
     /// Only those of what happened at this time or later.
     pub from: Option<Timestamp>,
     /// Only those of what happened before this time.
@@ -330,8 +330,8 @@ pub fn entries(
     if let Some(person) = &filter.person {
         query = query.filter(access_log::person_id.eq(person.as_str()));
     }
-    if let Some(kind) = filter.kind {
-        query = query.filter(access_log::kind.eq(kind.as_str()));
+    if !filter.kinds.is_empty() {
+        query = query.filter(access_log::kind.eq_any(filter.kinds.iter().map(|kind| kind.as_str())));
     }
     if let Some(from) = filter.from {
         query = query.filter(access_log::occurred_at_ms.ge(from.as_millis()));

@@ -62,6 +62,7 @@ mod statistics;
 pub mod tenancies;
 mod url;
 pub mod visits;
+pub mod webhooks;
 
 pub use connection::{Conn, MultiBackend};
 pub use db::{Db, Options};

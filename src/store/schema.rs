@@ -600,6 +600,38 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhooks (id) {
+        id -> Text,
+        organization_id -> Text,
+        sealed_url -> Text,
+        kinds -> Text,
+        created_by -> Text,
+        created_at_ms -> BigInt,
+        state -> Text,
+        secret_number -> BigInt,
+        former_secret_ends_at_ms -> BigInt,
+        told_seq -> BigInt,
+        failures -> BigInt,
+        failing_since_ms -> Nullable<BigInt>,
+        next_try_at_ms -> BigInt,
+        turn -> BigInt,
+        turn_ends_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Text,
+        webhook_id -> Text,
+        seq -> BigInt,
+        tried_at_ms -> BigInt,
+        took_ms -> BigInt,
+        result -> Text,
+        status -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     api_keys (id) {
         id -> Text,
         organization_id -> Text,
@@ -826,6 +858,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     lock_lockdowns,
     letters,
     unwanted_letters,
+    webhooks,
+    webhook_deliveries,
     api_keys,
     organization_rules,
     proposals,

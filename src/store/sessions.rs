@@ -159,6 +159,15 @@ pub fn rotate(conn: &mut Conn, id: &SessionId, spent: &[u8; 32], tokens: &TokenP
     Ok(true)
 }
 
+/// Whether the session still lives.
+pub fn stands(conn: &mut Conn, id: &SessionId) -> Result<bool, StoreError> {
+    let living = sessions::table
+        .find(id.as_str())
+        .filter(sessions::ended_at_ms.is_null())
+        .select(sessions::id);
+    Ok(living.first::<String>(conn).optional()?.is_some())
+}
+
 /// Ends the session for this reason, if it still lives.
 pub fn end(conn: &mut Conn, id: &SessionId, reason: &str, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(

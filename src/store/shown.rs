@@ -12,6 +12,9 @@ use crate::domain::ids::{LockId, OrganizationId, PropertyId};
 use crate::domain::lock::LockState;
 use crate::domain::time::Timestamp;
 
+/// How many logs are looked at with one statement.
+const LOGS_AT_ONCE: usize = 500;
+
 /// The locks of these organizations or of these properties that have been enrolled and are not retired, by id; where
 /// `among` is given, only those that stand in it.
 pub fn lock_ids(
@@ -49,6 +52,21 @@ pub fn jams(conn: &mut Conn, ids: &[LockId]) -> Result<HashMap<LockId, Timestamp
     known
         .map(|(id, at_ms)| Ok((parsed(&id)?, Timestamp::from_millis(at_ms))))
         .collect()
+}
+
+/// The numbers of the last entries of these logs.
+pub fn log_ends(conn: &mut Conn, organizations: &[OrganizationId]) -> Result<Vec<(OrganizationId, i64)>, StoreError> {
+    let mut ends = Vec::with_capacity(organizations.len());
+    for some in organizations.chunks(LOGS_AT_ONCE) {
+        let rows: Vec<(String, i64)> = access_log_heads::table
+            .filter(access_log_heads::organization_id.eq_any(some.iter().map(OrganizationId::as_str)))
+            .select((access_log_heads::organization_id, access_log_heads::last_seq))
+            .load(conn)?;
+        for (organization, end) in rows {
+            ends.push((parsed(&organization)?, end));
+        }
+    }
+    Ok(ends)
 }
 
 /// The number of the last entry of the organization's log; 0 of an empty one.

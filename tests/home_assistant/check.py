@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 sys.dont_write_bytecode = True
-HOME = pathlib.Path(__file__).resolve().parents[2] / "target" / "home-assistant"
+HOME = pathlib.Path(__file__).resolve().parents[2] / "target" / "home_assistant"
 sys.path.insert(0, str(next(HOME.glob("homeassistant-*.whl"))))
 
 import voluptuous  # noqa: E402

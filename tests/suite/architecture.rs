@@ -7,13 +7,14 @@ use std::path::Path;
 use crate::fixtures::sources::{below, read, root};
 
 /// Every floor's parts, and the parts that each may import from; itself always.
-const FLOORS: [(&str, &[&str]); 17] = [
+const FLOORS: [(&str, &[&str]); 18] = [
     ("domain", &[]),
     ("config", &[]),
     ("crypto", &["domain"]),
     ("store", &["domain", "crypto"]),
     ("mqtt", &["domain", "crypto"]),
     ("mail", &["domain"]),
+    ("hooks", &["domain"]),
     ("app", &["domain", "crypto", "store"]),
     ("client", &["domain", "crypto", "mqtt"]),
     ("agent", &["domain", "crypto", "mqtt", "client"]),
@@ -25,7 +26,8 @@ const FLOORS: [(&str, &[&str]); 17] = [
     (
         "server",
         &[
-            "domain", "config", "crypto", "store", "mail", "mqtt", "app", "agent", "http", "bridge", "jobs", "inbox",
+            "domain", "config", "crypto", "store", "mail", "hooks", "mqtt", "app", "agent", "http", "bridge", "jobs",
+            "inbox",
         ],
     ),
     (
@@ -51,6 +53,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("ics", &["http"]),
     ("qrcode", &["http"]),
     ("lettre", &["mail"]),
+    ("reqwest", &["hooks"]),
     ("rumqttc", &["mqtt"]),
     ("mqtt5", &["mqtt"]),
     ("jsonwebtoken", &["crypto"]),
@@ -63,7 +66,7 @@ const FENCES: &[(&str, &[&str])] = &[
 ];
 
 /// What pure rules are made of: no clock, no randomness, no I/O.
-const DOMAIN_CRATES: [&str; 8] = [
+const DOMAIN_CRATES: [&str; 9] = [
     "async_trait",
     "email_address",
     "iso_currency",
@@ -71,6 +74,7 @@ const DOMAIN_CRATES: [&str; 8] = [
     "serde",
     "serde_json",
     "thiserror",
+    "url",
     "zeroize",
 ];
 

@@ -60,6 +60,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/passes",                                                   [401, 403, 200, 403, 403, 403, 403, 404]),
     ("POST /v1/locks/{lock_id}/messages",                                 [401, 403, 200, 403, 403, 200, 200, 404]),
     ("GET /v1/access-log",                                                [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("GET /v1/events",                                                    [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/access-log/export",                                         [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/access-log/checkpoint",                                     [401, 200, 200, 200, 200, 200, 200, 404]),
     ("GET /v1/access-log/consistency",                                    [401, 200, 200, 200, 200, 200, 200, 404]),
@@ -130,6 +131,14 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("PUT /v1/lockdowns/{lockdown_id}",                                   [401, 403, 403, 403, 403, 200, 200, 404]),
     ("DELETE /v1/lockdowns/{lockdown_id}",                                [401, 403, 403, 403, 403, 200, 200, 404]),
     ("DELETE /v1/properties/{property_id}/lockdown",                      [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("GET /v1/webhooks",                                                  [401, 403, 403, 403, 403, 200, 200, 200]),
+    ("POST /v1/webhooks",                                                 [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/webhooks/{webhook_id}",                                     [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("PATCH /v1/webhooks/{webhook_id}",                                   [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/webhooks/{webhook_id}/secret",                             [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("POST /v1/webhooks/{webhook_id}/replay",                             [401, 403, 403, 403, 403, 202, 202, 404]),
+    ("GET /v1/webhooks/{webhook_id}/deliveries",                          [401, 403, 403, 403, 403, 200, 200, 404]),
+    ("DELETE /v1/webhooks/{webhook_id}",                                  [401, 403, 403, 403, 403, 204, 204, 404]),
     ("GET /v1/organizations/{organization_id}/rules",                     [401, 403, 403, 403, 403, 403, 200, 404]),
     ("PUT /v1/organizations/{organization_id}/rules",                     [401, 403, 403, 403, 403, 403, 200, 404]),
     ("GET /v1/proposals",                                                 [401, 403, 403, 403, 403, 200, 200, 200]),
@@ -445,13 +454,17 @@ impl Place {
             }
             _ => String::new(),
         };
+        let webhook = match operation.contains("{webhook_id}") {
+            true => self.webhook().await,
+            false => String::new(),
+        };
         let visit = match operation {
             operation if operation.contains("{visit_id}") => self.visit().await,
             _ => String::new(),
         };
         let query = match operation {
             "GET /v1/ledger/export" => format!("?format=csv&organization_id={}", self.owner.organization),
-            "GET /v1/access-log" => format!("?organization_id={}", self.owner.organization),
+            "GET /v1/access-log" | "GET /v1/events" => format!("?organization_id={}", self.owner.organization),
             "GET /v1/access-log/checkpoint" | "GET /v1/access-log/{seq}/proof" => {
                 format!("?organization_id={}", self.owner.organization)
             }
@@ -485,7 +498,20 @@ impl Place {
             .replace("{key_id}", &self.key)
             .replace("{proposal_id}", &proposal)
             .replace("{visit_id}", &visit)
+            .replace("{webhook_id}", &webhook)
             + &query
+    }
+
+    /// A webhook: the one that there is, or the first.
+    async fn webhook(&self) -> String {
+        let known = self.owner.get("/v1/webhooks").await.expect(200);
+        match known["data"][0]["id"].as_str() {
+            Some(id) => id.to_owned(),
+            None => {
+                let webhook = json!({ "organization_id": self.owner.organization, "url": "https://hooks.example/" });
+                self.owner.post("/v1/webhooks").json(webhook).await.text_of("id")
+            }
+        }
     }
 
     /// A lock-out that nobody has decided, of a tenant who is none of the roles.
@@ -569,6 +595,11 @@ impl Place {
                 let door = self.owner.add_lock_of(&self.unit, "Side door").await;
                 json!({ "lock_id": door.id, "identity": { "kind": "session" } })
             }
+            "POST /v1/webhooks" => {
+                json!({ "organization_id": self.owner.organization, "url": "https://hooks.example/" })
+            }
+            "PATCH /v1/webhooks/{webhook_id}" => json!({ "events": ["alarm"] }),
+            "POST /v1/webhooks/{webhook_id}/replay" => json!({ "from": 1 }),
             "POST /v1/lockouts/ask" => json!({ "email": format!("{}@people.example", self.unused_name()) }),
             "POST /v1/lockouts/{lockout_id}/identify" => json!({ "code": "00000-00000" }),
             "POST /v1/lockouts/{lockout_id}/deny" => json!({ "reason": "not them" }),

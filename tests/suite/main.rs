@@ -23,4 +23,5 @@ mod foreign;
 mod home_assistant;
 mod mail;
 mod store;
+mod webhooks;
 mod world;

@@ -147,6 +147,10 @@ impl Topic {
             | Kind::VisitBegun
             | Kind::VisitEnded
             | Kind::LockChangeBegun
+            | Kind::WebhookMade
+            | Kind::WebhookChanged
+            | Kind::WebhookRemoved
+            | Kind::WebhookStopped
             | Kind::LogExported
             | Kind::LookOpened
             | Kind::PrivacyChanged

@@ -129,13 +129,13 @@ pub(super) struct LogFilter {
 
 impl LogFilter {
     /// What the caller may see of that log, and the filter on it.
-    async fn view(self, service: &Service, who: &Actor) -> Result<(View, Filter), Problem> {
+    pub(super) async fn view(self, service: &Service, who: &Actor) -> Result<(View, Filter), Problem> {
         let view = view_of(service, who, self.organization_id).await?;
         let filter = Filter {
             property: self.property_id,
             lock: self.lock_id,
             person: self.person_id,
-            kind: self.kind,
+            kinds: self.kind.into_iter().collect(),
             from: self.from,
             to: self.to,
         };

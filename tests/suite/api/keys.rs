@@ -54,6 +54,7 @@ const REACHED: &[(&str, &str, u16)] = &[
     ("GET /v1/visits/{visit_id}",            "visits",       200),
     ("POST /v1/visits/{visit_id}/cancel",    "visits",       200),
     ("GET /v1/access-log",                   "log:read",     200),
+    ("GET /v1/events",                       "log:read",     200),
     ("GET /v1/access-log/export",            "log:read",     200),
     ("GET /v1/access-log/checkpoint",        "log:read",     200),
     ("GET /v1/access-log/consistency",       "log:read",     200),

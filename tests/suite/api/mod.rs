@@ -4,6 +4,7 @@ mod access_log;
 mod bad_input;
 mod delegation;
 pub mod enrolments;
+mod events;
 mod evidence;
 mod forgetting;
 mod grant_changes;

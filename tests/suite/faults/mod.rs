@@ -6,7 +6,7 @@ mod installation;
 mod invariants;
 mod keys;
 mod kill;
-mod nodes;
+pub mod nodes;
 pub mod outages;
 mod random;
 mod scene;

@@ -9,7 +9,7 @@ use crate::fixtures::mosquitto::Mosquitto;
 use crate::world::Person;
 
 /// A broker that knows two nodes, and the file with its authority.
-fn broker_for_two() -> (Mosquitto, tempfile::NamedTempFile) {
+pub fn broker_for_two() -> (Mosquitto, tempfile::NamedTempFile) {
     let certificates = Certificates::new();
     let nodes = [("node-1", "password of node-1"), ("node-2", "password of node-2")];
     let mosquitto = Mosquitto::start(&nodes, &certificates);

@@ -65,10 +65,10 @@ async fn two_locks_are_found_as_the_real_home_assistant_wants_them(database: Tes
 
 /// Has the real integration judge everything that was heard.
 async fn judge(home: &Home) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/home-assistant");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/home_assistant");
     assert!(
         folder.join("done").exists(),
-        "these tests need the real Home Assistant: run tests/home_assistant/install"
+        "these tests need the real Home Assistant: run tests/packages home_assistant homeassistant==2024.3.3"
     );
     let configs: serde_json::Map<String, Value> = home
         .last

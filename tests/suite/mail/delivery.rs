@@ -5,11 +5,11 @@ use std::time::Duration;
 use doorward::config::Config;
 use serde_json::json;
 
+use crate::faults::nodes::broker_for_two;
 use crate::faults::outages::server_at;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mail_server::{MailServer, Privacy};
-use crate::fixtures::mosquitto::Mosquitto;
 use crate::fixtures::wait::until;
 use crate::world::{Door, Landlord, PASSWORD, Person, TestServer};
 
@@ -192,12 +192,8 @@ async fn a_letter_that_is_too_old_is_given_up(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_send_each_letter_once() {
     let database = TestDatabase::postgres();
-    let certificates = Certificates::new();
-    let nodes = [("node-1", "password of node-1"), ("node-2", "password of node-2")];
-    let mosquitto = Mosquitto::start(&nodes, &certificates);
-    let authority = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(authority.path(), &certificates.authority_pem).unwrap();
-    let mut mail = MailServer::prepare(Privacy::Plain, &certificates);
+    let (mosquitto, authority) = broker_for_two();
+    let mut mail = MailServer::prepare(Privacy::Plain, &Certificates::new());
     let mut one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
     one.restart_with(|config| config.mail = mail.section()).await;
     let two = one.another_node("node-2").await;

@@ -10,6 +10,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
 
 use super::Answer;
+use crate::fixtures::wait::soon;
 
 /// The way to the server. Clones are the same one, and stay right when the server starts again elsewhere.
 #[derive(Clone)]
@@ -116,6 +117,44 @@ impl Request {
     }
 }
 
+/// An answer that goes on and on.
+pub struct Streamed {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: reqwest::header::HeaderMap,
+    response: reqwest::Response,
+    read: String,
+}
+
+impl Streamed {
+    /// Reads up to and with the next empty line, without it; `None` at the end.
+    pub async fn paragraph(&mut self) -> Option<String> {
+        loop {
+            if let Some((paragraph, rest)) = self.read.split_once("\n\n") {
+                let (paragraph, rest) = (paragraph.to_owned(), rest.to_owned());
+                self.read = rest;
+                return Some(paragraph);
+            }
+            let more = soon("more of the answer", self.response.chunk()).await.ok()??;
+            self.read.push_str(std::str::from_utf8(&more).unwrap());
+        }
+    }
+}
+
+impl Request {
+    /// Sends it, and leaves the body of the answer to be read.
+    pub async fn open(self) -> Streamed {
+        let response = self.builder.send().await.unwrap();
+        Streamed {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            response,
+            read: String::new(),
+        }
+    }
+}
+
 impl IntoFuture for Request {
     type Output = Answer;
     type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -125,10 +164,14 @@ impl IntoFuture for Request {
             let Self { line, builder } = self;
             let response = builder.send().await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let text = response
-                .text()
-                .await
-                .unwrap_or_else(|error| panic!("{line}: {error:?}"));
+            // One that goes on and on is left unread.
+            let is_endless = headers
+                .get(CONTENT_TYPE)
+                .is_some_and(|kind| kind == "text/event-stream");
+            let text = match is_endless {
+                true => String::new(),
+                false => (response.text().await).unwrap_or_else(|error| panic!("{line}: {error:?}")),
+            };
             Answer::new(line, status, headers, text)
         })
     }

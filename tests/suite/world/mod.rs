@@ -30,7 +30,7 @@ pub use clock::HandClock;
 pub use door::{Door, InstalledLock};
 pub use guest::{Link, redemption};
 pub use hand_lock::{HandLock, Token, claims_of};
-pub use http::{Http, Request};
+pub use http::{Http, Request, Streamed};
 pub use landlord::{Landlord, Property, Unit};
 pub use person::{PASSWORD, Person};
 pub use phone::Phone;

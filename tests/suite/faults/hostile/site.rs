@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use doorward::app::enrolment::Newcomer;
 use doorward::app::grants::To;
 use doorward::app::letters::Letters;
+use doorward::app::webhooks::Webhooks;
 use doorward::app::{Actor, App, BrokerAddress, Issuer, Metrics, Parts, Settings};
 use doorward::crypto::keys::{KeyStore, Lives};
 use doorward::crypto::letter_key::LetterKey;
@@ -18,6 +19,7 @@ use doorward::crypto::pin_keys::PinKeys;
 use doorward::crypto::public_key::PublicKey;
 use doorward::crypto::random::OsRandom;
 use doorward::crypto::vault::{KeyPlace, Vault};
+use doorward::crypto::webhook_key::WebhookKey;
 use doorward::domain::grant::NewGrant;
 use doorward::domain::ids::{GrantId, LockId, OrganizationId, SessionId};
 use doorward::domain::lock::LockKind;
@@ -224,6 +226,11 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: 
         relay,
         registrar: post.clone(),
         letters: Letters::new(LetterKey::open(vault, random.as_ref()).unwrap(), None),
+        webhooks: Webhooks::new(
+            WebhookKey::open(vault, random.as_ref()).unwrap(),
+            None,
+            doorward::http::event,
+        ),
         metrics: Arc::new(Metrics::default()),
         random,
     };
