@@ -116,6 +116,11 @@ pub const ALL: &[Job] = &[
         },
     },
     Job {
+        name: "tell-alarms",
+        every: Duration::from_secs(1),
+        round: |app| Box::pin(async move { app.tell_alarms().await }),
+    },
+    Job {
         name: "tell-webhooks",
         every: Duration::from_millis(500),
         round: |app| Box::pin(async move { app.tell_webhooks().await }),

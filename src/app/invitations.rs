@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::grants::{By, Ended};
+use super::letters::{self, Letters};
 use super::revocations::hold_locks;
 use super::sessions::Tokens;
 use super::{Actor, App, Error, What, managed_by, tenancies};
@@ -14,6 +15,7 @@ use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Person, PersonName, Role, Scope};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, PropertyId, TenancyId, UnitId};
+use crate::domain::letter::Letter;
 use crate::domain::password::Password;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
@@ -47,6 +49,8 @@ pub struct SecretLink {
     pub url: String,
     /// Until when it works.
     pub ends_at: Timestamp,
+    /// Whether it goes to the address by letter too.
+    pub by_letter: bool,
 }
 
 impl fmt::Debug for SecretLink {
@@ -68,9 +72,11 @@ impl App {
         organization: OrganizationId,
         email: Email,
         offer: Offer,
+        by_letter: bool,
     ) -> Result<SecretLink, Error> {
         let (now, who) = (self.now(), who.clone());
-        let draft = self.draft_invitation(email, now);
+        let mut draft = self.draft_invitation(email, now);
+        draft.by_letter &= by_letter;
         let link = self.link_of(&draft);
         self.db
             .write(move |conn| {
@@ -112,9 +118,13 @@ impl App {
     pub(super) fn draft_invitation(&self, email: Email, now: Timestamp) -> Draft {
         Draft {
             id: InvitationId::from_bits(self.id_bits(now)),
+            by_letter: self.letters.are_on() && email.leads_somewhere(),
             email,
             ends_at: now + INVITATION_LIFE,
             secret: self.random.secret(),
+            accepted_at: format!("{}/invitation", self.settings.public_url),
+            letters: Arc::clone(&self.letters),
+            random: Arc::clone(&self.random),
         }
     }
 
@@ -122,8 +132,9 @@ impl App {
     pub(super) fn link_of(&self, draft: &Draft) -> SecretLink {
         SecretLink {
             id: draft.id.clone(),
-            url: format!("{}/invitation#{}", self.settings.public_url, draft.secret.expose()),
+            url: draft.url(),
             ends_at: draft.ends_at,
+            by_letter: draft.by_letter,
         }
     }
 
@@ -199,10 +210,22 @@ pub(super) struct Draft {
     email: Email,
     ends_at: Timestamp,
     secret: Secret,
+    /// Where it is accepted: the link without its secret.
+    accepted_at: String,
+    by_letter: bool,
+    letters: Arc<Letters>,
+    random: Arc<dyn Random>,
 }
 
 impl Draft {
+    /// The link that accepts it.
+    fn url(&self) -> String {
+        format!("{}#{}", self.accepted_at, self.secret.expose())
+    }
+
     /// Stores the invitation and writes it down.
+    ///
+    /// The letter with the link, where it is to go by one, is queued in the same transaction.
     pub(super) fn store(
         self,
         conn: &mut Conn,
@@ -212,6 +235,15 @@ impl Draft {
         invited_by: &PersonId,
         now: Timestamp,
     ) -> Result<InvitationId, Error> {
+        if self.by_letter {
+            let name = accounts::organization_name(conn, &organization)?.ok_or(Error::NotFound(What::Organization))?;
+            let letter = Letter::Invitation {
+                organization: name,
+                link: self.url(),
+                days: u32::try_from(INVITATION_LIFE.as_secs() / (24 * 3600)).unwrap_or(u32::MAX),
+            };
+            letters::queue(conn, &self.letters, &*self.random, &self.email, &letter, now)?;
+        }
         let invitation = Invitation {
             id: self.id,
             organization,
@@ -317,6 +349,7 @@ mod tests {
             id: InvitationId::from_bits(1),
             url: "https://doors.example/invitation#hidden".to_owned(),
             ends_at: Timestamp::MIN,
+            by_letter: false,
         };
         assert!(!format!("{link:?}").contains("hidden"));
     }

@@ -24,6 +24,7 @@ use crate::domain::unlock::Right;
 use crate::store::{self, Conn, Db, accounts};
 
 pub mod access_log;
+pub mod alarms;
 pub mod api_keys;
 pub mod attempts;
 pub mod belongings;

@@ -38,6 +38,22 @@ pub enum Letter {
         /// Which.
         kinds: Vec<notice::Kind>,
     },
+    /// Somebody is invited into an organization.
+    Invitation {
+        /// Into which.
+        organization: OrganizationName,
+        /// The link that accepts: secret.
+        link: String,
+        /// For how many days it can be accepted.
+        days: u32,
+    },
+    /// A guest is let in by a link.
+    GuestLink {
+        /// What a guest is told, with the link in it: secret.
+        message: String,
+        /// The link alone.
+        link: String,
+    },
     /// A code by which somebody who is locked out shows that this address is theirs.
     IdentityCode {
         /// Whose house they are locked out of.
@@ -73,6 +89,8 @@ impl Letter {
         match self {
             Self::News { .. } => "news",
             Self::SwitchedOff { .. } => "switched-off",
+            Self::Invitation { .. } => "invitation",
+            Self::GuestLink { .. } => "guest-link",
             Self::IdentityCode { .. } => "identity-code",
         }
     }
@@ -81,7 +99,9 @@ impl Letter {
     #[must_use]
     pub const fn life(&self) -> Duration {
         match self {
-            Self::News { .. } | Self::SwitchedOff { .. } => Duration::from_secs(3 * 24 * 3600),
+            Self::News { .. } | Self::SwitchedOff { .. } | Self::Invitation { .. } | Self::GuestLink { .. } => {
+                Duration::from_secs(3 * 24 * 3600)
+            }
             Self::IdentityCode { minutes, .. } => Duration::from_secs(*minutes as u64 * 60),
         }
     }

@@ -170,6 +170,15 @@ pub struct Lock {
     pub shareable: bool,
 }
 
+/// At how many per cent a battery is low: then an alarm says so, once.
+pub const BATTERY_LOW: u8 = 20;
+
+/// At how many per cent it is well again: it was charged or replaced. Between the two it may go up and down.
+pub const BATTERY_WELL: u8 = 40;
+
+/// The word of the alarm of a low battery.
+pub const BATTERY_LOW_ALARM: &str = "battery-low";
+
 /// After how long without a word from a lock it counts as away: two and a half heartbeats of 60 s.
 pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(150);
 

@@ -103,6 +103,10 @@ kinds! {
     VisitEnded = "visit-ended",
     /// The locks of their home are being changed.
     LockChangeBegun = "lock-change-begun",
+    /// A lock of their house, or of their own door, has a low battery.
+    BatteryLow = "battery-low",
+    /// Something happened in their house that they should look at.
+    Alarm = "alarm",
     /// A webhook of their organization is told no more.
     WebhookStopped = "webhook-stopped",
 }

@@ -9,7 +9,6 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::access_log::Kind;
-use super::access_log::visibility::Reader;
 use super::ids::{DeliveryId, OrganizationId, PersonId, WebhookId};
 use super::time::Timestamp;
 
@@ -156,18 +155,6 @@ pub struct Webhook {
     /// Counts up with each node that sets out to tell it, and with each change: whoever did so last may say what became of
     /// it.
     pub turn: i64,
-}
-
-impl Webhook {
-    /// Who reads the log for it: nobody in person, so that it is told what any manager sees without a look.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader {
-            person: PersonId::from_bits(self.id.bits()),
-            views: true,
-            looks: Vec::new(),
-        }
-    }
 }
 
 /// Which of a webhook's derived secrets sign.

@@ -29,6 +29,14 @@ struct Invite {
     role: Option<Role>,
     #[serde(default, deserialize_with = "object_or_nothing")]
     tenancy: Option<OfferedTenancy>,
+    /// Whether the link goes to that address by letter, where this installation sends letters.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    letter: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Where the invited person is to live, and from when until when.
@@ -72,6 +80,8 @@ pub(super) struct Invited {
     /// Until when the link works.
     #[schema(value_type = schema::Time)]
     expires_at: Timestamp,
+    /// Whether it goes to the address by letter; else hand it on yourself.
+    by_letter: bool,
 }
 
 impl From<SecretLink> for Invited {
@@ -80,6 +90,7 @@ impl From<SecretLink> for Invited {
             id: link.id,
             secret_link: link.url,
             expires_at: link.ends_at,
+            by_letter: link.by_letter,
         }
     }
 }
@@ -113,7 +124,7 @@ pub(super) async fn invite(
     let offer = Invite::offer(invite.role, invite.tenancy)?;
     let invited: Invited = service
         .app
-        .invite(&who, invite.organization_id, invite.email, offer)
+        .invite(&who, invite.organization_id, invite.email, offer, invite.letter)
         .await?
         .into();
     Ok(HttpResponse::Created().json(invited))

@@ -13,6 +13,8 @@ pub(super) struct Words {
     pub(super) subject: &'static str,
     /// What it is about.
     pub(super) opening: String,
+    /// Where to go.
+    pub(super) link: Option<String>,
     /// A code, to be read at a glance.
     pub(super) code: Option<String>,
     /// What happened, one thing each.
@@ -35,6 +37,7 @@ pub(super) fn words_of(letter: &Letter) -> Words {
         Letter::News { items, more } => Words {
             subject: "News about your doors",
             opening: "This concerns you:".to_owned(),
+            link: None,
             code: None,
             lines: items.iter().map(line).collect(),
             closing: match more {
@@ -45,11 +48,35 @@ pub(super) fn words_of(letter: &Letter) -> Words {
         Letter::SwitchedOff { kinds } => Words {
             subject: "Some letters to you were switched off",
             opening: "You will not get letters any more when this happens:".to_owned(),
+            link: None,
             code: None,
             lines: kinds.iter().map(|kind| plain(sentence(*kind))).collect(),
             closing: "If that was not you, somebody else is signed in as you: change your password, and sign out the \
                       phones that you do not know."
                 .to_owned(),
+        },
+        Letter::Invitation {
+            organization,
+            link,
+            days,
+        } => Words {
+            subject: "You are invited",
+            opening: format!(
+                "“{}” invites you, so that doors open for you there. This link accepts, for {days} days, and is yours alone:",
+                organization.as_str()
+            ),
+            link: Some(link.clone()),
+            code: None,
+            lines: Vec::new(),
+            closing: "If you do not know them, do nothing, and pass the link on to nobody.".to_owned(),
+        },
+        Letter::GuestLink { message, link } => Words {
+            subject: "Doors open for you",
+            opening: message.clone(),
+            link: Some(link.clone()),
+            code: None,
+            lines: Vec::new(),
+            closing: "If you do not know them, do nothing.".to_owned(),
         },
         Letter::IdentityCode {
             organization,
@@ -62,6 +89,7 @@ pub(super) fn words_of(letter: &Letter) -> Words {
                  for {minutes} minutes:",
                 organization.as_str()
             ),
+            link: None,
             code: Some(code.clone()),
             lines: Vec::new(),
             closing: "If it is not you, do nothing, and give this code to nobody: whoever asks for it, by phone or at \
@@ -128,6 +156,8 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "vendor-kept-out" => "A vendor does not get in any more by what was agreed: why stands in the app.",
         "visit-begun" => "A visit has begun.",
         "visit-ended" => "A visit is over.",
+        "battery-low" => "The battery of a lock is low: it wants new ones soon.",
+        "alarm" => "Something happened that you should look at: what it is stands in the log of the house.",
         "webhook-stopped" => "A webhook is told no more. Look at its deliveries and let it go on.",
         "lock-change-begun" => "The lock of a door of yours is being changed.",
         "lockout-asked" => "Somebody of your home is locked out, or says so. If nobody of you is, tell the office.",

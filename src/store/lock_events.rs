@@ -10,7 +10,7 @@ use super::{Conn, StoreError};
 use crate::crypto::tokens::{is_hash_of, is_same_statement};
 use crate::domain::chain::Progress;
 use crate::domain::ids::LockId;
-use crate::domain::lock::{Assurance, Bolt, Door, LockClock, LockState};
+use crate::domain::lock::{Assurance, BATTERY_LOW, BATTERY_WELL, Bolt, Door, LockClock, LockState};
 use crate::domain::time::Timestamp;
 
 mod forgetting;
@@ -259,8 +259,9 @@ pub struct Observation {
     pub battery: Option<u8>,
 }
 
-/// Records what was observed, unless something newer is known: a late report never turns the clock back.
-pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) -> Result<(), StoreError> {
+/// Records what was observed, unless something newer is known: a late report never turns the clock back. Says whether the
+/// battery is low by it and was not before ([`BATTERY_LOW`]).
+pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) -> Result<bool, StoreError> {
     let at_ms = at.as_millis();
     if let Some(bolt) = seen.bolt {
         let update = diesel::update(lock_reports::table.find(id.as_str())).filter(
@@ -288,22 +289,39 @@ pub fn report(conn: &mut Conn, id: &LockId, seen: Observation, at: Timestamp) ->
         )
         .execute(conn)?;
     }
-    if let Some(battery) = seen.battery {
-        Kept(
-            diesel::update(lock_reports::table.find(id.as_str()))
-                .filter(
-                    lock_reports::battery_at_ms
-                        .is_null()
-                        .or(lock_reports::battery_at_ms.le(at_ms)),
-                )
-                .set((
-                    lock_reports::battery.eq(i64::from(battery)),
-                    lock_reports::battery_at_ms.eq(at_ms),
-                )),
-        )
-        .execute(conn)?;
+    match seen.battery {
+        Some(battery) => report_battery(conn, id, battery, at_ms),
+        None => Ok(false),
     }
-    Ok(())
+}
+
+/// Records what is left in the battery; says whether it is low and was not before.
+fn report_battery(conn: &mut Conn, id: &LockId, battery: u8, at_ms: i64) -> Result<bool, StoreError> {
+    let row = lock_reports::table.find(id.as_str());
+    let is_news = Kept(
+        diesel::update(row)
+            .filter(
+                lock_reports::battery_at_ms
+                    .is_null()
+                    .or(lock_reports::battery_at_ms.le(at_ms)),
+            )
+            .set((
+                lock_reports::battery.eq(i64::from(battery)),
+                lock_reports::battery_at_ms.eq(at_ms),
+            )),
+    )
+    .execute(conn)?;
+    if is_news == 0 || (BATTERY_LOW < battery && battery < BATTERY_WELL) {
+        return Ok(false);
+    }
+    let is_low = battery <= BATTERY_LOW;
+    let changed = Kept(
+        diesel::update(row)
+            .filter(lock_reports::battery_low.ne(is_low))
+            .set(lock_reports::battery_low.eq(is_low)),
+    )
+    .execute(conn)?;
+    Ok(changed > 0 && is_low)
 }
 
 /// Records that the bolt was found stuck at `at`, unless it is known to be at one of its ends since.

@@ -14,6 +14,7 @@
 
 pub mod access_log;
 pub mod accounts;
+pub mod alarms;
 pub mod api_keys;
 pub mod attempts;
 mod columns;

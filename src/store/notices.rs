@@ -44,6 +44,26 @@ impl Row {
     }
 }
 
+/// Whether the person was told the same since `since`: of this kind, of this lock, with this detail.
+pub fn is_known(conn: &mut Conn, person: &PersonId, news: &News, since: Timestamp) -> Result<bool, StoreError> {
+    let mut query = notices::table
+        .filter(notices::person_id.eq(person.as_str()))
+        .filter(notices::organization_id.eq(news.organization.as_str()))
+        .filter(notices::kind.eq(news.kind.as_str()))
+        .filter(notices::told_at_ms.gt(since.as_millis()))
+        .into_boxed();
+    query = match &news.detail {
+        Some(detail) => query.filter(notices::detail.eq(detail.to_string())),
+        None => query.filter(notices::detail.is_null()),
+    };
+    query = match &news.lock {
+        Some(lock) => query.filter(notices::lock_id.eq(lock.as_str())),
+        None => query.filter(notices::lock_id.is_null()),
+    };
+    let found: Option<String> = query.select(notices::id).first(conn).optional()?;
+    Ok(found.is_some())
+}
+
 /// Adds a notice.
 pub fn add(conn: &mut Conn, notice: &Notice) -> Result<(), StoreError> {
     let Notice {

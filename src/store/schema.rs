@@ -216,6 +216,7 @@ diesel::table! {
         revocations_seq -> Nullable<BigInt>,
         lockdown -> Nullable<BigInt>,
         lockdown_seq -> Nullable<BigInt>,
+        battery_low -> Bool,
     }
 }
 
@@ -600,6 +601,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    alarms_told (organization_id) {
+        organization_id -> Text,
+        told_seq -> BigInt,
+    }
+}
+
+diesel::table! {
     webhooks (id) {
         id -> Text,
         organization_id -> Text,
@@ -858,6 +866,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     lock_lockdowns,
     letters,
     unwanted_letters,
+    alarms_told,
     webhooks,
     webhook_deliveries,
     api_keys,

@@ -8,15 +8,16 @@ use crate::app::grants::{to_change, to_take_back};
 use crate::app::phones::take_out;
 use crate::app::pins::uses_left;
 use crate::app::revocations::Revocation;
-use crate::app::{Actor, App, Error, What};
+use crate::app::{Actor, App, Error, What, letters};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
-use crate::domain::account::Scope;
+use crate::domain::account::{Email, Scope};
 use crate::domain::grant::{Grant, GrantState, Holder};
 use crate::domain::guest::message::{Door, Place, Stay};
 use crate::domain::guest::{GuestLink, LINK_PATH, NewLink};
 use crate::domain::ids::{GrantId, LinkId, PersonId, PhoneId};
+use crate::domain::letter::Letter;
 use crate::domain::time::Timestamp;
 use crate::store::{Conn, access_log, accounts, grants, guest_links, locks, places, sessions};
 
@@ -25,6 +26,13 @@ pub struct LinkMade {
     /// The link.
     pub link: GuestLink,
     secret: Secret,
+}
+
+impl LinkMade {
+    /// The link's address at this page.
+    fn url(&self, page: &str) -> String {
+        format!("{page}#{}", self.secret.expose())
+    }
 }
 
 impl fmt::Debug for LinkMade {
@@ -42,6 +50,8 @@ pub struct HandedOut {
     pub made: LinkMade,
     /// What it is for.
     pub stay: Stay,
+    /// Whether it goes to the guest by letter.
+    pub by_letter: bool,
 }
 
 /// A link that stands, as whoever looks at its grant sees it.
@@ -122,19 +132,32 @@ pub(in crate::app) fn void_link(conn: &mut Conn, grant: &GrantId, now: Timestamp
 }
 
 impl App {
-    /// The link's address, to be shown once.
-    pub(in crate::app) fn url_of(&self, made: &LinkMade) -> String {
-        format!("{}{LINK_PATH}#{}", self.settings.public_url, made.secret.expose())
+    /// The page at which links lead in.
+    fn link_page(&self) -> String {
+        format!("{}{LINK_PATH}", self.settings.public_url)
     }
 
-    /// Makes a link for a grant, in the place of the one before.
+    /// The link's address, to be shown once.
+    pub(in crate::app) fn url_of(&self, made: &LinkMade) -> String {
+        made.url(&self.link_page())
+    }
+
+    /// Makes a link for a grant, in the place of the one before; it goes to this address by letter too, where there are
+    /// letters.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] `grant-over`, `invitation-waits`;
     /// [`Error::Invalid`] where the terms do not hold together.
-    pub async fn make_link(&self, who: &Actor, id: GrantId, new: NewLink) -> Result<(HandedOut, String), Error> {
+    pub async fn make_link(
+        &self,
+        who: &Actor,
+        id: GrantId,
+        new: NewLink,
+        to: Option<Email>,
+    ) -> Result<(HandedOut, String), Error> {
         let (now, caller, grant) = (self.now(), who.clone(), id.clone());
-        let random = Arc::clone(&self.random);
+        let (random, by) = (Arc::clone(&self.random), Arc::clone(&self.letters));
+        let page = self.link_page();
         let handed_out = self
             .db
             .write(move |conn| {
@@ -142,7 +165,15 @@ impl App {
                 let made = make_link(conn, &*random, &grant, new, &caller, now)?;
                 let terms = &made.link.terms;
                 let stay = stay_of(conn, &grant, terms.starts_at, Some(terms.ends_at))?;
-                Ok::<_, Error>(HandedOut { made, stay })
+                let by_letter = match &to {
+                    Some(to) => {
+                        let link = made.url(&page);
+                        let message = stay.message(&link);
+                        letters::queue(conn, &by, &*random, to, &Letter::GuestLink { message, link }, now)?
+                    }
+                    None => false,
+                };
+                Ok::<_, Error>(HandedOut { made, stay, by_letter })
             })
             .await?;
         self.remove_phones_of(&id).await?;

@@ -19,7 +19,7 @@ use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, AttemptState};
 use crate::domain::ids::{GrantId, LockId, OrganizationId, PersonId};
-use crate::domain::lock::{Assurance, EnrolmentEnd, Lock};
+use crate::domain::lock::{Assurance, BATTERY_LOW_ALARM, EnrolmentEnd, Lock};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::lock_events::{self, ChainEnd, Observation, StoredEvent};
@@ -218,8 +218,10 @@ fn store_event(conn: &mut Conn, random: &Arc<dyn Random>, event: Verified, now: 
     let place = (event.chain.as_str(), event.seq);
     let pins = is_of_chain(&end) && hear_event(conn, &event.lock, (&event.kind, &event.result), place, now)?;
     // What was seen at a time that nobody knows says nothing of the present.
-    if let Some(at) = occurred_at {
-        lock_events::report(conn, &event.lock, event.seen, at)?;
+    if let Some(at) = occurred_at
+        && lock_events::report(conn, &event.lock, event.seen, at)?
+    {
+        alarm(conn, &lock, BATTERY_LOW_ALARM, at, now)?;
     }
     if event.kind == wire::Kind::Jammed.as_str() && event.result == wire::RESULT_JAMMED {
         lock_events::report_jam(conn, &event.lock, occurred_at.unwrap_or(now))?;

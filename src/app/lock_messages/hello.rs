@@ -3,17 +3,18 @@
 use doorward_lock::wire;
 
 use super::answers::Ack;
-use super::chain::{missing, skip_lost};
+use super::chain::{alarm, missing, skip_lost};
 use super::events::give_use_back;
 use super::{Owner, bolt_of, door_of};
 use crate::app::lockdowns::note_lockdown;
 use crate::app::pins::hear_hello;
 use crate::app::{App, Error};
+use crate::domain::account::Scope;
 use crate::domain::ids::{LockId, OrganizationId};
-use crate::domain::lock::LockClock;
+use crate::domain::lock::{BATTERY_LOW_ALARM, LockClock};
 use crate::store::lock_events::{self, ChainEnd, Clocks, Observation};
 use crate::store::revocations::{self, Standing};
-use crate::store::{Conn, StoreError, attempts, lockdowns};
+use crate::store::{Conn, StoreError, attempts, lockdowns, locks};
 
 impl App {
     /// Notes what the lock says of itself and sends what it lacks.
@@ -55,6 +56,7 @@ impl App {
                 // A repetition proves nothing of the present, and what is older than the last one is one: whoever
                 // listens at the broker could send it. One of the same second is answered: the lock may have connected
                 // anew, and an answer gives nothing away.
+                let mut is_low = false;
                 match lock_events::clocks(conn, &id)? {
                     Some(last) if (clocks.boot, clocks.mono) < (last.boot, last.mono) => return Ok(None),
                     Some(last) if (clocks.boot, clocks.mono) == (last.boot, last.mono) => {
@@ -62,7 +64,7 @@ impl App {
                     }
                     _ => {
                         lock_events::report_hello(conn, &id, &clocks, &firmware)?;
-                        lock_events::report(conn, &id, seen, now)?;
+                        is_low = lock_events::report(conn, &id, seen, now)?;
                         if let Some((chain, seq)) = &head {
                             lock_events::report_head(conn, &id, chain, *seq)?;
                         }
@@ -78,6 +80,10 @@ impl App {
                     .as_ref()
                     .map(|(chain, seq)| (chain.as_str(), i64::try_from(*seq).unwrap_or(i64::MAX)));
                 let pins = hear_hello(conn, &id, pins, clocks.boot, newest, now)?;
+                // Last, for the end of the log is what everybody takes last.
+                if is_low && let Some(lock) = locks::find(conn, &id, &Scope::only(owner.clone()))? {
+                    alarm(conn, &lock, BATTERY_LOW_ALARM, now, now)?;
+                }
                 Ok(Some((
                     Ack::of(&owner, &end),
                     missing(&end, head),

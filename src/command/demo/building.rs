@@ -124,7 +124,7 @@ async fn join(
 ) -> Result<SignIn, Box<dyn Error>> {
     let sign_in = new_sign_in(role, random);
     let email: Email = sign_in.email.parse()?;
-    let link = app.invite(who, organization.clone(), email, offer).await?;
+    let link = app.invite(who, organization.clone(), email, offer, false).await?;
     let secret: Secret = link.url.rsplit('#').next().unwrap_or_default().parse()?;
     app.accept_invitation(secret, name, sign_in.password.parse()?, HERE)
         .await?;

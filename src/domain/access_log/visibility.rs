@@ -294,6 +294,16 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Nobody in person, for what is told to whoever may look at the organization's log: what they all see without a look.
+    #[must_use]
+    pub fn of_staff() -> Self {
+        Self {
+            person: PersonId::from_bits(0),
+            views: true,
+            looks: Vec::new(),
+        }
+    }
+
     /// The look by which they see the entry, if one covers it.
     #[must_use]
     pub fn look(&self, entry: &NewEntry) -> Option<&Look> {

@@ -18,7 +18,7 @@ use crate::app::Error;
 use crate::app::guests::{HandedOut, StandingLink};
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::secret::Secret;
-use crate::domain::account::PersonName;
+use crate::domain::account::{Email, PersonName};
 use crate::domain::guest::NewLink;
 use crate::domain::ids::{GrantId, LinkId, PersonId, PhoneId};
 use crate::domain::time::Timestamp;
@@ -38,6 +38,9 @@ struct MakeLink {
     /// The end, exclusive, no later than its grant's; left out for that, or for 30 days where the grant has no end.
     #[schema(value_type = Option<schema::Time>)]
     ends_at: Option<Timestamp>,
+    /// Where the link goes by letter too, where this installation sends letters. The address is forgotten once it has gone.
+    #[schema(value_type = Option<schema::Email>)]
+    email: Option<Email>,
 }
 
 /// A link, shown this once.
@@ -62,11 +65,13 @@ struct GuestLink {
     text: String,
     /// The same as a calendar entry (RFC 5545), by the clock of the property.
     calendar: String,
+    /// Whether it goes to the guest by letter; else hand it on yourself.
+    by_letter: bool,
 }
 
 impl GuestLink {
     /// The link as it is told at `now`, this once.
-    fn of(HandedOut { made, stay }: &HandedOut, url: String, now: Timestamp) -> Result<Self, Problem> {
+    fn of(HandedOut { made, stay, by_letter }: &HandedOut, url: String, now: Timestamp) -> Result<Self, Problem> {
         let picture = QrCode::new(url.as_bytes()).map_err(|error| Error::Internal("drawing", error.into()))?;
         Ok(Self {
             uses: made.link.terms.phones,
@@ -76,6 +81,7 @@ impl GuestLink {
             text: stay.message(&url),
             calendar: calendar::entry(stay, made.link.id.as_str(), &url, now),
             id: made.link.id.clone(),
+            by_letter: *by_letter,
             url,
         })
     }
@@ -148,7 +154,7 @@ pub(super) async fn make_link(
         starts_at: make.starts_at,
         ends_at: make.ends_at,
     };
-    let (handed_out, url) = service.app.make_link(&who, grant, new).await?;
+    let (handed_out, url) = service.app.make_link(&who, grant, new, make.email).await?;
     let link = GuestLink::of(&handed_out, url, service.app.now())?;
     Ok(HttpResponse::Created().json(link))
 }

@@ -1,6 +1,7 @@
 //! The main job with locks at the broker: the reference lock where a story is told, a lock made by hand where something
 //! is to be said that no honest lock says.
 
+mod alarms;
 mod attempts;
 mod chain;
 mod foreign;

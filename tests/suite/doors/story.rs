@@ -163,8 +163,8 @@ async fn what_happens_at_the_door_stands_in_the_log(database: TestDatabase) {
     assert_eq!(shown["online"]["value"], true);
 
     lock.raise(doorward_lock::controller::Alarm::Tamper).await;
-    until("the alarm", async || !alarms(&ana).await.is_empty()).await;
-    assert_eq!(alarms(&ana).await, ["tamper"]);
+    until("both alarms", async || alarms(&ana).await.len() == 2).await;
+    assert_eq!(alarms(&ana).await, ["tamper", "battery-low"]);
 }
 
 async fn a_bolt_that_jams_has_not_opened(database: TestDatabase) {
