@@ -33,6 +33,7 @@ impl Actor {
             memberships: vec![by_key.membership()],
             key: Some(by_key),
             reach: None,
+            bound_to: None,
         }
     }
 }

@@ -102,6 +102,12 @@ pub enum Error {
     /// A code, or what came with it, does not show who somebody is.
     #[error("the code or an answer is wrong")]
     WrongCode,
+    /// An organization of the caller's wants a session that is bound to a key of their phone.
+    #[error("a session that is bound to a key is needed")]
+    PhoneKeyNeeded,
+    /// A proof by a key does not hold, or was used before.
+    #[error("the proof does not hold")]
+    ProofRefused,
     /// The caller's role does not reach that far.
     #[error("this role may not do that")]
     Forbidden,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::metrics::CommitLabels;
 use super::{App, Error};
+use crate::crypto::dpop::CLOCK_TOLERANCE;
 use crate::domain::lock::SILENCE;
 use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, sessions, webhooks};
 
@@ -36,12 +37,13 @@ impl App {
             .write(move |conn| {
                 let sessions = sessions::forget_ended(conn, now, SESSIONS_A_ROUND)?;
                 let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
+                let proofs = sessions::forget_proofs(conn, now - 2 * CLOCK_TOLERANCE)?;
                 let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
                 let passes = passes::forget(conn, now)?;
                 let asks = lockout_asks::forget(conn, now - ASKS_KEPT)?;
                 let letters = letters::forget(conn, now - LETTERS_KNOWN_FOR)?;
                 let deliveries = webhooks::forget_deliveries(conn, now - DELIVERIES_KNOWN_FOR)?;
-                Ok::<_, Error>(asks + sessions + failures + answers + passes + letters + deliveries)
+                Ok::<_, Error>(asks + sessions + failures + answers + passes + letters + deliveries + proofs)
             })
             .await
     }

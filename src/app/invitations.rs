@@ -152,6 +152,7 @@ impl App {
         name: PersonName,
         password: Password,
         from: IpAddr,
+        key: Option<String>,
     ) -> Result<Tokens, Error> {
         let now = self.now();
         let digest = secret.digest();
@@ -174,7 +175,7 @@ impl App {
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let joining = person.clone();
         let random = Arc::clone(&self.random);
-        let accepted = self.begin_session(person, move |conn| {
+        let accepted = self.begin_session(person, key, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
                 return Err(Error::NotFound(What::Invitation));

@@ -197,6 +197,8 @@ pub struct Actor {
     pub key: Option<ByKey>,
     /// How far they reach who came by a guest's link; `None` for somebody who signed in.
     pub reach: Option<Reach>,
+    /// The thumbprint of the phone's key to which their session is bound; `None` where it is bound to none.
+    pub bound_to: Option<String>,
 }
 
 /// A program's call: by which key, and in which of its scopes.
@@ -289,6 +291,12 @@ impl App {
         self.clock.now()
     }
 
+    /// Where people reach this service, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.settings.public_url
+    }
+
     /// How long an access token lives.
     #[must_use]
     pub fn access_life(&self) -> Duration {
@@ -369,6 +377,15 @@ fn rights_of(conn: &mut Conn, lock: &Lock, who: &Actor, now: Timestamp) -> Resul
         Some(reach) => reach.narrow(rights),
         None => rights,
     })
+}
+
+/// Whether the organization wants the caller to come in a session that is bound to a key, and they do not. Programs have no
+/// phone: their keys are the organization's own affair.
+fn lacks_phone_key(conn: &mut Conn, organization: &OrganizationId, who: &Actor) -> Result<bool, Error> {
+    let is_program = who.key.is_some()
+        || (who.memberships.iter())
+            .any(|membership| membership.organization == *organization && membership.role == Role::Service);
+    Ok(who.bound_to.is_none() && !is_program && store::rules::of(conn, organization)?.phone_key_required)
 }
 
 /// The organizations that the person belongs to, in any role.

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorward_lock::wire;
 
 use super::unlock::{pseudonym, refuse_old_clock, zone_of};
-use super::{Actor, App, Error, What, joined_by, rights_of};
+use super::{Actor, App, Error, What, joined_by, lacks_phone_key, rights_of};
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::tokens::{schedule_for_lock, zone_for_lock};
 use crate::domain::grant::Uses;
@@ -196,6 +196,10 @@ fn settle(
         let zone = zone_of(conn, &lock)?;
         let rights = rights_of(conn, &lock, who, now)?;
         let decided = pass::decide(&lock, &rights, &zone, now, lives);
+        if decided.is_ok() && lacks_phone_key(conn, &lock.organization, who)? {
+            refused.push((id, Refusal::PhoneKeyNeeded.for_person()));
+            continue;
+        }
         match decided.and_then(|pass| Ok((written_schedule(&pass)?, pass))) {
             Ok((schedule, pass)) => candidates.push((lock, zone, pass, schedule)),
             Err(why) => refused.push((id, why.for_person())),

@@ -1,13 +1,13 @@
 //! Phones: a person registers the keys to which their passes are bound, and removes them.
 
 use super::revocations::{Revocation, revoke_phone};
-use super::{Actor, App, Error, What};
+use super::{Actor, App, Error, What, lacks_phone_key};
 use crate::crypto::public_key::PublicKey;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{OrganizationId, PersonId, PhoneId};
 use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, StoreError, access_log, accounts, phones};
+use crate::store::{Conn, StoreError, access_log, accounts, phones, sessions};
 
 pub(super) const KEY_REMOVED: Error = Error::Conflict {
     word: "phone-removed",
@@ -28,7 +28,7 @@ impl App {
     /// Registers a phone by its public key. The same key again is the same phone, as it is; says whether it is new.
     ///
     /// # Errors
-    /// [`Error::Conflict`] `key-taken`, `phone-removed` for a key that was removed before, `too-many-phones`.
+    /// [`Error::PhoneKeyNeeded`]; [`Error::Conflict`] `key-taken`, `phone-removed` for a key that was removed before, `too-many-phones`.
     pub async fn register_phone(&self, who: &Actor, key: PublicKey, name: PhoneName) -> Result<(Phone, bool), Error> {
         let (now, who) = (self.now(), who.clone());
         let phone = Phone {
@@ -40,6 +40,7 @@ impl App {
         };
         self.db
             .write(move |conn| {
+                refuse_without_key(conn, &who)?;
                 match phones::find_by_key(conn, &phone.thumbprint)? {
                     Some((known, _)) if known.person != who.person => return Err(KEY_TAKEN),
                     Some((_, true)) => return Err(KEY_REMOVED),
@@ -71,15 +72,28 @@ impl App {
     /// Removes a phone: its passes are void, wherever locks can be told.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the caller has no such phone.
+    /// [`Error::PhoneKeyNeeded`]; [`Error::NotFound`] where the caller has no such phone.
     pub async fn remove_phone(&self, who: &Actor, id: PhoneId) -> Result<Revocation, Error> {
-        let (now, person) = (self.now(), who.person.clone());
+        let (now, who) = (self.now(), who.clone());
         let phone = self
             .db
-            .write(move |conn| take_out(conn, &id, &person, now)?.ok_or(Error::NotFound(What::Phone)))
+            .write(move |conn| {
+                refuse_without_key(conn, &who)?;
+                take_out(conn, &id, &who.person, now)?.ok_or(Error::NotFound(What::Phone))
+            })
             .await?;
         self.make_effective(vec![phone.thumbprint]).await
     }
+}
+
+/// Refuses where one of the caller's organizations wants them to come in a session that is bound to a key.
+fn refuse_without_key(conn: &mut Conn, who: &Actor) -> Result<(), Error> {
+    for organization in who.memberships.iter().map(|membership| &membership.organization) {
+        if lacks_phone_key(conn, organization, who)? {
+            return Err(Error::PhoneKeyNeeded);
+        }
+    }
+    Ok(())
 }
 
 /// Removes the person's phone: its passes are void, and its key does not come back. `None` where they have no such phone.
@@ -93,6 +107,7 @@ pub(super) fn take_out(
         return Ok(None);
     };
     phones::remove(conn, id, now)?;
+    sessions::end_of_key(conn, &phone.thumbprint, "phone-removed", now)?;
     revoke_phone(conn, &phone, now)?;
     write_down(conn, &phone, Kind::PhoneRemoved, now)?;
     Ok(Some(phone))

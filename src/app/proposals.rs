@@ -290,6 +290,7 @@ impl App {
                     memberships: accounts::memberships(conn, &proposal.proposed_by)?,
                     key: None,
                     reach: None,
+                    bound_to: None,
                 };
                 let carried_out = match carry_out(conn, &*random, &proposer, &proposal, task, now) {
                     Err(Error::Forbidden) => Err(Error::Conflict {

@@ -81,6 +81,7 @@ pub(super) fn set(
         detail: Some(serde_json::json!({
             "two_person": changed.two_person,
             "self_grant_delay_hours": changed.self_grant_delay,
+            "phone_key_required": changed.phone_key_required,
         })),
         ..NewEntry::new(Kind::RulesChanged, now)
     };

@@ -119,6 +119,7 @@ impl App {
                     memberships,
                     key: None,
                     reach: None,
+                    bound_to: None,
                 })
             })
             .await

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Actor, App, Error};
 use crate::crypto::digest::digest;
+use crate::crypto::dpop::Proof;
 use crate::crypto::password::PasswordHash;
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, Person};
@@ -23,6 +24,8 @@ pub struct Tokens {
     pub access_ends_at: Timestamp,
     /// What is exchanged for the next pair, once.
     pub refresh: Secret,
+    /// Whether they are worth nothing without a proof by a key.
+    pub are_bound: bool,
 }
 
 impl Tokens {
@@ -148,14 +151,20 @@ fn unbook(conn: &mut Conn, booked: &Booked, known: Option<&[u8; 32]>, now: Times
 }
 
 impl App {
-    /// Signs a person in. An unknown address costs the same time as a wrong password and gets the same answer.
+    /// Signs a person in, in a session that is bound to the key of this thumbprint where one is given. An unknown address costs the same time as a wrong password and gets the same answer.
     ///
     /// # Errors
     /// [`Error::WrongCredentials`]; [`Error::Throttled`] after too many failures of the account or from the address;
     /// [`Error::Busy`] where too many passwords wait to be checked.
-    pub async fn sign_in(&self, email: Email, password: Password, from: IpAddr) -> Result<Tokens, Error> {
+    pub async fn sign_in(
+        &self,
+        email: Email,
+        password: Password,
+        from: IpAddr,
+        key: Option<String>,
+    ) -> Result<Tokens, Error> {
         let proven = self.check_password(email, password, from).await?;
-        let begun = self.begin_session(proven.person.clone(), move |conn| proven.hold(conn));
+        let begun = self.begin_session(proven.person.clone(), key, move |conn| proven.hold(conn));
         Ok(begun.await?.0)
     }
 
@@ -195,15 +204,16 @@ impl App {
         proven.ok_or(Error::WrongCredentials)
     }
 
-    /// Begins a session of the person, after `first` in the same transaction, whose answer is handed on.
+    /// Begins a session of the person, bound to the key of this thumbprint where one is given, after `first` in the same transaction, whose answer is handed on.
     pub(super) async fn begin_session<T: Send + 'static>(
         &self,
         person: PersonId,
+        key: Option<String>,
         first: impl FnOnce(&mut Conn) -> Result<T, Error> + Send + 'static,
     ) -> Result<(Tokens, T), Error> {
         let now = self.now();
         let session = SessionId::from_bits(self.id_bits(now));
-        let (tokens, pair) = self.new_tokens(now);
+        let (tokens, pair) = self.new_tokens(now, key.is_some());
         let answer = self
             .db
             .write(move |conn| {
@@ -212,6 +222,7 @@ impl App {
                     id: session,
                     person,
                     by_link: None,
+                    key,
                 };
                 sessions::add(conn, &session, &pair, now)?;
                 Ok::<_, Error>(answer)
@@ -220,11 +231,12 @@ impl App {
         Ok((tokens, answer))
     }
 
-    pub(super) fn new_tokens(&self, now: Timestamp) -> (Tokens, TokenPair) {
+    pub(super) fn new_tokens(&self, now: Timestamp, are_bound: bool) -> (Tokens, TokenPair) {
         let tokens = Tokens {
             access: self.random.secret(),
             access_ends_at: now + self.settings.access_life,
             refresh: self.random.secret(),
+            are_bound,
         };
         let pair = TokenPair {
             access_digest: tokens.access.digest(),
@@ -239,15 +251,19 @@ impl App {
     /// is a thief, and nobody can say which.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] where the token is unknown, ended or spent.
-    pub async fn refresh(&self, refresh: Secret) -> Result<Tokens, Error> {
+    /// [`Error::Unauthenticated`] where the token is unknown, ended or spent; [`Error::ProofRefused`] where its session is
+    /// bound to another key than that of this thumbprint, or to none, or no key is shown: nothing is spent then.
+    pub async fn refresh(&self, refresh: Secret, key: Option<String>) -> Result<Tokens, Error> {
         let now = self.now();
         let spent = refresh.digest();
-        let (tokens, pair) = self.new_tokens(now);
+        let (tokens, pair) = self.new_tokens(now, key.is_some());
         let rotated = self
             .db
             .write(move |conn| {
                 if let Some(session) = sessions::find_by_refresh(conn, &spent, now)? {
+                    if session.key != key {
+                        return Err(Error::ProofRefused);
+                    }
                     let pair = match &session.by_link {
                         None => pair,
                         Some((link, phone)) => match guest_links::reach(conn, link, phone, now)? {
@@ -295,7 +311,22 @@ impl App {
                     memberships,
                     key: None,
                     reach,
+                    bound_to: found.key,
                 })
+            })
+            .await
+    }
+
+    /// Uses the proof up by which somebody shows their key, so that nobody uses it again.
+    ///
+    /// # Errors
+    /// [`Error::ProofRefused`] where it was used before.
+    pub async fn use_proof(&self, proof: &Proof) -> Result<(), Error> {
+        let (now, digest) = (self.now(), proof.digest);
+        self.db
+            .write(move |conn| match sessions::use_proof(conn, &digest, now)? {
+                true => Ok(()),
+                false => Err(Error::ProofRefused),
             })
             .await
     }
@@ -332,7 +363,7 @@ impl App {
         let proven = self.check_password(person.email, present, from).await?;
         let hash = self.passwords.hash(new).await?;
         let (now, person) = (self.now(), who.person.clone());
-        let begun = self.begin_session(who.person.clone(), move |conn| {
+        let begun = self.begin_session(who.person.clone(), who.bound_to.clone(), move |conn| {
             proven.hold(conn)?;
             accounts::set_password_hash(conn, &person, hash.as_str())?;
             Ok(sessions::end_all(conn, &person, "password-changed", now)?)

@@ -6,6 +6,7 @@ pub mod claim_code;
 pub mod claim_link;
 pub mod derived;
 pub mod digest;
+pub mod dpop;
 pub mod evidence;
 pub mod identity_code;
 pub mod keys;

@@ -73,6 +73,9 @@ pub struct AskedRules {
     pub two_person: TwoPerson,
     /// How long access of the house to a tenant's own door is to wait.
     pub self_grant_delay_hours: DelayHours,
+    /// Whether people are to open doors only in sessions that are bound to a key of their phone.
+    #[serde(default)]
+    pub phone_key_required: bool,
 }
 
 /// The rules as they stand.
@@ -86,6 +89,8 @@ pub struct Rules {
     pub delay_before: DelayHours,
     /// When that was.
     pub delay_changed_at: Timestamp,
+    /// Whether people open doors only in sessions that are bound to a key of their phone.
+    pub phone_key_required: bool,
 }
 
 impl Default for Rules {
@@ -95,6 +100,7 @@ impl Default for Rules {
             self_grant_delay: DelayHours::USUAL,
             delay_before: DelayHours::USUAL,
             delay_changed_at: Timestamp::MIN,
+            phone_key_required: false,
         }
     }
 }
@@ -123,15 +129,21 @@ impl Rules {
         let AskedRules {
             two_person,
             self_grant_delay_hours,
+            phone_key_required,
         } = *asked;
+        let changed = Self {
+            two_person,
+            phone_key_required,
+            ..*self
+        };
         if self_grant_delay_hours == self.self_grant_delay {
-            return Self { two_person, ..*self };
+            return changed;
         }
         Self {
-            two_person,
             self_grant_delay: self_grant_delay_hours,
             delay_before: self.delay_at(now),
             delay_changed_at: now,
+            ..changed
         }
     }
 
@@ -190,6 +202,7 @@ mod tests {
         AskedRules {
             two_person: TwoPerson::default(),
             self_grant_delay_hours: hours(delay),
+            phone_key_required: false,
         }
     }
 

@@ -445,6 +445,8 @@ pub enum Refusal {
     UsesExhausted,
     /// It would open, and is a spare key that nobody has released.
     SpareNotReleased,
+    /// It would open, and the organization wants a session that is bound to a key of the phone. Said by the caller.
+    PhoneKeyNeeded,
     /// The lock was added and has not been claimed yet. Said by the caller, to who has a right.
     LockNotEnrolled,
     /// The lock was retired. Said by the caller, to who has a right.
@@ -476,6 +478,7 @@ impl Refusal {
             Self::GrantRevoked => "grant-revoked",
             Self::UsesExhausted => "uses-exhausted",
             Self::SpareNotReleased => "spare-not-released",
+            Self::PhoneKeyNeeded => "phone-key-needed",
             Self::LockNotEnrolled => "lock-not-enrolled",
             Self::LockRetired => "lock-retired",
             Self::LockQuarantined => "lock-quarantined",
@@ -517,7 +520,7 @@ impl Refusal {
                 opens_at: Some(opens_at),
             } => (0, *opens_at, 0),
             Self::NotYet { opens_at } => (0, *opens_at, 1),
-            Self::SpareNotReleased => (1, Timestamp::MIN, 0),
+            Self::SpareNotReleased | Self::PhoneKeyNeeded => (1, Timestamp::MIN, 0),
             Self::OutsideSchedule { opens_at: None } | Self::Lockdown { opens_at: None } => (2, Timestamp::MIN, 0),
             Self::UsesExhausted => (3, Timestamp::MIN, 0),
             Self::GrantExpired => (4, Timestamp::MIN, 0),

@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::{Service, scopes};
 use crate::app::Actor;
 use crate::crypto::api_key::KeyText;
+use crate::crypto::dpop;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Role;
 use crate::domain::api_key::ApiKey;
@@ -144,11 +145,74 @@ impl Shown {
     }
 }
 
-/// What the request shows: the one and only `Authorization` header, scheme `Bearer`.
+/// The header of a proof by the caller's key (RFC 9449, 4.1).
+const DPOP: &str = "DPoP";
+
+/// The key by which a session is to be bound that begins now: that of the `DPoP` proof, where the request has one.
+#[derive(Debug)]
+pub struct SessionKey(pub Option<String>);
+
+impl FromRequest for SessionKey {
+    type Error = Problem;
+    type Future = Extracted<Self>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            if !req.headers().contains_key(DPOP) {
+                return Ok(Self(None));
+            }
+            let service = service(&req)?;
+            let address = client_address(&req, &service.settings.trusted_proxies);
+            match proven(&req, None).await {
+                Ok(key) => Ok(Self(Some(key))),
+                Err(problem) => {
+                    service.limits.spend_stranger(address)?;
+                    Err(problem)
+                }
+            }
+        })
+    }
+}
+
+/// The thumbprint of the key by which the request is proven, with this access token where it shows one. A proof of a
+/// request that changes something is used up by it.
+///
+/// # Errors
+/// `proof-refused`.
+async fn proven(req: &HttpRequest, token: Option<&Secret>) -> Result<String, Problem> {
+    let service = service(req)?;
+    let mut given = req.headers().get_all(DPOP);
+    let (Some(only), None) = (given.next(), given.next()) else {
+        return Err(Problem::proof_refused("expected one proof in the header `DPoP`"));
+    };
+    let only = only.to_str().unwrap_or_default();
+    let request = dpop::Request {
+        method: req.method().as_str(),
+        url: &format!("{}{}", service.app.public_url(), req.path()),
+        token,
+    };
+    let proof = dpop::verify(only, &request, service.app.now()).map_err(Problem::proof_refused)?;
+    if !req.method().is_safe() {
+        service.app.use_proof(&proof).await?;
+    }
+    Ok(proof.key)
+}
+
+/// How the request says that its token is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// From whoever shows it.
+    Bearer,
+    /// From whoever proves that they hold its key.
+    Dpop,
+}
+
+/// What the request shows: the one and only `Authorization` header, scheme `Bearer` or `DPoP`.
 ///
 /// # Errors
 /// `unauthenticated` where there is none, or none that can be ours.
-pub(super) fn bearer(headers: &HeaderMap) -> Result<Shown, Problem> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<(Scheme, Shown), Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION);
     let (Some(only), None) = (given.next(), given.next()) else {
         return Err(Problem::unauthenticated());
@@ -158,15 +222,18 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Shown, Problem> {
         .ok()
         .and_then(|text| text.split_once(' '))
         .ok_or_else(Problem::unauthenticated)?;
-    if !scheme.eq_ignore_ascii_case("Bearer") {
-        return Err(Problem::unauthenticated());
-    }
+    let scheme = match scheme {
+        bearer if bearer.eq_ignore_ascii_case("Bearer") => Scheme::Bearer,
+        dpop if dpop.eq_ignore_ascii_case("DPoP") => Scheme::Dpop,
+        _ => return Err(Problem::unauthenticated()),
+    };
     let token = token.trim();
     let shown = match token.parse() {
         Ok(key) => Some(Shown::Key(key)),
         Err(_) => token.parse().ok().map(Shown::Token),
     };
-    shown.ok_or_else(Problem::unauthenticated)
+    let shown = shown.ok_or_else(Problem::unauthenticated)?;
+    Ok((scheme, shown))
 }
 
 /// Who comes in.
@@ -192,12 +259,22 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
             return Err(problem);
         }
     };
+    let (scheme, shown) = shown;
     let let_in = match shown {
-        Shown::Token(token) => service.app.authenticate(&token).await.map(LetIn::Person),
-        Shown::Key(key) => service.app.authenticate_key(&key).await.map(LetIn::Program),
+        Shown::Token(token) => match service.app.authenticate(&token).await {
+            Ok(who) => holds_key(req, scheme, &token, &who).await.map(|()| LetIn::Person(who)),
+            Err(error) => Err(error.into()),
+        },
+        Shown::Key(_) if scheme == Scheme::Dpop => Err(Problem::proof_refused("an API key is bound to no other key")),
+        Shown::Key(key) => service
+            .app
+            .authenticate_key(&key)
+            .await
+            .map(LetIn::Program)
+            .map_err(Problem::from),
     };
-    let who = match let_in.map_err(Problem::from) {
-        Err(problem) if problem.word() == "unauthenticated" => {
+    let who = match let_in {
+        Err(problem) if matches!(problem.word(), "unauthenticated" | "proof-refused") => {
             service.limits.spend_stranger(address)?;
             return Err(problem);
         }
@@ -217,6 +294,22 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
     service.limits.spend(&who, moves_a_door(req))?;
     req.extensions_mut().insert(who.clone());
     Ok(who)
+}
+
+/// Lets a token in that is bound to a key only with a proof by that key, and as such; a copy of it is worth nothing.
+///
+/// # Errors
+/// `proof-refused`.
+async fn holds_key(req: &HttpRequest, scheme: Scheme, token: &Secret, who: &Actor) -> Result<(), Problem> {
+    match (&who.bound_to, scheme) {
+        (None, Scheme::Bearer) => Ok(()),
+        (None, Scheme::Dpop) => Err(Problem::proof_refused("this session is bound to no key")),
+        (Some(_), Scheme::Bearer) => Err(Problem::proof_refused(
+            "this session is bound to a key: send `Authorization: DPoP` and a proof in `DPoP`",
+        )),
+        (Some(key), Scheme::Dpop) if proven(req, Some(token)).await? == *key => Ok(()),
+        (Some(_), Scheme::Dpop) => Err(Problem::proof_refused("the proof is by another key than the session's")),
+    }
 }
 
 /// Whether the request is one of the two that move a bolt; they have a budget of their own.

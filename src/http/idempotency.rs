@@ -80,7 +80,7 @@ fn key(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
 
 async fn begin(service: &Data<Service>, req: &ServiceRequest, key: &RequestKey) -> Result<Begun, Problem> {
     let who = auth::admit(req.request()).await?;
-    let shown = auth::bearer(req.headers())?;
+    let (_, shown) = auth::bearer(req.headers())?;
     let body = req.extensions().get::<Body>().cloned().unwrap_or_default();
     let mut request = format!("{} {}\n", req.method(), req.uri()).into_bytes();
     request.extend_from_slice(&body.0);

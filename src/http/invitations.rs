@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{ClientAddress, Manager};
+use super::auth::{ClientAddress, Manager, SessionKey};
 use super::json::{Json, object_or_nothing};
 use super::problem::Problem;
 use super::sessions::TokenPair;
@@ -143,10 +143,11 @@ pub(super) async fn invite(
 pub(super) async fn accept_invitation(
     service: Data<Service>,
     ClientAddress(from): ClientAddress,
+    SessionKey(key): SessionKey,
     Json(Accept { secret, name, password }): Json<Accept>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_invitation(from)?;
-    let tokens = service.app.accept_invitation(secret, name, password, from).await?;
+    let tokens = service.app.accept_invitation(secret, name, password, from, key).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 

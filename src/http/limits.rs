@@ -171,6 +171,7 @@ mod tests {
             memberships: Vec::new(),
             key: None,
             reach: None,
+            bound_to: None,
         }
     }
 

@@ -153,6 +153,21 @@ impl Problem {
         .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
+    /// What shows that the caller holds their key does not hold, or is missing (RFC 9449, 7.1).
+    #[must_use]
+    pub fn proof_refused(why: impl std::fmt::Display) -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "proof-refused",
+            "The proof does not hold",
+            why.to_string(),
+        )
+        .with_header(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("DPoP error=\"invalid_dpop_proof\", algs=\"ES256\""),
+        )
+    }
+
     /// The caller's role does not reach that far.
     #[must_use]
     pub fn forbidden() -> Self {
@@ -273,6 +288,13 @@ impl From<Error> for Problem {
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Error::Forbidden => Self::forbidden(),
+            Error::ProofRefused => Self::proof_refused("it is by another key than the session's, or was used before"),
+            Error::PhoneKeyNeeded => Self::new(
+                StatusCode::FORBIDDEN,
+                "phone-key-needed",
+                "A session that is bound to a key is needed",
+                "sign in with a `DPoP` proof by a key of this phone",
+            ),
             Error::Invalid { field, why } => Self::invalid_field(field, why),
             Error::Conflict { word, why } => {
                 Self::new(StatusCode::CONFLICT, word, "The present state does not allow it", why)

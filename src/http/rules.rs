@@ -43,6 +43,10 @@ struct SetRules {
     /// How long access of the house to homes of others waits; a shorter wait counts once the present one has passed.
     #[schema(value_type = schema::DelayHours)]
     self_grant_delay_hours: DelayHours,
+    /// Whether people open doors, get passes and register phones only in sessions that are bound to a key of their phone.
+    #[serde(default)]
+    #[schema(default = false)]
+    phone_key_required: bool,
 }
 
 /// The rules of an organization.
@@ -54,6 +58,8 @@ pub(super) struct Rules {
     /// The wait that counts now.
     #[schema(value_type = schema::DelayHours)]
     present_delay_hours: DelayHours,
+    /// Whether people open doors, get passes and register phones only in sessions that are bound to a key of their phone.
+    phone_key_required: bool,
 }
 
 impl Rules {
@@ -63,6 +69,7 @@ impl Rules {
             two_person: rules.two_person.into(),
             self_grant_delay_hours: rules.self_grant_delay,
             present_delay_hours: rules.delay_at(now),
+            phone_key_required: rules.phone_key_required,
         }
     }
 }
@@ -106,6 +113,7 @@ pub(super) async fn set_rules(
             lockdown: set.two_person.lockdown,
         },
         self_grant_delay_hours: set.self_grant_delay_hours,
+        phone_key_required: set.phone_key_required,
     };
     match service.app.set_rules(&who, organization, asked).await? {
         Settled::Done(rules) => Ok(HttpResponse::Ok().json(Rules::of(&rules, service.app.now()))),

@@ -242,6 +242,7 @@ texts! {
     OrganizationName = line(100, "Ana's houses"), "An organization's name, on one line.";
     PlaceName = line(64, "Top 3"), "The name of a property, a unit or a door, on one line.";
     Address = line(200, "Hauptstraße 1, 1010 Wien"), "A postal address, on one line.";
+    TokenType = text().enum_values(Some(["Bearer", "DPoP"])), "How a token is shown.";
     Secret = secret(), "A secret: a token, or the fragment of a link.";
     ProductName = product_name(), "A product's name or version, in printable ASCII.";
     LockKind = text().enum_values(Some(["controller"])), "How a lock verifies tokens.";

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, Caller, ClientAddress};
+use super::auth::{Anyone, Caller, ClientAddress, SessionKey};
 use super::json::Json;
 use super::problem::Problem;
 use super::{Service, schema};
@@ -49,7 +49,8 @@ pub(super) struct TokenPair {
     /// What every request carries: `Authorization: Bearer …`.
     #[schema(value_type = schema::Secret)]
     access_token: String,
-    #[schema(value_type = String, examples("Bearer"))]
+    /// `DPoP` where the session is bound to a key, because the request had a proof by it.
+    #[schema(value_type = schema::TokenType)]
     token_type: &'static str,
     /// How long the access token works, in seconds.
     expires_in: u64,
@@ -63,7 +64,7 @@ impl TokenPair {
     pub(super) fn of(tokens: &Tokens, now: Timestamp) -> Self {
         Self {
             access_token: tokens.access.expose().to_owned(),
-            token_type: "Bearer",
+            token_type: if tokens.are_bound { "DPoP" } else { "Bearer" },
             expires_in: tokens.access_ends_at.since(now).as_secs(),
             refresh_token: tokens.refresh.expose().to_owned(),
         }
@@ -80,10 +81,11 @@ impl TokenPair {
 pub(super) async fn sign_in(
     service: Data<Service>,
     ClientAddress(from): ClientAddress,
+    SessionKey(key): SessionKey,
     Json(SignIn { email, password }): Json<SignIn>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_sign_in(from)?;
-    let tokens = service.app.sign_in(email, password, from).await?;
+    let tokens = service.app.sign_in(email, password, from, key).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 
@@ -97,10 +99,11 @@ pub(super) async fn sign_in(
 pub(super) async fn refresh(
     service: Data<Service>,
     ClientAddress(from): ClientAddress,
+    SessionKey(key): SessionKey,
     Json(Refresh { refresh_token }): Json<Refresh>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_sign_in(from)?;
-    let tokens = service.app.refresh(refresh_token).await?;
+    let tokens = service.app.refresh(refresh_token, key).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 

@@ -214,6 +214,7 @@ pub(super) fn in_words(reason: &str) -> &'static str {
         "spare-not-released" => {
             "your key to this door is a spare one; ask for it at /v1/grants/{grant_id}/ask, where the id is the one in /v1/grants?held=true"
         }
+        "phone-key-needed" => "the house lets in only phones that prove themselves; sign in anew with an app that does",
         "lockdown" => "a lockdown lets nobody in at this door but whom it excepts",
         "lock-not-in-service" => "the lock of this door is not in service",
         _ => "you have no access to this door",
@@ -242,7 +243,13 @@ mod tests {
 
     #[test]
     fn who_has_access_is_not_told_that_they_have_none() {
-        for reason in ["not-yet", "lockdown", "lock-not-in-service", "spare-not-released"] {
+        for reason in [
+            "not-yet",
+            "lockdown",
+            "lock-not-in-service",
+            "spare-not-released",
+            "phone-key-needed",
+        ] {
             assert_ne!(in_words(reason), in_words("no-access"), "{reason}");
         }
     }

@@ -15,7 +15,7 @@ fn delay(hours: i64) -> Result<DelayHours, StoreError> {
 
 /// The organization's rules; the usual ones where it has decided nothing.
 pub fn of(conn: &mut Conn, organization: &OrganizationId) -> Result<Rules, StoreError> {
-    let row: Option<(bool, bool, i64, i64, i64)> = organization_rules::table
+    let row: Option<(bool, bool, i64, i64, i64, bool)> = organization_rules::table
         .find(organization.as_str())
         .select((
             organization_rules::two_person_grants,
@@ -23,10 +23,11 @@ pub fn of(conn: &mut Conn, organization: &OrganizationId) -> Result<Rules, Store
             organization_rules::self_grant_delay_hours,
             organization_rules::delay_before_hours,
             organization_rules::delay_changed_at_ms,
+            organization_rules::phone_key_required,
         ))
         .get_result(conn)
         .optional()?;
-    let Some((whole_property_grants, lockdown, hours, before, changed_at_ms)) = row else {
+    let Some((whole_property_grants, lockdown, hours, before, changed_at_ms, phone_key_required)) = row else {
         return Ok(Rules::default());
     };
     Ok(Rules {
@@ -37,6 +38,7 @@ pub fn of(conn: &mut Conn, organization: &OrganizationId) -> Result<Rules, Store
         self_grant_delay: delay(hours)?,
         delay_before: delay(before)?,
         delay_changed_at: Timestamp::from_millis(changed_at_ms),
+        phone_key_required,
     })
 }
 
@@ -48,6 +50,7 @@ pub fn set(conn: &mut Conn, organization: &OrganizationId, rules: &Rules) -> Res
         organization_rules::self_grant_delay_hours.eq(i64::from(rules.self_grant_delay.hours())),
         organization_rules::delay_before_hours.eq(i64::from(rules.delay_before.hours())),
         organization_rules::delay_changed_at_ms.eq(rules.delay_changed_at.as_millis()),
+        organization_rules::phone_key_required.eq(rules.phone_key_required),
     );
     let changed = diesel::update(organization_rules::table.find(organization.as_str()))
         .set(columns)

@@ -51,6 +51,7 @@ diesel::table! {
         end_reason -> Nullable<Text>,
         link_id -> Nullable<Text>,
         phone_id -> Nullable<Text>,
+        key_thumbprint -> Nullable<Text>,
     }
 }
 
@@ -657,6 +658,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    used_proofs (digest) {
+        digest -> Text,
+        used_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     organization_rules (organization_id) {
         organization_id -> Text,
         two_person_grants -> Bool,
@@ -664,6 +672,7 @@ diesel::table! {
         self_grant_delay_hours -> BigInt,
         delay_before_hours -> BigInt,
         delay_changed_at_ms -> BigInt,
+        phone_key_required -> Bool,
     }
 }
 
@@ -822,6 +831,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     persons,
     memberships,
     sessions,
+    used_proofs,
     guest_links,
     guest_link_phones,
     spent_refresh_tokens,

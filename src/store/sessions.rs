@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::columns::{parsed, parsed_option};
-use super::schema::{sessions, sign_in_failures, spent_refresh_tokens};
+use super::schema::{sessions, sign_in_failures, spent_refresh_tokens, used_proofs};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::ids::{LinkId, PersonId, PhoneId, SessionId};
@@ -43,6 +43,8 @@ pub struct Living {
     pub person: PersonId,
     /// The guest's link by which it began and the phone that redeemed it; `None` where somebody signed in.
     pub by_link: Option<(LinkId, PhoneId)>,
+    /// The thumbprint of the key to which it is bound; `None` where it is bound to none.
+    pub key: Option<String>,
 }
 
 /// Begins a session.
@@ -58,6 +60,7 @@ pub fn add(conn: &mut Conn, session: &Living, tokens: &TokenPair, now: Timestamp
             sessions::person_id.eq(session.person.as_str()),
             sessions::link_id.eq(link),
             sessions::phone_id.eq(phone),
+            sessions::key_thumbprint.eq(session.key.as_deref()),
             sessions::access_digest.eq(hexadecimal(&tokens.access_digest)),
             sessions::access_ends_at_ms.eq(tokens.access_ends_at.as_millis()),
             sessions::refresh_digest.eq(hexadecimal(&tokens.refresh_digest)),
@@ -68,11 +71,22 @@ pub fn add(conn: &mut Conn, session: &Living, tokens: &TokenPair, now: Timestamp
     Ok(())
 }
 
-type Row = (String, String, Option<String>, Option<String>);
-const ROW: (sessions::id, sessions::person_id, sessions::link_id, sessions::phone_id) =
-    (sessions::id, sessions::person_id, sessions::link_id, sessions::phone_id);
+type Row = (String, String, Option<String>, Option<String>, Option<String>);
+const ROW: (
+    sessions::id,
+    sessions::person_id,
+    sessions::link_id,
+    sessions::phone_id,
+    sessions::key_thumbprint,
+) = (
+    sessions::id,
+    sessions::person_id,
+    sessions::link_id,
+    sessions::phone_id,
+    sessions::key_thumbprint,
+);
 
-fn living((id, person, link, phone): Row) -> Result<Living, StoreError> {
+fn living((id, person, link, phone, key): Row) -> Result<Living, StoreError> {
     let (link, phone) = (parsed_option(link.as_deref())?, parsed_option(phone.as_deref())?);
     if link.is_some() != phone.is_some() {
         return Err(StoreError::corrupt(
@@ -83,6 +97,7 @@ fn living((id, person, link, phone): Row) -> Result<Living, StoreError> {
         id: parsed(&id)?,
         person: parsed(&person)?,
         by_link: link.zip(phone),
+        key,
     })
 }
 
@@ -339,4 +354,39 @@ pub fn forget_failures(conn: &mut Conn, before: Timestamp) -> Result<usize, Stor
 pub fn forget_all_of(conn: &mut Conn, person: &PersonId) -> Result<(), StoreError> {
     diesel::delete(sessions::table.filter(sessions::person_id.eq(person.as_str()))).execute(conn)?;
     Ok(())
+}
+
+/// Ends the sessions that are bound to the key of this thumbprint, for this reason.
+pub fn end_of_key(conn: &mut Conn, thumbprint: &str, reason: &str, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(
+        sessions::table
+            .filter(sessions::key_thumbprint.eq(thumbprint))
+            .filter(sessions::ended_at_ms.is_null()),
+    )
+    .set((
+        sessions::ended_at_ms.eq(now.as_millis()),
+        sessions::end_reason.eq(reason),
+    ))
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Uses a proof up; says whether it was not used before.
+pub fn use_proof(conn: &mut Conn, digest: &[u8; 32], now: Timestamp) -> Result<bool, StoreError> {
+    let added = diesel::insert_into(used_proofs::table)
+        .values((
+            used_proofs::digest.eq(hexadecimal(digest)),
+            used_proofs::used_at_ms.eq(now.as_millis()),
+        ))
+        .execute(conn);
+    match added.map_err(StoreError::from) {
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Forgets proofs that were used before `before`; says how many.
+pub fn forget_proofs(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
+    Ok(diesel::delete(used_proofs::table.filter(used_proofs::used_at_ms.lt(before.as_millis()))).execute(conn)?)
 }

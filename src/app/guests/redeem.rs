@@ -50,15 +50,26 @@ struct Newcomer {
 
 impl App {
     /// Exchanges a link's secret for a session that reaches the link's grant, from this phone. The first phones have it,
-    /// as many as the link allows, and each may come again: its sessions before end.
+    /// as many as the link allows, and each may come again: its sessions before end. The session is bound to the phone's key
+    /// where that is the one of the thumbprint `bound_to`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the proof is not by this key over this secret, about now; [`Error::NotFound`] where the
+    /// [`Error::Invalid`] where the proof is not by this key over this secret, about now; [`Error::ProofRefused`] where the
+    /// session is to be bound to another key; [`Error::NotFound`] where the
     /// link does not let anybody in any more; [`Error::Conflict`] `link-used` for one phone too many, `key-taken`,
     /// `phone-removed`, `too-many-phones`.
-    pub async fn redeem_link(&self, secret: Secret, key: PublicKey, proof: &str) -> Result<Redeemed, Error> {
+    pub async fn redeem_link(
+        &self,
+        secret: Secret,
+        key: PublicKey,
+        proof: &str,
+        bound_to: Option<String>,
+    ) -> Result<Redeemed, Error> {
         let now = self.now();
         redemption::verify(proof, &key, &secret, now).map_err(|bad| Error::invalid("proof", bad))?;
+        if bound_to.as_ref().is_some_and(|shown| *shown != key.thumbprint()) {
+            return Err(Error::ProofRefused);
+        }
         let digest = secret.digest();
         let newcomer = Newcomer {
             id: PhoneId::from_bits(self.id_bits(now)),
@@ -66,7 +77,7 @@ impl App {
             key,
         };
         let session = SessionId::from_bits(self.id_bits(now));
-        let (tokens, pair) = self.new_tokens(now);
+        let (tokens, pair) = self.new_tokens(now, bound_to.is_some());
         let random = Arc::clone(&self.random);
         let (reach, pair, guest) = self
             .db
@@ -81,6 +92,7 @@ impl App {
                     id: session,
                     person: holder.clone(),
                     by_link: Some((link.id.clone(), phone.clone())),
+                    key: bound_to,
                 };
                 sessions::add(conn, &session, &pair, now)?;
                 if is_new {

@@ -52,6 +52,7 @@ impl App {
                         memberships: Vec::new(),
                         key: None,
                         reach: None,
+                        bound_to: None,
                     },
                 };
                 if who.person != lockout.person && !matches!(lockout.identity, Identity::Desk { .. }) {

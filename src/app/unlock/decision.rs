@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::CLOCK_TOLERANCE;
 use crate::app::attempts::{end, grant_of};
-use crate::app::{Actor, App, Error, What, joined_by, rights_of};
+use crate::app::{Actor, App, Error, What, joined_by, lacks_phone_key, rights_of};
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, AttemptState, Command, Reason};
@@ -104,6 +104,9 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
         Ok(open) => open,
         Err((refusal, nearest)) => return refuse(conn, who, attempt, &lock, refusal, nearest, now),
     };
+    if lacks_phone_key(conn, &lock.organization, who)? {
+        return refuse(conn, who, attempt, &lock, Refusal::PhoneKeyNeeded, Some(by), now);
+    }
     if !request.relay_is_up {
         let attempt = fail(conn, who, attempt, &lock, Reason::BROKER_AWAY, &by, now)?;
         return Ok(Decided::Unreachable(attempt, Error::RelayAway));

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use self::decision::Decided;
-use super::{Actor, App, Error, What, joined_by, rights_of};
+use super::{Actor, App, Error, What, joined_by, lacks_phone_key, rights_of};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::attempt::{Action, Attempt, Command};
@@ -198,13 +198,15 @@ impl App {
                         lock: lock.id.clone(),
                         action: Action::Unlock,
                     };
-                    let refusal = decision::judge(&ask, &lock, &rights, &zone, now)
-                        .err()
-                        .map(|(refusal, _)| refusal);
+                    let refusal = match decision::judge(&ask, &lock, &rights, &zone, now) {
+                        Err((refusal, _)) => Some(refusal),
+                        Ok(_) => lacks_phone_key(conn, &lock.organization, &who)?.then_some(Refusal::PhoneKeyNeeded),
+                    };
                     // What has ended for good is not shown; what opens later is.
                     if !refusal.is_some_and(is_over) {
                         let told = refusal.map(|refusal| refusal.for_person());
                         let pass = pass::decide(&lock, &rights, &zone, now, &lives).ok();
+                        let pass = pass.filter(|_| refusal != Some(Refusal::PhoneKeyNeeded));
                         openable.push(Openable {
                             ways: ways_of(&rights, pass.is_some(), now),
                             pass_until: pass.map(|pass| pass.ends_at + Duration::from_secs(1)),

@@ -415,6 +415,7 @@ fn the_person_is_told_what_is_theirs_to_know() {
             "spare-not-released",
             None,
         ),
+        (Refusal::PhoneKeyNeeded, "phone-key-needed", "phone-key-needed", None),
         (Refusal::UsesExhausted, "uses-exhausted", "uses-exhausted", None),
         (
             Refusal::LockNotEnrolled,

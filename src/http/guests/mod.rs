@@ -7,7 +7,7 @@ use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, ClientAddress};
+use super::auth::{Anyone, ClientAddress, SessionKey};
 use super::grants::Revoked;
 use super::json::{Json, JsonOrNothing};
 use super::path::Id;
@@ -229,6 +229,7 @@ struct GuestSession {
 pub(super) async fn redeem(
     service: Data<Service>,
     ClientAddress(from): ClientAddress,
+    SessionKey(key): SessionKey,
     Json(Redeem {
         secret,
         public_key,
@@ -236,7 +237,7 @@ pub(super) async fn redeem(
     }): Json<Redeem>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_guest_link(from)?;
-    let redeemed = service.app.redeem_link(secret, public_key, &proof).await?;
+    let redeemed = service.app.redeem_link(secret, public_key, &proof, key).await?;
     Ok(HttpResponse::Ok().json(GuestSession {
         tokens: TokenPair::of(&redeemed.tokens, service.app.now()),
         phone_id: redeemed.phone,

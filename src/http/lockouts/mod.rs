@@ -44,7 +44,7 @@ impl FromRequest for Following {
                 Err(problem) if problem.word() == "unauthenticated" => problem,
                 Err(problem) => return Err(problem),
             };
-            let Ok(auth::Shown::Token(secret)) = auth::bearer(req.headers()) else {
+            let Ok((auth::Scheme::Bearer, auth::Shown::Token(secret))) = auth::bearer(req.headers()) else {
                 return Err(refused);
             };
             let followed = auth::service(&req)?.app.followed_lockout(&secret).await?;

@@ -106,30 +106,50 @@ class Refused extends Error {
   }
 }
 
-async function ask(method, path, body, token) {
-  const headers = {};
+// A compact JWS by the link's key.
+async function signedBy(link, header, claims) {
+  const signed = [header, claims].map((part) => base64url(bytesOf(JSON.stringify(part)))).join(".");
+  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, link.key, bytesOf(signed));
+  return `${signed}.${base64url(signature)}`;
+}
+
+// That this request comes from the phone that holds the link's key (RFC 9449): a copy of the session opens nothing.
+async function proofOf(link, method, path, token) {
+  const header = { typ: "dpop+jwt", alg: "ES256", jwk: link.publicKey };
+  const jti = base64url(crypto.getRandomValues(new Uint8Array(16)));
+  const claims = { jti, htm: method, htu: serviceUrl + path.split("?")[0], iat: await secondsNow() };
+  if (token) claims.ath = await digest(token);
+  return signedBy(link, header, claims);
+}
+
+async function ask(link, method, path, body) {
+  const session = path === "/v1/guest/redeem" ? null : link.session;
+  const headers = { DPoP: await proofOf(link, method, path, session && session.access_token) };
   if (body) headers["Content-Type"] = "application/json";
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (session) headers.Authorization = `DPoP ${session.access_token}`;
   const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
   const content = answer.status === 204 ? null : await answer.json();
   if (!answer.ok) throw new Refused(answer.status, content);
   return content;
 }
 
-// The server's time: this phone's may be wrong, and the proof is of now.
+// By how many milliseconds the server's clock is ahead of this phone's, which may be wrong: proofs are of now.
+let ahead = null;
+
 async function secondsNow() {
-  const answer = await fetch("/healthz", { cache: "no-store" });
-  const date = Date.parse(answer.headers.get("Date") || "");
-  return Math.floor((Number.isNaN(date) ? Date.now() : date) / 1000);
+  if (ahead === null) {
+    const answer = await fetch("/healthz", { cache: "no-store" });
+    const date = Date.parse(answer.headers.get("Date") || "");
+    ahead = Number.isNaN(date) ? 0 : date - Date.now();
+  }
+  return Math.floor((Date.now() + ahead) / 1000);
 }
 
 async function redeem(link) {
   const header = { alg: "ES256", typ: "redeem+jwt", kid: link.thumbprint };
   const claims = { link_hash: link.id, jkt: link.thumbprint, iat: await secondsNow() };
-  const signed = [header, claims].map((part) => base64url(bytesOf(JSON.stringify(part)))).join(".");
-  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, link.key, bytesOf(signed));
-  const proof = `${signed}.${base64url(signature)}`;
-  link.session = await ask("POST", "/v1/guest/redeem", { secret: link.secret, public_key: link.publicKey, proof });
+  const proof = await signedBy(link, header, claims);
+  link.session = await ask(link, "POST", "/v1/guest/redeem", { secret: link.secret, public_key: link.publicKey, proof });
   await keep(link);
 }
 
@@ -137,12 +157,12 @@ async function redeem(link) {
 async function call(link, method, path, body) {
   if (!link.session) await redeem(link);
   try {
-    return await ask(method, path, body, link.session.access_token);
+    return await ask(link, method, path, body);
   } catch (problem) {
     if (problem.status !== 401) throw problem;
   }
   await redeem(link);
-  return ask(method, path, body, link.session.access_token);
+  return ask(link, method, path, body);
 }
 
 // What is said.
@@ -180,6 +200,8 @@ function whyRefused(reason, opensAt, zone) {
       return "This access is used up.";
     case "spare-not-released":
       return "This is a spare key: it opens once it is released to you.";
+    case "phone-key-needed":
+      return "The house lets in only phones that prove themselves. Open the link anew.";
     case "lockdown":
       return "The house is locked down: this door lets nobody in now.";
     case "lock-not-in-service":

@@ -1,8 +1,12 @@
 //! Pages for people: where the links of invitations and guests lead, and where who is locked out asks. Everything is inside
 //! the binary, and nothing is loaded from elsewhere.
 
+use actix_web::body::MessageBody;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
 use actix_web::{HttpResponse, web};
+
+use super::Service;
 
 /// Only our own files, and only our own API to talk to.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -32,9 +36,16 @@ pub(super) fn routes(to: &mut web::ServiceConfig) {
     for (address, kind, text) in PAGES {
         to.route(address, web::get().to(move || std::future::ready(page(kind, text))));
     }
+    to.route("/pages/service.js", web::get().to(whereabouts));
 }
 
-fn page(kind: &'static str, text: &'static str) -> HttpResponse {
+/// What a page has to know of this service: the address that proofs name, which may be another than the one it was opened at.
+async fn whereabouts(service: Data<Service>) -> HttpResponse {
+    let url = serde_json::Value::from(service.app.public_url());
+    page(SCRIPT, format!("\"use strict\";\nconst serviceUrl = {url};\n"))
+}
+
+fn page(kind: &'static str, text: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(kind)
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))

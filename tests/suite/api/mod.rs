@@ -3,6 +3,7 @@
 mod access_log;
 mod bad_input;
 mod delegation;
+mod dpop;
 pub mod enrolments;
 mod events;
 mod evidence;

@@ -67,7 +67,7 @@ async fn owners_alone_decide_the_rules(database: TestDatabase) {
         json!({
             "two_person": { "whole_property_grants": false, "lockdown": false },
             "self_grant_delay_hours": 24,
-            "present_delay_hours": 24,
+            "present_delay_hours": 24, "phone_key_required": false,
         })
     );
     // Alone they would shut themself out.

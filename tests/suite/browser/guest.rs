@@ -84,10 +84,15 @@ async fn a_guest_opens_their_door_with_any_browser() {
              await new Promise((done) => { all.onsuccess = done; });
              const [link] = all.result;
              const out = await crypto.subtle.exportKey('jwk', link.key).catch((error) => error.name);
-             return [all.result.length, link.key.extractable, out];",
+             return [all.result.length, link.key.extractable, out, link.session.access_token];",
         )
         .await;
-    assert_eq!(kept, json!([1, false, "InvalidAccessError"]));
+    assert_eq!(
+        kept.as_array().unwrap()[..3],
+        [json!(1), json!(false), json!("InvalidAccessError")]
+    );
+    let copied = house.t.http.get("/v1/me/locks").bearer(kept[3].as_str().unwrap());
+    copied.await.expect_problem(401, "proof-refused");
 
     // Tomorrow morning the tab is opened again, without the link.
     phone.reload().await;

@@ -14,6 +14,7 @@
 //! ```
 
 mod answer;
+mod bound;
 mod clock;
 mod door;
 mod guest;
@@ -26,6 +27,7 @@ mod server;
 mod tenancy;
 
 pub use answer::Answer;
+pub use bound::BoundPhone;
 pub use clock::HandClock;
 pub use door::{Door, InstalledLock};
 pub use guest::{Link, redemption};

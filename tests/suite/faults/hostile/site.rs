@@ -127,6 +127,7 @@ impl Site {
             memberships: Vec::new(),
             key: None,
             reach: None,
+            bound_to: None,
         };
         Self {
             app,
