@@ -32,6 +32,7 @@ impl Actor {
             session: SessionId::from_bits(by_key.key.id.bits()),
             memberships: vec![by_key.membership()],
             key: Some(by_key),
+            proven_at: Timestamp::MIN,
             reach: None,
             bound_to: None,
         }
@@ -68,7 +69,7 @@ impl App {
     /// `organization` says for which.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] where there is no such program; [`Error::Invalid`] where the key makes no
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`]; [`Error::NotFound`] where there is no such program; [`Error::Invalid`] where the key makes no
     /// sense; [`Error::Conflict`] where the account has as many as it may.
     pub async fn make_key(
         &self,
@@ -86,6 +87,7 @@ impl App {
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                who.must_have_proven(now)?;
                 let organization = where_it_serves(conn, &account, &scope, organization)?;
                 // Neither does the account leave meanwhile, nor is another key of it made.
                 if !accounts::hold_membership(conn, &organization, &account)? {

@@ -55,6 +55,8 @@ pub enum What {
     LogEntry,
     /// A webhook.
     Webhook,
+    /// A session.
+    Session,
 }
 
 impl What {
@@ -83,6 +85,7 @@ impl What {
             Self::Visit => "visit",
             Self::LogEntry => "log-entry",
             Self::Webhook => "webhook",
+            Self::Session => "session",
         }
     }
 }
@@ -108,6 +111,9 @@ pub enum Error {
     /// A proof by a key does not hold, or was used before.
     #[error("the proof does not hold")]
     ProofRefused,
+    /// It takes a proof of who the caller is that is younger than theirs.
+    #[error("who asks has not proved lately who they are")]
+    ProofNeeded,
     /// The caller's role does not reach that far.
     #[error("this role may not do that")]
     Forbidden,

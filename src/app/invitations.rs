@@ -1,14 +1,14 @@
 //! Bringing people into an organization.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::grants::{By, Ended};
 use super::letters::{self, Letters};
+use super::own_sessions::Arrival;
 use super::revocations::hold_locks;
-use super::sessions::Tokens;
+use super::sessions::{Tokens, know_there};
 use super::{Actor, App, Error, What, managed_by, tenancies};
 use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
@@ -65,7 +65,7 @@ impl App {
     /// Invites somebody into an organization.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the caller may not give that role; [`Error::NotFound`] of organization or unit.
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`] where the caller may not give that role; [`Error::NotFound`] of organization or unit.
     pub async fn invite(
         &self,
         who: &Actor,
@@ -85,6 +85,9 @@ impl App {
                     return Err(Error::NotFound(What::Organization));
                 }
                 let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
+                if matches!(offer, Offer::Role(role) if role.is_staff()) {
+                    who.must_have_proven(now)?;
+                }
                 let (role, tenancy) = match offer {
                     Offer::Role(role) if role.is_for_people() && own.may_appoint(role) => (role, None),
                     Offer::Role(_) => return Err(Error::Forbidden),
@@ -151,8 +154,7 @@ impl App {
         secret: Secret,
         name: PersonName,
         password: Password,
-        from: IpAddr,
-        key: Option<String>,
+        from: Arrival,
     ) -> Result<Tokens, Error> {
         let now = self.now();
         let digest = secret.digest();
@@ -166,7 +168,9 @@ impl App {
             })
             .await?;
         let (person, proven, hash) = if existing.is_some() {
-            let proven = self.check_password(invitation.email.clone(), password, from).await?;
+            let proven = self
+                .check_password(invitation.email.clone(), password, from.address)
+                .await?;
             (proven.person.clone(), Some(proven), None)
         } else {
             let id = PersonId::from_bits(self.id_bits(now));
@@ -175,7 +179,8 @@ impl App {
         let tenancy_id = TenancyId::from_bits(self.id_bits(now));
         let joining = person.clone();
         let random = Arc::clone(&self.random);
-        let accepted = self.begin_session(person, key, move |conn| {
+        let address = from.address;
+        let accepted = self.begin_session(person, from, move |conn| {
             // Two acceptances at once: the first makes the account, the second finds the invitation used.
             if invitations::find_open(conn, &digest, now)?.is_none() {
                 return Err(Error::NotFound(What::Invitation));
@@ -194,6 +199,7 @@ impl App {
                     Err(StoreError::Conflict { .. }) => Err(Error::WrongCredentials),
                     added => Ok(added?),
                 }?;
+                know_there(conn, &invitation.email, address, now)?;
             }
             join(conn, &*random, &invitation, &joining, tenancy_id, now)
         });

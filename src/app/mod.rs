@@ -56,6 +56,7 @@ pub mod looks;
 pub mod members;
 pub mod metrics;
 pub mod notices;
+pub mod own_sessions;
 pub mod passes;
 pub mod phones;
 pub mod pins;
@@ -195,6 +196,8 @@ pub struct Actor {
     pub memberships: Vec<Membership>,
     /// The API key by which a program calls, and for what; `None` for persons.
     pub key: Option<ByKey>,
+    /// When whoever holds the session last proved to be its person; nothing for programs.
+    pub proven_at: Timestamp,
     /// How far they reach who came by a guest's link; `None` for somebody who signed in.
     pub reach: Option<Reach>,
     /// The thumbprint of the phone's key to which their session is bound; `None` where it is bound to none.

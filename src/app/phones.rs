@@ -1,5 +1,8 @@
 //! Phones: a person registers the keys to which their passes are bound, and removes them.
 
+use std::sync::Arc;
+
+use super::own_sessions::{NewDevice, tell_of_device};
 use super::revocations::{Revocation, revoke_phone};
 use super::{Actor, App, Error, What, lacks_phone_key};
 use crate::crypto::public_key::PublicKey;
@@ -7,7 +10,7 @@ use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{OrganizationId, PersonId, PhoneId};
 use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, StoreError, access_log, accounts, phones, sessions};
+use crate::store::{Conn, StoreError, access_log, accounts, own_sessions, phones, sessions};
 
 pub(super) const KEY_REMOVED: Error = Error::Conflict {
     word: "phone-removed",
@@ -31,6 +34,7 @@ impl App {
     /// [`Error::PhoneKeyNeeded`]; [`Error::Conflict`] `key-taken`, `phone-removed` for a key that was removed before, `too-many-phones`.
     pub async fn register_phone(&self, who: &Actor, key: PublicKey, name: PhoneName) -> Result<(Phone, bool), Error> {
         let (now, who) = (self.now(), who.clone());
+        let random = Arc::clone(&self.random);
         let phone = Phone {
             id: PhoneId::from_bits(self.id_bits(now)),
             person: who.person.clone(),
@@ -55,6 +59,7 @@ impl App {
                     added => Ok(added?),
                 }?;
                 write_down(conn, &phone, Kind::PhoneRegistered, now)?;
+                tell_of_device(conn, &*random, &phone.person, NewDevice::Phone, now)?;
                 Ok((phone, true))
             })
             .await
@@ -108,6 +113,7 @@ pub(super) fn take_out(
     };
     phones::remove(conn, id, now)?;
     sessions::end_of_key(conn, &phone.thumbprint, "phone-removed", now)?;
+    own_sessions::end_of_phone(conn, id, "phone-removed", now)?;
     revoke_phone(conn, &phone, now)?;
     write_down(conn, &phone, Kind::PhoneRemoved, now)?;
     Ok(Some(phone))

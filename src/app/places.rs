@@ -115,12 +115,13 @@ impl App {
     /// Deletes a property that has neither units nor locks.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] while something is in it.
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] while something is in it.
     pub async fn delete_property(&self, who: &Actor, id: PropertyId) -> Result<(), Error> {
-        let who = who.clone();
+        let (now, who) = (self.now(), who.clone());
         self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                who.must_have_proven(now)?;
                 places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))?;
                 let in_use = Error::Conflict {
                     word: "property-in-use",

@@ -251,7 +251,7 @@ impl App {
     /// If not, the proposal stays open.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] for one's own proposal, one that was decided or is over,
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] for one's own proposal, one that was decided or is over,
     /// and where its proposer may not do it any more; those of what was proposed.
     pub async fn confirm_proposal(&self, who: &Actor, id: ProposalId) -> Result<(Proposal, CarriedOut), Error> {
         let (now, who) = (self.now(), who.clone());
@@ -279,6 +279,9 @@ impl App {
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                if matches!(task, Task::Rules(_)) {
+                    who.must_have_proven(now)?;
+                }
                 let proposal = proposals::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Proposal))?;
                 proposal.may_confirm(&who.person, now).map_err(refused)?;
                 if !proposals::decide(conn, &id, true, &who.person, now)? {
@@ -289,6 +292,7 @@ impl App {
                     session: who.session.clone(),
                     memberships: accounts::memberships(conn, &proposal.proposed_by)?,
                     key: None,
+                    proven_at: who.proven_at,
                     reach: None,
                     bound_to: None,
                 };

@@ -17,7 +17,7 @@ impl App {
     /// The role that they have already changes nothing.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the caller may not appoint both roles; [`Error::NotFound`]; [`Error::Conflict`] for one's
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`] where the caller may not appoint both roles; [`Error::NotFound`]; [`Error::Conflict`] for one's
     /// own role and for the last owner's.
     pub async fn change_role(
         &self,
@@ -33,6 +33,7 @@ impl App {
                 if !managed_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
+                who.must_have_proven(now)?;
                 let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
                 let present = accounts::role(conn, &organization, &person)?.ok_or(Error::NotFound(What::Person))?;
                 let member = accounts::find_person(conn, &person)?.ok_or(Error::NotFound(What::Person))?;

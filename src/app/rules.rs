@@ -30,7 +30,7 @@ impl App {
     /// Replaces the rules of an organization that the caller owns. Rules that give up a second person are proposed to one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`] of the organization; [`Error::Conflict`] where nobody could be the second
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`] of the organization; [`Error::Conflict`] where nobody could be the second
     /// person.
     pub async fn set_rules(
         &self,
@@ -46,6 +46,7 @@ impl App {
                 if !owned_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
+                who.must_have_proven(now)?;
                 let present = rules::of(conn, &organization)?;
                 if present.is_loosened_by(&asked) {
                     let matter = Matter::Rules(asked);

@@ -41,7 +41,7 @@ impl App {
     /// or a key.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] of the organization; [`Error::Busy`].
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`]; [`Error::NotFound`] of the organization; [`Error::Busy`].
     pub async fn open_service_account(
         &self,
         who: &Actor,
@@ -55,6 +55,7 @@ impl App {
                 if !managed_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
+                who.must_have_proven(now)?;
                 accounts::add_person(conn, &person, hash.as_str(), now)?;
                 join(conn, &organization, &person.id, Some(&who), now)?;
                 Ok(Account {
@@ -118,6 +119,8 @@ impl App {
                     session,
                     memberships,
                     key: None,
+                    // A program that nobody signs in to proves nothing.
+                    proven_at: Timestamp::MIN,
                     reach: None,
                     bound_to: None,
                 })

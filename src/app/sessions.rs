@@ -1,7 +1,9 @@
 //! Signing in, staying signed in, signing out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use super::own_sessions::{Arrival, NewDevice, tell_of_device};
 use super::{Actor, App, Error};
 use crate::crypto::digest::digest;
 use crate::crypto::dpop::Proof;
@@ -10,10 +12,11 @@ use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, Person};
 use crate::domain::ids::{PersonId, SessionId};
 use crate::domain::password::Password;
+use crate::domain::session::hour_of;
 use crate::domain::signin::{self, Failures, Verdict};
 use crate::domain::time::Timestamp;
 use crate::store::sessions::{self, Living, TokenPair};
-use crate::store::{Conn, StoreError, accounts, guest_links};
+use crate::store::{Conn, StoreError, accounts, guest_links, own_sessions};
 
 /// The tokens of a session, shown once.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ impl Tokens {
 pub(super) struct Proven {
     pub(super) person: PersonId,
     hash: PasswordHash,
+    /// Whether this account signed in from there before, as far as that is remembered.
+    is_known_there: bool,
 }
 
 impl Proven {
@@ -137,6 +142,11 @@ fn book_try(conn: &mut Conn, subjects: &Subjects, now: Timestamp) -> Result<Book
     Ok(Booked { account, address })
 }
 
+/// Remembers that the account of this address came in from there: the next sign-in there is no news.
+pub(super) fn know_there(conn: &mut Conn, email: &Email, from: IpAddr, now: Timestamp) -> Result<(), StoreError> {
+    sessions::set_failures(conn, &Subjects::of(email, from).known, 0, now)
+}
+
 /// Takes the booking back: the try succeeded, or was not made. What others have failed at meanwhile stays on record.
 /// After a success the address is a known one.
 fn unbook(conn: &mut Conn, booked: &Booked, known: Option<&[u8; 32]>, now: Timestamp) -> Result<(), Error> {
@@ -156,15 +166,17 @@ impl App {
     /// # Errors
     /// [`Error::WrongCredentials`]; [`Error::Throttled`] after too many failures of the account or from the address;
     /// [`Error::Busy`] where too many passwords wait to be checked.
-    pub async fn sign_in(
-        &self,
-        email: Email,
-        password: Password,
-        from: IpAddr,
-        key: Option<String>,
-    ) -> Result<Tokens, Error> {
-        let proven = self.check_password(email, password, from).await?;
-        let begun = self.begin_session(proven.person.clone(), key, move |conn| proven.hold(conn));
+    pub async fn sign_in(&self, email: Email, password: Password, from: Arrival) -> Result<Tokens, Error> {
+        let proven = self.check_password(email, password, from.address).await?;
+        let (now, random) = (self.now(), Arc::clone(&self.random));
+        let begun = self.begin_session(proven.person.clone(), from, move |conn| {
+            proven.hold(conn)?;
+            // The first of all is no news.
+            if !proven.is_known_there && own_sessions::had_any(conn, &proven.person)? {
+                tell_of_device(conn, &*random, &proven.person, NewDevice::SignedIn, now)?;
+            }
+            Ok(())
+        });
         Ok(begun.await?.0)
     }
 
@@ -189,9 +201,11 @@ impl App {
             .transpose()?;
         let hash = stored.as_ref().map(|(_, hash)| hash.clone());
         let checked = self.passwords.verify(password, hash).await;
+        let is_known_there = booked.account.subject == known;
         let proven = stored.filter(|_| checked == Ok(true)).map(|(person, hash)| Proven {
             person: person.id,
             hash,
+            is_known_there,
         });
         if checked == Ok(false) {
             return Err(Error::WrongCredentials);
@@ -204,16 +218,16 @@ impl App {
         proven.ok_or(Error::WrongCredentials)
     }
 
-    /// Begins a session of the person, bound to the key of this thumbprint where one is given, after `first` in the same transaction, whose answer is handed on.
+    /// Begins a session of the person who comes from there, after `first` in the same transaction, whose answer is handed on.
     pub(super) async fn begin_session<T: Send + 'static>(
         &self,
         person: PersonId,
-        key: Option<String>,
+        from: Arrival,
         first: impl FnOnce(&mut Conn) -> Result<T, Error> + Send + 'static,
     ) -> Result<(Tokens, T), Error> {
         let now = self.now();
         let session = SessionId::from_bits(self.id_bits(now));
-        let (tokens, pair) = self.new_tokens(now, key.is_some());
+        let (tokens, pair) = self.new_tokens(now, from.key.is_some());
         let answer = self
             .db
             .write(move |conn| {
@@ -222,9 +236,11 @@ impl App {
                     id: session,
                     person,
                     by_link: None,
-                    key,
+                    key: from.key,
+                    proven_at: now,
+                    used_at: hour_of(now),
                 };
-                sessions::add(conn, &session, &pair, now)?;
+                sessions::add(conn, &session, &from.device, &pair, now)?;
                 Ok::<_, Error>(answer)
             })
             .await?;
@@ -294,7 +310,8 @@ impl App {
     pub async fn authenticate(&self, access: &Secret) -> Result<Actor, Error> {
         let digest = access.digest();
         let now = self.now();
-        self.db
+        let (who, used_at) = self
+            .db
             .read(move |conn| {
                 let found = sessions::find_by_access(conn, &digest, now)?.ok_or(Error::Unauthenticated)?;
                 let reach = match &found.by_link {
@@ -305,16 +322,30 @@ impl App {
                     }
                 };
                 let memberships = accounts::memberships(conn, &found.person)?;
-                Ok(Actor {
+                let who = Actor {
                     person: found.person,
                     session: found.id,
                     memberships,
                     key: None,
+                    proven_at: found.proven_at,
                     reach,
                     bound_to: found.key,
-                })
+                };
+                Ok::<_, Error>((who, found.used_at))
             })
-            .await
+            .await?;
+        if used_at < hour_of(now) {
+            let id = who.session.clone();
+            let noted = self
+                .db
+                .write(move |conn| Ok::<_, Error>(own_sessions::note_use(conn, &id, hour_of(now))?));
+            if let Err(error) = noted.await {
+                // It tells a person which of their sessions is forgotten. No door waits for that.
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, session.id = %who.session, "the use of {} was not noted", who.session);
+            }
+        }
+        Ok(who)
     }
 
     /// Uses the proof up by which somebody shows their key, so that nobody uses it again.
@@ -352,7 +383,7 @@ impl App {
         who: &Actor,
         present: Password,
         new: Password,
-        from: IpAddr,
+        from: Arrival,
     ) -> Result<Tokens, Error> {
         let id = who.person.clone();
         let person = self
@@ -360,10 +391,10 @@ impl App {
             .read(move |conn| accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated))
             .await?;
         // A stolen session must not be a way round the throttle, and a guess here is a guess at the sign-in.
-        let proven = self.check_password(person.email, present, from).await?;
+        let proven = self.check_password(person.email, present, from.address).await?;
         let hash = self.passwords.hash(new).await?;
         let (now, person) = (self.now(), who.person.clone());
-        let begun = self.begin_session(who.person.clone(), who.bound_to.clone(), move |conn| {
+        let begun = self.begin_session(who.person.clone(), from, move |conn| {
             proven.hold(conn)?;
             accounts::set_password_hash(conn, &person, hash.as_str())?;
             Ok(sessions::end_all(conn, &person, "password-changed", now)?)

@@ -107,6 +107,8 @@ kinds! {
     BatteryLow = "battery-low",
     /// Something happened in their house that they should look at.
     Alarm = "alarm",
+    /// Their account was signed in to from where it never was before, or a phone was registered for it.
+    NewDevice = "new-device",
     /// A webhook of their organization is told no more.
     WebhookStopped = "webhook-stopped",
 }

@@ -18,6 +18,7 @@ use crate::crypto::dpop;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Role;
 use crate::domain::api_key::ApiKey;
+use crate::domain::session::DeviceName;
 
 /// Anybody who is signed in, or has come by a guest's link: who may ask at doors.
 #[derive(Debug)]
@@ -50,6 +51,10 @@ pub struct Staff(pub Actor);
 /// Where the request comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientAddress(pub IpAddr);
+
+/// What the client's program is, in a phrase of our own.
+#[derive(Debug, Clone)]
+pub struct ClientDevice(pub DeviceName);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -118,6 +123,19 @@ impl FromRequest for ClientAddress {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         std::future::ready(service(req).map(|service| Self(client_address(req, &service.settings.trusted_proxies))))
+    }
+}
+
+impl FromRequest for ClientDevice {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let said = req
+            .headers()
+            .get(header::USER_AGENT)
+            .and_then(|value| value.to_str().ok());
+        std::future::ready(Ok(Self(DeviceName::of_user_agent(said.unwrap_or_default()))))
     }
 }
 

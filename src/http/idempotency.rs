@@ -94,10 +94,13 @@ async fn keep(
     answer: ServiceResponse<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let status = answer.status();
+    // Whoever proves who they are asks again with the same key.
+    let problem = answer.response().error().and_then(|error| error.as_error::<Problem>());
+    let wants_proof = problem.is_some_and(|problem| problem.word() == "proof-needed");
     let (req, answer) = answer.into_parts();
     let (answer, body) = answer.into_parts();
     let body = to_bytes(body).await.map_err(|_| Problem::internal())?;
-    let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || wants_proof;
     let kept = if passes {
         service.app.forget_request(ticket).await
     } else {

@@ -5,12 +5,13 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{ClientAddress, Manager, SessionKey};
+use super::auth::{ClientAddress, ClientDevice, Manager, SessionKey};
 use super::json::{Json, object_or_nothing};
 use super::problem::Problem;
 use super::sessions::TokenPair;
 use super::{Service, schema};
 use crate::app::invitations::{Offer, SecretLink};
+use crate::app::own_sessions::Arrival;
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, PersonName, Role};
 use crate::domain::ids::{InvitationId, OrganizationId, UnitId};
@@ -142,12 +143,14 @@ pub(super) async fn invite(
 #[post("/v1/invitations/accept")]
 pub(super) async fn accept_invitation(
     service: Data<Service>,
-    ClientAddress(from): ClientAddress,
+    ClientAddress(address): ClientAddress,
+    ClientDevice(device): ClientDevice,
     SessionKey(key): SessionKey,
     Json(Accept { secret, name, password }): Json<Accept>,
 ) -> Result<HttpResponse, Problem> {
-    service.limits.spend_invitation(from)?;
-    let tokens = service.app.accept_invitation(secret, name, password, from, key).await?;
+    service.limits.spend_invitation(address)?;
+    let from = Arrival { address, device, key };
+    let tokens = service.app.accept_invitation(secret, name, password, from).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 

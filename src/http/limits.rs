@@ -154,6 +154,7 @@ impl<K: Hash + Eq + Clone> Meter<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::Timestamp;
 
     /// At one a minute or so, nothing comes back while a test runs.
     fn limits() -> Limits {
@@ -170,6 +171,7 @@ mod tests {
             session: SessionId::from_bits(n),
             memberships: Vec::new(),
             key: None,
+            proven_at: Timestamp::MIN,
             reach: None,
             bound_to: None,
         }

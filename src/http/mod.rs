@@ -32,6 +32,7 @@ mod me;
 mod members;
 mod notices;
 mod openapi;
+mod own_sessions;
 mod page;
 mod pages;
 mod passes;
@@ -111,6 +112,10 @@ fn routes(to: &mut ServiceConfig) {
         .service(sessions::refresh)
         .service(sessions::sign_out)
         .service(sessions::change_password)
+        .service(own_sessions::prove)
+        .service(own_sessions::list_sessions)
+        .service(own_sessions::end_session)
+        .service(own_sessions::end_other_sessions)
         .service(me::show_me)
         .service(me::list_openable)
         .service(notices::list_notices)

@@ -11,7 +11,7 @@ use crate::app::What;
 use crate::domain::access_log::EntryNumber;
 use crate::domain::ids::{
     ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
-    PhoneId, PropertyId, ProposalId, TenancyId, VisitId, WebhookId,
+    PhoneId, PropertyId, ProposalId, SessionId, TenancyId, VisitId, WebhookId,
 };
 use crate::domain::lockdown::ListName;
 
@@ -41,6 +41,7 @@ named! {
     TenancyId = "tenancy_id", Tenancy;
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
+    SessionId = "session_id", Session;
     NoticeId = "notice_id", Notice;
     ApiKeyId = "key_id", ApiKey;
     ProposalId = "proposal_id", Proposal;

@@ -287,6 +287,12 @@ impl From<Error> for Problem {
                 "the code or an answer is wrong, or the code has ended; a code stands five tries",
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Error::ProofNeeded => Self::new(
+                StatusCode::FORBIDDEN,
+                "proof-needed",
+                "Prove who you are",
+                "this asks for a proof of the last ten minutes that it is you: POST /v1/auth/prove, and then this again",
+            ),
             Error::Forbidden => Self::forbidden(),
             Error::ProofRefused => Self::proof_refused("it is by another key than the session's, or was used before"),
             Error::PhoneKeyNeeded => Self::new(
@@ -367,6 +373,7 @@ mod tests {
             (Error::NotFound(What::Lock), 404, "not-found"),
             (Error::Unauthenticated, 401, "unauthenticated"),
             (Error::WrongCredentials, 401, "wrong-credentials"),
+            (Error::ProofNeeded, 403, "proof-needed"),
             (Error::Forbidden, 403, "forbidden"),
             (
                 Error::Invalid {

@@ -188,6 +188,7 @@ texts! {
     AttemptId = id("attempt"), "An attempt.";
     LinkId = id("link"), "A guest's link.";
     PhoneId = id("phone"), "A phone.";
+    SessionId = id("session"), "A session.";
     NoticeId = id("notice"), "A notice.";
     ApiKeyId = id("key"), "An API key.";
     ProposalId = id("proposal"), "Something that a second person must confirm.";
@@ -270,6 +271,7 @@ texts! {
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
     Receiver = receiver(), "Who gets access: a member, whoever has an e-mail address, or somebody new without an account.";
     PhoneName = line(64, "Tom's phone"), "What a phone is called, on one line.";
+    DeviceName = line(64, "Firefox on Linux"), "What a session is called, on one line.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
     Role = text().enum_values(Some(crate::domain::account::Role::ALL.map(crate::domain::account::Role::as_str))),
         "What a person is in an organization.";

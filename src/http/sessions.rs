@@ -5,14 +5,16 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, Caller, ClientAddress, SessionKey};
+use super::auth::{Anyone, Caller, ClientAddress, ClientDevice, SessionKey};
 use super::json::Json;
 use super::problem::Problem;
 use super::{Service, schema};
+use crate::app::own_sessions::Arrival;
 use crate::app::sessions::Tokens;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Email;
 use crate::domain::password::Password;
+use crate::domain::session::DeviceName;
 use crate::domain::time::Timestamp;
 
 /// Who signs in.
@@ -23,6 +25,9 @@ struct SignIn {
     email: Email,
     #[schema(value_type = schema::Password)]
     password: Password,
+    /// What the session is to be called in one's list of them; a phrase for the `User-Agent` where it is left out.
+    #[schema(value_type = schema::DeviceName)]
+    device: Option<DeviceName>,
 }
 
 /// The token that is exchanged for the next pair, once.
@@ -80,12 +85,19 @@ impl TokenPair {
 #[post("/v1/auth/sign-in")]
 pub(super) async fn sign_in(
     service: Data<Service>,
-    ClientAddress(from): ClientAddress,
+    ClientAddress(address): ClientAddress,
+    ClientDevice(seen): ClientDevice,
     SessionKey(key): SessionKey,
-    Json(SignIn { email, password }): Json<SignIn>,
+    Json(SignIn {
+        email,
+        password,
+        device,
+    }): Json<SignIn>,
 ) -> Result<HttpResponse, Problem> {
-    service.limits.spend_sign_in(from)?;
-    let tokens = service.app.sign_in(email, password, from, key).await?;
+    service.limits.spend_sign_in(address)?;
+    let device = device.unwrap_or(seen);
+    let from = Arrival { address, device, key };
+    let tokens = service.app.sign_in(email, password, from).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 
@@ -124,14 +136,18 @@ pub(super) async fn sign_out(service: Data<Service>, Caller(who): Caller) -> Res
 pub(super) async fn change_password(
     service: Data<Service>,
     Anyone(who): Anyone,
-    ClientAddress(from): ClientAddress,
+    ClientAddress(address): ClientAddress,
+    ClientDevice(device): ClientDevice,
     Json(ChangePassword {
         current_password,
         new_password,
     }): Json<ChangePassword>,
 ) -> Result<HttpResponse, Problem> {
     // It costs as much hashing as two sign-ins, and everybody's sign-in waits for that one thread.
-    service.limits.spend_sign_in(from)?;
+    service.limits.spend_sign_in(address)?;
+    // It stays bound to the key of the session that asks.
+    let key = who.bound_to.clone();
+    let from = Arrival { address, device, key };
     let tokens = service
         .app
         .change_password(&who, current_password, new_password, from)

@@ -45,6 +45,7 @@ pub mod log_tree;
 pub mod looks;
 mod migrations;
 pub mod notices;
+pub mod own_sessions;
 pub mod passes;
 pub mod phones;
 mod piece;

@@ -52,6 +52,9 @@ diesel::table! {
         link_id -> Nullable<Text>,
         phone_id -> Nullable<Text>,
         key_thumbprint -> Nullable<Text>,
+        device -> Text,
+        used_at_ms -> BigInt,
+        proven_at_ms -> BigInt,
     }
 }
 

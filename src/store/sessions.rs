@@ -7,6 +7,7 @@ use super::schema::{sessions, sign_in_failures, spent_refresh_tokens, used_proof
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::ids::{LinkId, PersonId, PhoneId, SessionId};
+use crate::domain::session::DeviceName;
 use crate::domain::time::Timestamp;
 
 /// The pair of tokens that a session goes by now: digests, and until when each is good.
@@ -45,10 +46,20 @@ pub struct Living {
     pub by_link: Option<(LinkId, PhoneId)>,
     /// The thumbprint of the key to which it is bound; `None` where it is bound to none.
     pub key: Option<String>,
+    /// When whoever holds it last proved to be that person.
+    pub proven_at: Timestamp,
+    /// In which hour it was used last.
+    pub used_at: Timestamp,
 }
 
-/// Begins a session.
-pub fn add(conn: &mut Conn, session: &Living, tokens: &TokenPair, now: Timestamp) -> Result<(), StoreError> {
+/// Begins a session of this name.
+pub fn add(
+    conn: &mut Conn,
+    session: &Living,
+    device: &DeviceName,
+    tokens: &TokenPair,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let (link, phone) = session
         .by_link
         .as_ref()
@@ -66,27 +77,34 @@ pub fn add(conn: &mut Conn, session: &Living, tokens: &TokenPair, now: Timestamp
             sessions::refresh_digest.eq(hexadecimal(&tokens.refresh_digest)),
             sessions::refresh_ends_at_ms.eq(tokens.refresh_ends_at.as_millis()),
             sessions::created_at_ms.eq(now.as_millis()),
+            sessions::device.eq(device.as_str()),
+            sessions::used_at_ms.eq(session.used_at.as_millis()),
+            sessions::proven_at_ms.eq(session.proven_at.as_millis()),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-type Row = (String, String, Option<String>, Option<String>, Option<String>);
+type Row = (String, String, Option<String>, Option<String>, Option<String>, i64, i64);
 const ROW: (
     sessions::id,
     sessions::person_id,
     sessions::link_id,
     sessions::phone_id,
     sessions::key_thumbprint,
+    sessions::proven_at_ms,
+    sessions::used_at_ms,
 ) = (
     sessions::id,
     sessions::person_id,
     sessions::link_id,
     sessions::phone_id,
     sessions::key_thumbprint,
+    sessions::proven_at_ms,
+    sessions::used_at_ms,
 );
 
-fn living((id, person, link, phone, key): Row) -> Result<Living, StoreError> {
+fn living((id, person, link, phone, key, proven, used): Row) -> Result<Living, StoreError> {
     let (link, phone) = (parsed_option(link.as_deref())?, parsed_option(phone.as_deref())?);
     if link.is_some() != phone.is_some() {
         return Err(StoreError::corrupt(
@@ -98,6 +116,8 @@ fn living((id, person, link, phone, key): Row) -> Result<Living, StoreError> {
         person: parsed(&person)?,
         by_link: link.zip(phone),
         key,
+        proven_at: Timestamp::from_millis(proven),
+        used_at: Timestamp::from_millis(used),
     })
 }
 

@@ -52,6 +52,11 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/me/phones",                                                [401, 201, 201, 201, 201, 201, 201, 201]),
     // Everybody but the anonymous has a phone of their own to remove, except the stranger, who names the guest's.
     ("DELETE /v1/me/phones/{phone_id}",                                   [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("POST /v1/auth/prove",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/sessions",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("DELETE /v1/me/sessions",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
+    // Everybody but the anonymous has another session of their own to end, except the stranger, who names the guest's.
+    ("DELETE /v1/me/sessions/{session_id}",                               [401, 204, 204, 204, 204, 204, 204, 404]),
     ("GET /v1/me/notices",                                                [401, 200, 200, 200, 200, 200, 200, 200]),
     // Everybody names the guest's.
     ("GET /v1/me/notice-settings",                                        [401, 200, 200, 200, 200, 200, 200, 200]),
@@ -434,6 +439,20 @@ impl Place {
             }
             _ => self.guest_phone.id.clone(),
         };
+        let session = match operation {
+            "DELETE /v1/me/sessions/{session_id}" => {
+                let whose = match role {
+                    Role::Anonymous | Role::Stranger => &self.guest,
+                    _ => self.person(role).unwrap_or(&self.guest),
+                };
+                let other = Person::sign_in(&self.http, &whose.name, &whose.email).await;
+                other.list("/v1/me/sessions").await[0]["id"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            }
+            _ => String::new(),
+        };
         let lockout = match operation {
             "POST /v1/lockouts/{lockout_id}/approve"
             | "POST /v1/lockouts/{lockout_id}/deny"
@@ -492,6 +511,7 @@ impl Place {
             .replace("{tenancy_id}", &self.tenancy)
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
+            .replace("{session_id}", &session)
             .replace("{notice_id}", &self.guest_notice)
             .replace("{lockout_id}", &lockout)
             .replace("{line_id}", &line)
@@ -579,6 +599,7 @@ impl Place {
                 let link = self.owner.link(&grant, json!({})).await;
                 link.redemption(&Phone::new_key())
             }
+            "POST /v1/auth/prove" => json!({ "password": PASSWORD }),
             "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
             "PUT /v1/me/notice-settings" => json!({ "no_letter_for": ["access-given"] }),
             "POST /v1/invitations" => json!({

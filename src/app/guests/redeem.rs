@@ -18,6 +18,7 @@ use crate::domain::guest::GuestLink;
 use crate::domain::ids::{PersonId, PhoneId, SessionId};
 use crate::domain::notice::{self, News};
 use crate::domain::phone::{MOST_PHONES, Phone, PhoneName};
+use crate::domain::session::{DeviceName, hour_of};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::sessions::{self, Living};
@@ -93,8 +94,10 @@ impl App {
                     person: holder.clone(),
                     by_link: Some((link.id.clone(), phone.clone())),
                     key: bound_to,
+                    proven_at: now,
+                    used_at: hour_of(now),
                 };
-                sessions::add(conn, &session, &pair, now)?;
+                sessions::add(conn, &session, &DeviceName::by_link(), &pair, now)?;
                 if is_new {
                     record(conn, &*random, &link, &grant, &holder, &phone, now)?;
                 }

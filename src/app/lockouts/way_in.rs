@@ -51,6 +51,7 @@ impl App {
                         session,
                         memberships: Vec::new(),
                         key: None,
+                        proven_at: Timestamp::MIN,
                         reach: None,
                         bound_to: None,
                     },

@@ -67,13 +67,14 @@ impl App {
     /// meanwhile.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is retired already.
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is retired already.
     pub async fn retire_lock(&self, who: &Actor, id: LockId) -> Result<Lock, Error> {
         let (now, who) = (self.now(), who.clone());
         let lock = self
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                who.must_have_proven(now)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 if !enrolments::retire(conn, &id, now)? {
                     return Err(RETIRED);
@@ -97,7 +98,7 @@ impl App {
     /// unclaimed then, and keeps its grants. Where the wait ends first it is still enrolled, and may leave a little later.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is unclaimed, retired or away;
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where it is unclaimed, retired or away;
     /// [`Error::RelayAway`].
     pub async fn release_lock(&self, who: &Actor, id: LockId, wait: Duration) -> Result<Lock, Error> {
         let now = self.now();
@@ -108,6 +109,7 @@ impl App {
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &actor)?;
+                actor.must_have_proven(now)?;
                 let lock = locks::find(conn, &asked, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 match lock.state {
                     LockState::Unclaimed => return Err(UNCLAIMED),

@@ -44,7 +44,7 @@ impl App {
     /// keeps the place where it happened.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, the property or the unit in it; [`Error::Invalid`] where the
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`]; [`Error::NotFound`] of the lock, the property or the unit in it; [`Error::Invalid`] where the
     /// property is another organization's, or the lock is there already; [`Error::Conflict`] for a retired lock.
     pub async fn transfer_lock(&self, who: &Actor, id: LockId, to: Destination) -> Result<Transfer, Error> {
         let (now, who) = (self.now(), who.clone());
@@ -53,6 +53,7 @@ impl App {
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
+                who.must_have_proven(now)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 if lock.state == LockState::Retired {
                     return Err(RETIRED);

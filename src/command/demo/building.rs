@@ -9,6 +9,7 @@ use doorward::agent::backend_address::Server as Backend;
 use doorward::agent::enrolment::enrol;
 use doorward::agent::state_folder::StateFolder;
 use doorward::app::invitations::Offer;
+use doorward::app::own_sessions::Arrival;
 use doorward::app::{Actor, App};
 use doorward::crypto::random::Random;
 use doorward::crypto::secret::Secret;
@@ -16,12 +17,22 @@ use doorward::domain::account::{Email, OrganizationName, PersonName, Role};
 use doorward::domain::ids::{OrganizationId, PropertyId};
 use doorward::domain::lock::LockKind;
 use doorward::domain::place::{Address, PlaceName};
+use doorward::domain::session::DeviceName;
 
 use super::doors;
 use super::memory::{Door, Memory, SignIn};
 
 const MODEL: &str = "doorward-demo";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// Whoever is brought in here comes from this machine.
+fn here() -> Arrival {
+    Arrival {
+        address: HERE,
+        device: DeviceName::unknown(),
+        key: None,
+    }
+}
 
 /// Sets everything up and says what there is.
 pub async fn set_up(app: &App, base_url: &str, dir: &Path, random: &dyn Random) -> Result<Memory, Box<dyn Error>> {
@@ -37,7 +48,7 @@ pub async fn set_up(app: &App, base_url: &str, dir: &Path, random: &dyn Random) 
         )
         .await?;
     let tokens = app
-        .sign_in(landlord.email.parse()?, landlord.password.parse()?, HERE, None)
+        .sign_in(landlord.email.parse()?, landlord.password.parse()?, here())
         .await?;
     let lena = app.authenticate(&tokens.access).await?;
     let address = Address::try_from("Lindengasse 1, 1070 Vienna".to_owned())?;
@@ -126,7 +137,7 @@ async fn join(
     let email: Email = sign_in.email.parse()?;
     let link = app.invite(who, organization.clone(), email, offer, false).await?;
     let secret: Secret = link.url.rsplit('#').next().unwrap_or_default().parse()?;
-    app.accept_invitation(secret, name, sign_in.password.parse()?, HERE, None)
+    app.accept_invitation(secret, name, sign_in.password.parse()?, here())
         .await?;
     Ok(sign_in)
 }

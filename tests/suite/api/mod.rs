@@ -33,6 +33,7 @@ mod raw;
 mod roles;
 mod schedules;
 mod service;
+mod sessions;
 mod sign_in;
 mod spare_keys;
 mod tenancies;

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Answer;
+use super::{Answer, PASSWORD};
 use crate::fixtures::wait::soon;
 
 /// The way to the server. Clones are the same one, and stay right when the server starts again elsewhere.
@@ -52,7 +52,11 @@ impl Http {
         let method: Method = method.parse().unwrap();
         let line = format!("{method} {path}");
         let builder = self.client.request(method, format!("{}{path}", self.base_url()));
-        Request { line, builder }
+        Request {
+            line,
+            builder,
+            prover: None,
+        }
     }
 
     /// `GET`.
@@ -70,9 +74,26 @@ impl Http {
 pub struct Request {
     line: String,
     builder: reqwest::RequestBuilder,
+    prover: Option<Prover>,
+}
+
+/// Whoever proves who they are where an answer asks for it.
+struct Prover {
+    http: Http,
+    token: String,
 }
 
 impl Request {
+    /// By somebody who enters [`PASSWORD`] where they are asked to prove who they are, and asks again then: as their app
+    /// does. Tests in which days go by need not say so each time.
+    pub(super) fn proving(mut self, http: &Http, token: &str) -> Self {
+        self.prover = Some(Prover {
+            http: http.clone(),
+            token: token.to_owned(),
+        });
+        self
+    }
+
     /// With this access token.
     pub fn bearer(self, token: &str) -> Self {
         self.header(AUTHORIZATION.as_str(), &format!("Bearer {token}"))
@@ -109,7 +130,7 @@ impl Request {
 impl Request {
     /// Sends it to a server that may be gone before it has answered: then there is no answer.
     pub async fn try_send(self) -> Option<Answer> {
-        let Self { line, builder } = self;
+        let Self { line, builder, .. } = self;
         let response = builder.send().await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.ok()?;
@@ -161,18 +182,31 @@ impl IntoFuture for Request {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { line, builder } = self;
-            let response = builder.send().await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            // One that goes on and on is left unread.
-            let is_endless = headers
-                .get(CONTENT_TYPE)
-                .is_some_and(|kind| kind == "text/event-stream");
-            let text = match is_endless {
-                true => String::new(),
-                false => (response.text().await).unwrap_or_else(|error| panic!("{line}: {error:?}")),
-            };
-            Answer::new(line, status, headers, text)
+            let Self { line, builder, prover } = self;
+            let again = prover.zip(builder.try_clone());
+            let answer = answer_to(line.clone(), builder).await;
+            match again {
+                Some((prover, builder)) if answer.text.contains("urn:doorward:problem:proof-needed") => {
+                    let prove = prover.http.post("/v1/auth/prove").bearer(&prover.token);
+                    prove.json(json!({ "password": PASSWORD })).await.expect(200);
+                    answer_to(line, builder).await
+                }
+                _ => answer,
+            }
         })
     }
+}
+
+async fn answer_to(line: String, builder: reqwest::RequestBuilder) -> Answer {
+    let response = builder.send().await.unwrap_or_else(|error| panic!("{line}: {error:?}"));
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    // One that goes on and on is left unread.
+    let is_endless = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "text/event-stream");
+    let text = match is_endless {
+        true => String::new(),
+        false => (response.text().await).unwrap_or_else(|error| panic!("{line}: {error:?}")),
+    };
+    Answer::new(line, status, headers, text)
 }

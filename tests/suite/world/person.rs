@@ -82,6 +82,11 @@ impl Person {
         *self.tokens.lock().unwrap() = Tokens::of(&answer);
     }
 
+    /// The way to the server, with nobody signed in.
+    pub fn http(&self) -> Http {
+        self.http.clone()
+    }
+
     /// Where the server is that this person uses.
     pub fn base_url(&self) -> String {
         self.http.base_url()
@@ -99,7 +104,9 @@ impl Person {
 
     /// A request with this method, by this person.
     pub fn request(&self, method: &str, path: &str) -> Request {
-        self.http.request(method, path).bearer(&self.access_token())
+        let token = self.access_token();
+        let request = self.http.request(method, path).bearer(&token);
+        request.proving(&self.http, &token)
     }
 
     /// `GET`.

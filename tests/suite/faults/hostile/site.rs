@@ -24,7 +24,7 @@ use doorward::domain::grant::NewGrant;
 use doorward::domain::ids::{GrantId, LockId, OrganizationId, SessionId};
 use doorward::domain::lock::LockKind;
 use doorward::domain::relay::{Registrar, Relay, RelayAway};
-use doorward::domain::time::Clock as _;
+use doorward::domain::time::{Clock as _, Timestamp};
 use doorward::store::{Db, MIGRATIONS};
 use doorward_lock::controller::enrolment_proof;
 use doorward_lock::keys;
@@ -126,6 +126,7 @@ impl Site {
             session: SessionId::from_bits(1),
             memberships: Vec::new(),
             key: None,
+            proven_at: Timestamp::MIN,
             reach: None,
             bound_to: None,
         };
