@@ -10,8 +10,10 @@ use super::grants::{By, Ended, end_with};
 use super::letters::withdraw_all_to;
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
+use super::second_factors::Asked;
 use super::{Actor, App, Error};
 use crate::crypto::random::Random;
+use crate::crypto::recovery_code::FactorCode;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{BadEmail, Email, Membership, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
@@ -21,7 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::access_log::forgetting;
 use crate::store::{
-    Conn, access_log, accounts, grants, invitations, letters, locks, looks, notices, sessions, tenancies,
+    Conn, access_log, accounts, grants, invitations, letters, locks, looks, notices, second_factors, sessions,
+    tenancies,
 };
 
 /// What somebody is called who has erased their account.
@@ -34,14 +37,22 @@ impl App {
     /// # Errors
     /// [`Error::WrongCredentials`], [`Error::Throttled`] and [`Error::Busy`] as in [`Self::sign_in`]; [`Error::Conflict`]
     /// while they own an organization or have a tenancy that is not over.
-    pub async fn erase(&self, who: &Actor, password: Password, from: IpAddr) -> Result<Revocation, Error> {
+    pub async fn erase(
+        &self,
+        who: &Actor,
+        password: Password,
+        code: Option<FactorCode>,
+        from: IpAddr,
+    ) -> Result<Revocation, Error> {
         let (now, id) = (self.now(), who.person.clone());
         let person = self
             .db
             .read(move |conn| Ok::<_, Error>(accounts::find_person(conn, &id)?))
             .await?;
         let person = person.ok_or(Error::Unauthenticated)?;
-        let proven = self.check_password(person.email.clone(), password, from).await?;
+        let proven = self
+            .check_password(person.email.clone(), password, Asked::of(who, code, now), from)
+            .await?;
         let unsaid = |error| Error::Internal("erasing an account", error);
         let secret = self.random.secret().expose().parse();
         let secret = secret.map_err(|bad: BadPassword| unsaid(bad.into()))?;
@@ -71,6 +82,7 @@ impl App {
                 accounts::replace(conn, &nobody, hash.as_str())?;
                 invitations::rename(conn, &person.email, &nobody.email)?;
                 sessions::forget_all_of(conn, &person.id)?;
+                second_factors::remove(conn, &person.id)?;
                 notices::forget_all_of(conn, &person.id)?;
                 letters::set_unwanted(conn, &person.id, &[])?;
                 withdraw_all_to(conn, &by_letter, &person.email)?;

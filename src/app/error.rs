@@ -7,6 +7,7 @@ use crate::crypto::merkle::Torn;
 use crate::crypto::password::Overloaded;
 use crate::crypto::sealed::{NotOpened, NotSealed};
 use crate::crypto::tokens::SignError;
+use crate::crypto::totp::NotUsable;
 use crate::domain::ids::OrganizationId;
 use crate::store::StoreError;
 
@@ -102,6 +103,9 @@ pub enum Error {
     /// E-mail address and password do not belong together.
     #[error("the e-mail address or the password is wrong")]
     WrongCredentials,
+    /// The password is right, and a code is asked for beside it.
+    #[error("a second factor is needed")]
+    SecondFactorNeeded,
     /// A code, or what came with it, does not show who somebody is.
     #[error("the code or an answer is wrong")]
     WrongCode,
@@ -193,6 +197,12 @@ impl From<Torn> for Error {
 impl From<Overloaded> for Error {
     fn from(_: Overloaded) -> Self {
         Self::Busy
+    }
+}
+
+impl From<NotUsable> for Error {
+    fn from(error: NotUsable) -> Self {
+        Self::Internal("reading a one-time code", error.into())
     }
 }
 

@@ -8,9 +8,11 @@ use super::grants::{By, Ended};
 use super::letters::{self, Letters};
 use super::own_sessions::Arrival;
 use super::revocations::hold_locks;
+use super::second_factors::Asked;
 use super::sessions::{Tokens, know_there};
 use super::{Actor, App, Error, What, managed_by, tenancies};
 use crate::crypto::random::Random;
+use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Person, PersonName, Role, Scope};
@@ -154,6 +156,7 @@ impl App {
         secret: Secret,
         name: PersonName,
         password: Password,
+        code: Option<FactorCode>,
         from: Arrival,
     ) -> Result<Tokens, Error> {
         let now = self.now();
@@ -169,7 +172,12 @@ impl App {
             .await?;
         let (person, proven, hash) = if existing.is_some() {
             let proven = self
-                .check_password(invitation.email.clone(), password, from.address)
+                .check_password(
+                    invitation.email.clone(),
+                    password,
+                    Asked::Everything(code),
+                    from.address,
+                )
                 .await?;
             (proven.person.clone(), Some(proven), None)
         } else {

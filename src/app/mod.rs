@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::crypto::factor_key::FactorKey;
 use crate::crypto::keys::KeyStore;
 use crate::crypto::log_key::LogKey;
 use crate::crypto::password::Passwords;
@@ -67,6 +68,7 @@ pub mod readiness;
 pub mod revocations;
 pub mod roles;
 pub mod rules;
+pub mod second_factors;
 pub mod service_accounts;
 pub mod sessions;
 pub mod shown;
@@ -141,6 +143,8 @@ pub struct Parts {
     pub pin_keys: PinKeys,
     /// The key that signs checkpoints of access logs.
     pub log_key: LogKey,
+    /// What secrets of second factors are sealed under.
+    pub factors: FactorKey,
     /// The way out to the locks.
     pub relay: Arc<dyn Relay>,
     /// Which locks the broker lets in.
@@ -162,6 +166,7 @@ pub struct App {
     keys: Arc<KeyStore>,
     pin_keys: Arc<PinKeys>,
     log_key: Arc<LogKey>,
+    factors: Arc<FactorKey>,
     relay: Arc<dyn Relay>,
     registrar: Arc<dyn Registrar>,
     letters: Arc<letters::Letters>,
@@ -253,6 +258,7 @@ impl App {
             keys,
             pin_keys,
             log_key,
+            factors,
             relay,
             registrar,
             letters,
@@ -268,6 +274,7 @@ impl App {
             keys,
             pin_keys: Arc::new(pin_keys),
             log_key: Arc::new(log_key),
+            factors: Arc::new(factors),
             relay,
             registrar,
             letters: Arc::new(letters),

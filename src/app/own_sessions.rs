@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use super::second_factors::Asked;
 use super::sessions::Proven;
 use super::{Actor, App, Error, What};
 use crate::crypto::random::Random;
+use crate::crypto::recovery_code::FactorCode;
 use crate::domain::account::Membership;
 use crate::domain::ids::{PersonId, SessionId};
 use crate::domain::notice::{Kind, News};
@@ -131,18 +133,27 @@ impl App {
             .await
     }
 
-    /// Whoever holds this session proves to be its person, by their password; says until when that is good for what is
+    /// Whoever holds this session proves to be its person, by their password and a
+    /// second factor where they have one; says until when that is good for what is
     /// dangerous. A guess here counts as a guess at the sign-in.
     ///
     /// # Errors
     /// As [`Self::sign_in`]; [`Error::Unauthenticated`] where the session has ended meanwhile.
-    pub async fn prove(&self, who: &Actor, password: Password, from: IpAddr) -> Result<Timestamp, Error> {
+    pub async fn prove(
+        &self,
+        who: &Actor,
+        password: Password,
+        code: Option<FactorCode>,
+        from: IpAddr,
+    ) -> Result<Timestamp, Error> {
         let id = who.person.clone();
         let person = self
             .db
             .read(move |conn| accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated))
             .await?;
-        let proven = self.check_password(person.email, password, from).await?;
+        let proven = self
+            .check_password(person.email, password, Asked::Everything(code), from)
+            .await?;
         self.note_proof(who, proven).await
     }
 

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::own_sessions::{Arrival, NewDevice, tell_of_device};
+use super::second_factors::{Asked, Shown, check_factor};
 use super::{Actor, App, Error};
 use crate::crypto::digest::digest;
 use crate::crypto::dpop::Proof;
 use crate::crypto::password::PasswordHash;
+use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, Person};
 use crate::domain::ids::{PersonId, SessionId};
@@ -164,10 +166,18 @@ impl App {
     /// Signs a person in, in a session that is bound to the key of this thumbprint where one is given. An unknown address costs the same time as a wrong password and gets the same answer.
     ///
     /// # Errors
-    /// [`Error::WrongCredentials`]; [`Error::Throttled`] after too many failures of the account or from the address;
+    /// [`Error::WrongCredentials`]; [`Error::SecondFactorNeeded`] and [`Error::WrongCode`] to who has the right password;
+    /// [`Error::Throttled`] after too many failures of the account or from the address;
     /// [`Error::Busy`] where too many passwords wait to be checked.
-    pub async fn sign_in(&self, email: Email, password: Password, from: Arrival) -> Result<Tokens, Error> {
-        let proven = self.check_password(email, password, from.address).await?;
+    pub async fn sign_in(
+        &self,
+        email: Email,
+        password: Password,
+        code: Option<FactorCode>,
+        from: Arrival,
+    ) -> Result<Tokens, Error> {
+        let asked = Asked::Everything(code);
+        let proven = self.check_password(email, password, asked, from.address).await?;
         let (now, random) = (self.now(), Arc::clone(&self.random));
         let begun = self.begin_session(proven.person.clone(), from, move |conn| {
             proven.hold(conn)?;
@@ -180,11 +190,18 @@ impl App {
         Ok(begun.await?.0)
     }
 
-    /// Whoever has this address and this password.
+    /// Whoever has this address and this password, and what else is asked for. Only who has shown the right password learns that
+    /// there is a second factor; a wrong code stays on record as a failure.
     ///
     /// # Errors
     /// As [`Self::sign_in`].
-    pub(super) async fn check_password(&self, email: Email, password: Password, from: IpAddr) -> Result<Proven, Error> {
+    pub(super) async fn check_password(
+        &self,
+        email: Email,
+        password: Password,
+        asked: Asked,
+        from: IpAddr,
+    ) -> Result<Proven, Error> {
         let now = self.now();
         let subjects = Subjects::of(&email, from);
         let known = subjects.known;
@@ -210,12 +227,31 @@ impl App {
         if checked == Ok(false) {
             return Err(Error::WrongCredentials);
         }
-        let known = proven.is_some().then_some(known);
-        self.db
-            .write(move |conn| unbook(conn, &booked, known.as_ref(), now))
+        let person = proven.as_ref().map(|proven| proven.person.clone());
+        let (key, random) = (Arc::clone(&self.factors), Arc::clone(&self.random));
+        let shown = self
+            .db
+            .write(move |conn| {
+                let shown = match &person {
+                    Some(person) => check_factor(conn, (&key, &*random), person, &asked, now)?,
+                    None => Shown::Nothing,
+                };
+                match shown {
+                    Shown::Enough => unbook(conn, &booked, Some(&known), now)?,
+                    // The password alone neither clears anything nor makes a place a known one.
+                    Shown::Nothing => unbook(conn, &booked, None, now)?,
+                    Shown::Wrong => {}
+                }
+                Ok::<_, Error>(shown)
+            })
             .await?;
         checked?;
-        proven.ok_or(Error::WrongCredentials)
+        let proven = proven.ok_or(Error::WrongCredentials)?;
+        match shown {
+            Shown::Enough => Ok(proven),
+            Shown::Nothing => Err(Error::SecondFactorNeeded),
+            Shown::Wrong => Err(Error::WrongCode),
+        }
     }
 
     /// Begins a session of the person who comes from there, after `first` in the same transaction, whose answer is handed on.
@@ -382,6 +418,7 @@ impl App {
         &self,
         who: &Actor,
         present: Password,
+        code: Option<FactorCode>,
         new: Password,
         from: Arrival,
     ) -> Result<Tokens, Error> {
@@ -390,8 +427,9 @@ impl App {
             .db
             .read(move |conn| accounts::find_person(conn, &id)?.ok_or(Error::Unauthenticated))
             .await?;
+        let asked = Asked::of(who, code, self.now());
         // A stolen session must not be a way round the throttle, and a guess here is a guess at the sign-in.
-        let proven = self.check_password(person.email, present, from.address).await?;
+        let proven = self.check_password(person.email, present, asked, from.address).await?;
         let hash = self.passwords.hash(new).await?;
         let (now, person) = (self.now(), who.person.clone());
         let begun = self.begin_session(who.person.clone(), from, move |conn| {

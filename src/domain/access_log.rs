@@ -171,6 +171,8 @@ kinds! {
     VisitEnded = "visit-ended",
     /// The locks of a unit are being changed at a visit.
     LockChangeBegun = "lock-change-begun",
+    /// An owner took the second factor off a member who had lost it.
+    SecondFactorTaken = "second-factor-taken",
     /// A webhook was made: it is told of the log from this entry on.
     WebhookMade = "webhook-made",
     /// A webhook's address, kinds, state or secret was changed, or it is told of older entries again.

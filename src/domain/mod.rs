@@ -29,6 +29,7 @@ pub mod relay;
 pub mod revocation;
 pub mod rules;
 pub mod schedule;
+pub mod second_factor;
 pub mod session;
 pub mod signin;
 pub mod spare;

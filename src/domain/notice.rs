@@ -109,6 +109,12 @@ kinds! {
     Alarm = "alarm",
     /// Their account was signed in to from where it never was before, or a phone was registered for it.
     NewDevice = "new-device",
+    /// A code is asked for beside their password from now on.
+    SecondFactorOn = "second-factor-on",
+    /// No code is asked for beside their password any more, or beside that of a member of theirs.
+    SecondFactorOff = "second-factor-off",
+    /// A recovery code of theirs was used.
+    RecoveryCodeUsed = "recovery-code-used",
     /// A webhook of their organization is told no more.
     WebhookStopped = "webhook-stopped",
 }

@@ -65,6 +65,14 @@ pub struct TwoPerson {
     pub lockdown: bool,
 }
 
+impl TwoPerson {
+    /// Whether anything needs a second person.
+    #[must_use]
+    pub const fn is_wanted(self) -> bool {
+        self.whole_property_grants || self.lockdown
+    }
+}
+
 /// The rules as somebody wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -24,6 +24,7 @@ use super::{Service, schema};
 use crate::app::belongings::Belongings;
 use crate::app::evidence::SignedCheckpoint;
 use crate::app::{Actor, App, Error};
+use crate::crypto::recovery_code::FactorCode;
 use crate::domain::ids::{OrganizationId, TenancyId, UnitId};
 use crate::domain::password::Password;
 use crate::domain::tenancy;
@@ -163,6 +164,9 @@ pub(super) async fn take_along(service: Data<Service>, Anyone(who): Anyone) -> R
 struct Erase {
     #[schema(value_type = schema::Password)]
     password: Password,
+    /// What the second factor's device shows, or a recovery code; asked for by `second-factor-needed`.
+    #[schema(value_type = schema::FactorCode)]
+    code: Option<FactorCode>,
 }
 
 /// Erase my account and what is mine alone; it does not come back
@@ -179,9 +183,9 @@ pub(super) async fn erase(
     service: Data<Service>,
     Anyone(who): Anyone,
     ClientAddress(from): ClientAddress,
-    Json(Erase { password }): Json<Erase>,
+    Json(Erase { password, code }): Json<Erase>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_sign_in(from)?;
-    let revoked: Revoked = service.app.erase(&who, password, from).await?.into();
+    let revoked: Revoked = service.app.erase(&who, password, code, from).await?.into();
     Ok(HttpResponse::Ok().json(revoked))
 }

@@ -12,6 +12,7 @@ use super::sessions::TokenPair;
 use super::{Service, schema};
 use crate::app::invitations::{Offer, SecretLink};
 use crate::app::own_sessions::Arrival;
+use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, PersonName, Role};
 use crate::domain::ids::{InvitationId, OrganizationId, UnitId};
@@ -106,6 +107,9 @@ struct Accept {
     name: PersonName,
     #[schema(value_type = schema::Password)]
     password: Password,
+    /// What the second factor's device shows, or a recovery code; of an account that is there; asked for by `second-factor-needed`.
+    #[schema(value_type = schema::FactorCode)]
+    code: Option<FactorCode>,
 }
 
 /// Invite somebody into an organization
@@ -146,11 +150,19 @@ pub(super) async fn accept_invitation(
     ClientAddress(address): ClientAddress,
     ClientDevice(device): ClientDevice,
     SessionKey(key): SessionKey,
-    Json(Accept { secret, name, password }): Json<Accept>,
+    Json(Accept {
+        secret,
+        name,
+        password,
+        code,
+    }): Json<Accept>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_invitation(address)?;
     let from = Arrival { address, device, key };
-    let tokens = service.app.accept_invitation(secret, name, password, from).await?;
+    let tokens = service
+        .app
+        .accept_invitation(secret, name, password, code, from)
+        .await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 

@@ -47,6 +47,7 @@ mod query;
 mod rules;
 mod schema;
 mod scopes;
+mod second_factors;
 mod service;
 mod service_accounts;
 mod sessions;
@@ -113,6 +114,12 @@ fn routes(to: &mut ServiceConfig) {
         .service(sessions::sign_out)
         .service(sessions::change_password)
         .service(own_sessions::prove)
+        .service(second_factors::show_second_factor)
+        .service(second_factors::begin_second_factor)
+        .service(second_factors::confirm_second_factor)
+        .service(second_factors::renew_recovery_codes)
+        .service(second_factors::end_second_factor)
+        .service(second_factors::take_second_factor)
         .service(own_sessions::list_sessions)
         .service(own_sessions::end_session)
         .service(own_sessions::end_other_sessions)

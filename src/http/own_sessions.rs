@@ -11,6 +11,7 @@ use super::page::List;
 use super::path::Id;
 use super::problem::Problem;
 use super::{Service, schema};
+use crate::crypto::recovery_code::FactorCode;
 use crate::domain::ids::SessionId;
 use crate::domain::page::Page;
 use crate::domain::password::Password;
@@ -46,6 +47,9 @@ struct Ended {
 struct Prove {
     #[schema(value_type = schema::Password)]
     password: Password,
+    /// What the second factor's device shows, or a recovery code; asked for by `second-factor-needed`.
+    #[schema(value_type = schema::FactorCode)]
+    code: Option<FactorCode>,
 }
 
 /// A proof of who one is.
@@ -112,9 +116,9 @@ pub(super) async fn prove(
     service: Data<Service>,
     Anyone(who): Anyone,
     ClientAddress(from): ClientAddress,
-    Json(Prove { password }): Json<Prove>,
+    Json(Prove { password, code }): Json<Prove>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_sign_in(from)?;
-    let good_until = service.app.prove(&who, password, from).await?;
+    let good_until = service.app.prove(&who, password, code, from).await?;
     Ok(HttpResponse::Ok().json(Proven { good_until }))
 }

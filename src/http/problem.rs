@@ -280,11 +280,18 @@ impl From<Error> for Problem {
                 "the e-mail address or the password is wrong",
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Error::SecondFactorNeeded => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "second-factor-needed",
+                "A code is needed too",
+                "send it once more with `code`: what your device shows, or a recovery code",
+            )
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Error::WrongCode => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "wrong-code",
                 "The code or an answer is wrong",
-                "the code or an answer is wrong, or the code has ended; a code stands five tries",
+                "the code or an answer is wrong, or the code has ended or was used",
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Error::ProofNeeded => Self::new(
@@ -374,6 +381,7 @@ mod tests {
             (Error::Unauthenticated, 401, "unauthenticated"),
             (Error::WrongCredentials, 401, "wrong-credentials"),
             (Error::ProofNeeded, 403, "proof-needed"),
+            (Error::SecondFactorNeeded, 401, "second-factor-needed"),
             (Error::Forbidden, 403, "forbidden"),
             (
                 Error::Invalid {

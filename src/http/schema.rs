@@ -271,6 +271,7 @@ texts! {
     Schedule = schedule(), "Windows that come every week, by the clock of the property, and dates without any.";
     Receiver = receiver(), "Who gets access: a member, whoever has an e-mail address, or somebody new without an account.";
     PhoneName = line(64, "Tom's phone"), "What a phone is called, on one line.";
+    FactorCode = text().min_length(Some(6)).max_length(Some(32)).examples(["123456"]), "Six digits, or a recovery code; spaces and hyphens do not matter.";
     DeviceName = line(64, "Firefox on Linux"), "What a session is called, on one line.";
     PublicKey = public_key(), "A P-256 public key (RFC 7517).";
     Role = text().enum_values(Some(crate::domain::account::Role::ALL.map(crate::domain::account::Role::as_str))),

@@ -11,6 +11,7 @@ use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::own_sessions::Arrival;
 use crate::app::sessions::Tokens;
+use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Email;
 use crate::domain::password::Password;
@@ -25,6 +26,9 @@ struct SignIn {
     email: Email,
     #[schema(value_type = schema::Password)]
     password: Password,
+    /// What the second factor's device shows, or a recovery code; asked for by `second-factor-needed`.
+    #[schema(value_type = schema::FactorCode)]
+    code: Option<FactorCode>,
     /// What the session is to be called in one's list of them; a phrase for the `User-Agent` where it is left out.
     #[schema(value_type = schema::DeviceName)]
     device: Option<DeviceName>,
@@ -46,6 +50,9 @@ struct ChangePassword {
     current_password: Password,
     #[schema(value_type = schema::Password)]
     new_password: Password,
+    /// What the second factor's device shows, or a recovery code; where who asks has not proved just now who they are, asked for by `second-factor-needed`.
+    #[schema(value_type = schema::FactorCode)]
+    code: Option<FactorCode>,
 }
 
 /// The tokens of a session.
@@ -91,13 +98,14 @@ pub(super) async fn sign_in(
     Json(SignIn {
         email,
         password,
+        code,
         device,
     }): Json<SignIn>,
 ) -> Result<HttpResponse, Problem> {
     service.limits.spend_sign_in(address)?;
     let device = device.unwrap_or(seen);
     let from = Arrival { address, device, key };
-    let tokens = service.app.sign_in(email, password, from).await?;
+    let tokens = service.app.sign_in(email, password, code, from).await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }
 
@@ -141,6 +149,7 @@ pub(super) async fn change_password(
     Json(ChangePassword {
         current_password,
         new_password,
+        code,
     }): Json<ChangePassword>,
 ) -> Result<HttpResponse, Problem> {
     // It costs as much hashing as two sign-ins, and everybody's sign-in waits for that one thread.
@@ -150,7 +159,7 @@ pub(super) async fn change_password(
     let from = Arrival { address, device, key };
     let tokens = service
         .app
-        .change_password(&who, current_password, new_password, from)
+        .change_password(&who, current_password, code, new_password, from)
         .await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
 }

@@ -162,6 +162,13 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "new-device" => {
             "Somebody signed in as you from where you never did before, or registered a phone as yours. If that was not you, change your password and end the sessions and phones that you do not know."
         }
+        "second-factor-on" => "A code is asked for when you sign in, beside your password.",
+        "second-factor-off" => {
+            "No code is asked for any more beside your password, or beside that of a member of yours."
+        }
+        "recovery-code-used" => {
+            "One of your recovery codes was used. If that was not you, change your password; if few are left, make new ones."
+        }
         "lock-change-begun" => "The lock of a door of yours is being changed.",
         "lockout-asked" => "Somebody of your home is locked out, or says so. If nobody of you is, tell the office.",
         "lockout-help-wanted" => "Somebody is locked out, and you can help.",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::StartError;
 use crate::config::Config;
+use crate::crypto::factor_key::FactorKey;
 use crate::crypto::keys::{KeyStore, Lives};
 use crate::crypto::letter_key::LetterKey;
 use crate::crypto::log_key::LogKey;
@@ -44,6 +45,7 @@ pub(super) struct Keys {
     pub(super) letters: LetterKey,
     pub(super) log: LogKey,
     pub(super) webhooks: WebhookKey,
+    pub(super) factors: FactorKey,
 }
 
 /// The keys of this installation; made where there are none.
@@ -54,6 +56,7 @@ pub(super) fn open(config: &Config, issuer: &str, random: &dyn Random, now: Time
         letters: LetterKey::open(&vault, random)?,
         log: LogKey::open(&vault, issuer, random)?,
         webhooks: WebhookKey::open(&vault, random)?,
+        factors: FactorKey::open(&vault, random)?,
         signing: Arc::new(KeyStore::open(vault, issuer, key_lives(config), now)?),
     })
 }

@@ -135,6 +135,7 @@ impl Server {
                 keys: keys.signing,
                 pin_keys: keys.pins,
                 log_key: keys.log,
+                factors: keys.factors,
                 relay,
                 registrar: found.registrar,
                 letters: Letters::new(keys.letters, carrier),

@@ -57,6 +57,7 @@ mod queue;
 pub mod revocations;
 pub mod rules;
 mod schema;
+pub mod second_factors;
 pub mod sessions;
 pub mod shown;
 pub mod spare_asks;

@@ -59,6 +59,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    second_factors (person_id) {
+        person_id -> Text,
+        sealed -> Text,
+        begun_at_ms -> BigInt,
+        confirmed_at_ms -> Nullable<BigInt>,
+        last_step -> BigInt,
+    }
+}
+
+diesel::table! {
+    recovery_codes (person_id, digest) {
+        person_id -> Text,
+        digest -> Text,
+        made_at_ms -> BigInt,
+        used_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     guest_links (id) {
         id -> Text,
         organization_id -> Text,

@@ -53,6 +53,13 @@ const TABLE: &[(&str, [u16; 8])] = &[
     // Everybody but the anonymous has a phone of their own to remove, except the stranger, who names the guest's.
     ("DELETE /v1/me/phones/{phone_id}",                                   [401, 200, 200, 200, 200, 200, 200, 404]),
     ("POST /v1/auth/prove",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("GET /v1/me/second-factor",                                          [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/me/second-factor",                                         [401, 201, 201, 201, 201, 201, 201, 201]),
+    // Nobody's device has shown its code.
+    ("POST /v1/me/second-factor/confirm",                                 [401, 401, 401, 401, 401, 401, 401, 401]),
+    ("POST /v1/me/second-factor/recovery-codes",                          [401, 409, 409, 409, 409, 409, 409, 409]),
+    ("DELETE /v1/me/second-factor",                                       [401, 409, 409, 409, 409, 409, 409, 409]),
+    ("DELETE /v1/organizations/{organization_id}/members/{person_id}/second-factor", [401, 403, 403, 403, 403, 403, 409, 404]),
     ("GET /v1/me/sessions",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
     ("DELETE /v1/me/sessions",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
     // Everybody but the anonymous has another session of their own to end, except the stranger, who names the guest's.
@@ -599,6 +606,7 @@ impl Place {
                 let link = self.owner.link(&grant, json!({})).await;
                 link.redemption(&Phone::new_key())
             }
+            "POST /v1/me/second-factor/confirm" => json!({ "code": "00000-00000" }),
             "POST /v1/auth/prove" => json!({ "password": PASSWORD }),
             "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
             "PUT /v1/me/notice-settings" => json!({ "no_letter_for": ["access-given"] }),

@@ -48,7 +48,7 @@ pub async fn set_up(app: &App, base_url: &str, dir: &Path, random: &dyn Random) 
         )
         .await?;
     let tokens = app
-        .sign_in(landlord.email.parse()?, landlord.password.parse()?, here())
+        .sign_in(landlord.email.parse()?, landlord.password.parse()?, None, here())
         .await?;
     let lena = app.authenticate(&tokens.access).await?;
     let address = Address::try_from("Lindengasse 1, 1070 Vienna".to_owned())?;
@@ -137,7 +137,7 @@ async fn join(
     let email: Email = sign_in.email.parse()?;
     let link = app.invite(who, organization.clone(), email, offer, false).await?;
     let secret: Secret = link.url.rsplit('#').next().unwrap_or_default().parse()?;
-    app.accept_invitation(secret, name, sign_in.password.parse()?, here())
+    app.accept_invitation(secret, name, sign_in.password.parse()?, None, here())
         .await?;
     Ok(sign_in)
 }

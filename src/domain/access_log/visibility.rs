@@ -147,6 +147,7 @@ impl Topic {
             | Kind::VisitBegun
             | Kind::VisitEnded
             | Kind::LockChangeBegun
+            | Kind::SecondFactorTaken
             | Kind::WebhookMade
             | Kind::WebhookChanged
             | Kind::WebhookRemoved

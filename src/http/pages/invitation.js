@@ -15,6 +15,12 @@ function why(problem) {
       return "This invitation was used already, or it is too old. Ask for a new one.";
     case "urn:doorward:problem:wrong-credentials":
       return "You have an account here already: give its password.";
+    case "urn:doorward:problem:second-factor-needed":
+      document.getElementById("code-asked").hidden = false;
+      document.getElementById("code").focus();
+      return "You have an account here already: give the code that your device shows, or a recovery code.";
+    case "urn:doorward:problem:wrong-code":
+      return "This code is wrong, or was used. Wait for the next one.";
     case "urn:doorward:problem:invalid-field":
       return problem.field === "secret" ? "This link is not whole. Copy all of it." : problem.detail;
     default:
@@ -35,6 +41,7 @@ async function accept(event) {
         secret,
         name: document.getElementById("name").value,
         password: document.getElementById("password").value,
+        code: document.getElementById("code").value || null,
       }),
     });
     if (answer.ok) {

@@ -32,6 +32,7 @@ mod proposals;
 mod raw;
 mod roles;
 mod schedules;
+mod second_factor;
 mod service;
 mod sessions;
 mod sign_in;

@@ -82,6 +82,13 @@ impl Person {
         *self.tokens.lock().unwrap() = Tokens::of(&answer);
     }
 
+    /// Signs in again, with this code beside the password.
+    pub async fn sign_in_again_with(&self, code: &str) {
+        let body = json!({ "email": self.email, "password": PASSWORD, "code": code });
+        let answer = self.http.post("/v1/auth/sign-in").json(body).await.expect(200);
+        *self.tokens.lock().unwrap() = Tokens::of(&answer);
+    }
+
     /// The way to the server, with nobody signed in.
     pub fn http(&self) -> Http {
         self.http.clone()

@@ -11,6 +11,7 @@ use doorward::app::grants::To;
 use doorward::app::letters::Letters;
 use doorward::app::webhooks::Webhooks;
 use doorward::app::{Actor, App, BrokerAddress, Issuer, Metrics, Parts, Settings};
+use doorward::crypto::factor_key::FactorKey;
 use doorward::crypto::keys::{KeyStore, Lives};
 use doorward::crypto::letter_key::LetterKey;
 use doorward::crypto::log_key::LogKey;
@@ -225,6 +226,7 @@ fn begin(db: &Db, keys: &Arc<KeyStore>, vault: &Vault, clock: &HandClock, post: 
         keys: Arc::clone(keys),
         pin_keys: PinKeys::open(vault, random.as_ref()).unwrap(),
         log_key: LogKey::open(vault, ISSUER, random.as_ref()).unwrap(),
+        factors: FactorKey::open(vault, random.as_ref()).unwrap(),
         relay,
         registrar: post.clone(),
         letters: Letters::new(LetterKey::open(vault, random.as_ref()).unwrap(), None),
