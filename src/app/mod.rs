@@ -65,6 +65,7 @@ pub mod places;
 pub mod privacy;
 pub mod proposals;
 pub mod readiness;
+pub mod restoring;
 pub mod revocations;
 pub mod roles;
 pub mod rules;

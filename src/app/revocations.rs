@@ -117,6 +117,21 @@ pub(super) fn void_all(conn: &mut Conn, lock: &LockId, now: Timestamp) -> Result
     Ok(held.iter().map(|held| held.name.to_string()).collect())
 }
 
+/// Voids every pass of before at the lock, also those that this database does not know of: it was restored from a backup. The
+/// epoch becomes a time, which lies above all that was counted since.
+pub(super) fn void_all_after_restore(conn: &mut Conn, lock: &LockId, now: Timestamp) -> Result<(), Error> {
+    let Some(standing) = revocations::hold(conn, lock)? else {
+        return Ok(());
+    };
+    let seconds = now.as_seconds();
+    let above = Standing {
+        epoch: standing.epoch.max(seconds),
+        pass_rev: standing.pass_rev.max(seconds),
+        ..standing
+    };
+    begin_anew(conn, lock, next(above, now), now)
+}
+
 /// Writes the names into the revocations of their locks.
 fn put(conn: &mut Conn, held: &[Held], name: impl Fn(&Held) -> String, now: Timestamp) -> Result<(), Error> {
     for (lock, entries) in entries(held, name) {

@@ -11,6 +11,7 @@ use doorward::config::{Config, Log};
 use doorward::server::logging;
 use tokio_util::sync::CancellationToken;
 
+mod backup;
 mod demo;
 mod keys;
 mod landlord;
@@ -35,6 +36,10 @@ enum Command {
     Demo(demo::Demo),
     /// Bring the database up to date and stop.
     Migrate(serve::Serve),
+    /// Write a backup of the database, while the backend runs or not. Keys are not in it.
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database. The backend must not be running.
+    Restore(backup::Restore),
     /// Landlords.
     Landlord {
         #[command(subcommand)]
@@ -92,6 +97,8 @@ fn start(command: Command) -> Outcome {
             Command::Serve(serve) => serve.run().await,
             Command::Demo(demo) => demo.run().await,
             Command::Migrate(serve) => serve.migrate().await,
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run().await,
             Command::Landlord { command } => command.run().await,
             Command::ServiceAccount { command } => command.run().await,
             Command::Keys { command } => command.run(),

@@ -223,6 +223,19 @@ impl Config {
         self.state_dir.join("key-encryption-key")
     }
 
+    /// Where it is noted what has ended: in the state folder where none is given.
+    #[must_use]
+    pub fn endings_file(&self) -> PathBuf {
+        let given = self.database.endings_file.clone();
+        given.unwrap_or_else(|| self.state_dir.join("endings.jsonl"))
+    }
+
+    /// Where it is noted in which life the installation is.
+    #[must_use]
+    pub fn generation_file(&self) -> PathBuf {
+        self.state_dir.join("generation")
+    }
+
     /// The folder of the certificate authority.
     #[must_use]
     pub fn tls_dir(&self) -> PathBuf {

@@ -72,6 +72,9 @@ pub struct Database {
     pub queue: usize,
     /// How long a statement waits for a lock, in milliseconds.
     pub lock_wait_ms: u64,
+    /// Where it is noted, outside the database, what has ended; `endings.jsonl` in the state folder where it is empty.
+    #[serde(with = "maybe_empty")]
+    pub endings_file: Option<PathBuf>,
 }
 
 impl Default for Database {
@@ -82,6 +85,7 @@ impl Default for Database {
             writers: 8,
             queue: 4096,
             lock_wait_ms: 2000,
+            endings_file: None,
         }
     }
 }

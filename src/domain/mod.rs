@@ -6,6 +6,7 @@ pub mod api_key;
 pub mod attempt;
 pub mod chain;
 pub mod delegation;
+pub mod ending;
 pub mod grant;
 pub mod guest;
 pub mod ids;

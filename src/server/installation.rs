@@ -2,13 +2,13 @@
 
 use super::StartError;
 use crate::app::Issuer;
+use crate::config::Config;
 use crate::crypto::log_key::LogKey;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::time::Timestamp;
+use crate::store::installation::{GENERATION, ISSUER};
 use crate::store::{Conn, Db, StoreError, access_log, accounts, installation};
 
-const ISSUER: &str = "issuer";
-const GENERATION: &str = "generation";
 const LOG_KEY: &str = "log-key";
 const LEAVES: &str = "leaves";
 
@@ -16,7 +16,7 @@ const LEAVES: &str = "leaves";
 const LEAVES_AT_ONCE: i64 = 1000;
 
 /// Counters carry the generation above their 48 lower bits and stay below 2^53, so that every JSON reader has them whole.
-const MOST_GENERATIONS: u16 = 31;
+pub(super) const MOST_GENERATIONS: u16 = 31;
 
 /// The facts of this installation, written down at its first start. Its name must not change afterwards: locks pinned
 /// it.
@@ -39,6 +39,32 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
             .filter(|generation| (1..=MOST_GENERATIONS).contains(generation))
             .ok_or(StartError::DamagedInstallation(GENERATION))?,
     })
+}
+
+/// Notes outside the database in which life it is: a database that is restored from a backup of before does not know.
+pub(super) fn note_generation(config: &Config, generation: u16) -> Result<(), StartError> {
+    if noted_generation(config) == generation {
+        return Ok(());
+    }
+    let path = config.generation_file();
+    std::fs::write(&path, format!("{generation}\n")).map_err(|source| StartError::StateFolder { path, source })
+}
+
+/// The life that was noted last; 0 where none was.
+fn noted_generation(config: &Config) -> u16 {
+    let noted = std::fs::read_to_string(config.generation_file()).ok();
+    noted.and_then(|noted| noted.trim().parse().ok()).unwrap_or_default()
+}
+
+/// The life above all that are known.
+pub(super) async fn next_generation(config: &Config, db: &Db) -> Result<u16, StartError> {
+    let present = db.read(|conn| installation::find(conn, GENERATION)).await?;
+    let present: Option<u16> = present.and_then(|present| present.parse().ok());
+    let present = present.ok_or(StartError::DamagedInstallation(GENERATION))?;
+    match present.max(noted_generation(config)) + 1 {
+        next if next <= MOST_GENERATIONS => Ok(next),
+        _ => Err(StartError::DamagedInstallation(GENERATION)),
+    }
 }
 
 /// Notices that the access logs are signed with another key than so far, as after the loss of the former, and writes it into each of

@@ -27,9 +27,11 @@ use crate::mqtt::topics::{NodeName, Topics};
 use crate::store::{self, DatabaseUrl, Db};
 
 mod adapters;
+pub mod backup;
 mod brokers;
 mod clock;
 mod descriptors;
+mod endings;
 mod error;
 mod home_assistant;
 mod installation;
@@ -93,6 +95,7 @@ impl Server {
         make_state_folder(config)?;
         let db = open_database(config).await?;
         let issuer = installation::open(&db, config.issuer()).await?;
+        installation::note_generation(config, issuer.generation)?;
         let keys = keys::open(config, &issuer.name, random.as_ref(), now)?;
         installation::note_log_key(&db, &keys.log, now).await?;
         installation::make_leaves(&db).await?;
@@ -154,6 +157,7 @@ impl Server {
         let web = web::start(config, &app)?;
         let stop = CancellationToken::new();
         let mut timers = timers::start(&app, &stop);
+        timers.spawn(endings::note(config.endings_file(), Arc::clone(&app), stop.clone()));
         if let Some(bridge) = bridge {
             timers.spawn(home_assistant::keep(bridge, Arc::clone(&app), random, stop.clone()));
         }

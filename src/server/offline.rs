@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::backup::BackupError;
 use super::{Sources, StartError, installation, keys, make_state_folder, open_database, settings};
 use crate::app::letters::Letters;
+use crate::app::restoring::Adopted;
 use crate::app::webhooks::Webhooks;
 use crate::app::{App, BrokerAddress, Metrics, Parts};
 use crate::config::Config;
 use crate::crypto::password::Passwords;
+use crate::domain::ending::Ending;
 use crate::domain::ids::LockId;
 use crate::domain::relay::{Registrar, Relay, RelayAway};
 use crate::http;
@@ -43,6 +46,25 @@ impl Registrar for NoRelay {
     async fn expel(&self, _: &LockId) -> Result<(), RelayAway> {
         Err(RelayAway)
     }
+}
+
+/// Takes the database that `config` names over as one that was restored, in a life above all that are known.
+pub(super) async fn adopt(config: &Config, sources: Sources, ended: Vec<Ending>) -> Result<Adopted, BackupError> {
+    let (app, db) = offline_app(config, sources).await?;
+    let generation = match installation::next_generation(config, &db).await {
+        Ok(generation) => generation,
+        Err(error) => {
+            drop(app);
+            db.close().await;
+            return Err(error.into());
+        }
+    };
+    let adopted = app.adopt_restored(generation, ended).await;
+    drop(app);
+    db.close().await;
+    let adopted = adopted?;
+    installation::note_generation(config, generation)?;
+    Ok(adopted)
 }
 
 /// The use cases over the database that `config` names, and that database, to be closed afterwards.

@@ -5,6 +5,12 @@ use diesel::prelude::*;
 use super::schema::installation;
 use super::{Conn, StoreError};
 
+/// What the installation is called in all that it signs.
+pub const ISSUER: &str = "issuer";
+
+/// Which of its lives this is: a restored database begins another.
+pub const GENERATION: &str = "generation";
+
 /// The fact of this name.
 pub fn find(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
     Ok(installation::table

@@ -160,6 +160,12 @@ pub fn withdraw(conn: &mut Conn, id: &LetterId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Takes all letters out of the queue that wait.
+pub fn withdraw_every(conn: &mut Conn) -> Result<(), StoreError> {
+    diesel::delete(letters::table.filter(letters::state.eq(State::Waiting.as_str()))).execute(conn)?;
+    Ok(())
+}
+
 /// How many letters wait.
 pub fn count_waiting(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(letters::table

@@ -246,3 +246,13 @@ pub fn report_all_away(conn: &mut Conn, at: Timestamp) -> Result<(), StoreError>
         .execute(conn)?;
     Ok(())
 }
+
+/// The locks that are enrolled, whosever they are.
+pub fn enrolled(conn: &mut Conn) -> Result<Vec<LockId>, StoreError> {
+    let ids: Vec<String> = locks::table
+        .filter(locks::state.eq(LockState::Enrolled.as_str()))
+        .order(locks::id)
+        .select(locks::id)
+        .load(conn)?;
+    ids.iter().map(|id| parsed(id)).collect()
+}

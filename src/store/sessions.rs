@@ -257,6 +257,16 @@ pub fn end_all(conn: &mut Conn, person: &PersonId, reason: &str, now: Timestamp)
     Ok(())
 }
 
+/// Ends all sessions for this reason; says how many.
+pub fn end_every(conn: &mut Conn, reason: &str, now: Timestamp) -> Result<usize, StoreError> {
+    Ok(diesel::update(sessions::table.filter(sessions::ended_at_ms.is_null()))
+        .set((
+            sessions::ended_at_ms.eq(now.as_millis()),
+            sessions::end_reason.eq(reason),
+        ))
+        .execute(conn)?)
+}
+
 /// Forgets up to `most` sessions whose refresh token ended before `before`, with their spent tokens; says how many.
 pub fn forget_ended(conn: &mut Conn, before: Timestamp, most: i64) -> Result<usize, StoreError> {
     let old: Vec<String> = sessions::table

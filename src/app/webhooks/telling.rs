@@ -131,7 +131,8 @@ impl App {
         let unwritten = |error: serde_json::Error| Error::Internal("writing what a webhook is told", error.into());
         let bodies = named.into_iter().map(self.webhooks.told_as);
         let body: String = bodies.collect::<Result<_, _>>().map_err(unwritten)?;
-        let id = format!("{}_{seq}", webhook.id);
+        // After a restore a number may come again for another entry.
+        let id = format!("{}_{}_{seq}", webhook.id, self.settings.issuer.generation);
         let now = self.now();
         let timestamp = now.as_millis().div_euclid(1000);
         let key = &self.webhooks.key;

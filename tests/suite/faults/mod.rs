@@ -9,5 +9,6 @@ mod kill;
 pub mod nodes;
 pub mod outages;
 mod random;
+mod restore;
 mod scene;
 mod start;

@@ -156,7 +156,7 @@ async fn all_that_the_log_says_is_told_in_order_and_believed(database: TestDatab
             (&told.body["type"], &told.body["timestamp"]),
             (&entry["kind"], &entry["occurred_at"])
         );
-        assert_eq!(told.id, format!("{id}_{}", entry["seq"]));
+        assert_eq!(told.id, format!("{id}_1_{}", entry["seq"]));
         assert_eq!(told.path, "/doorward?key=of-mine");
         assert_eq!(told.headers["content-type"], "application/json");
     }

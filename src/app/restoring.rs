@@ -1,0 +1,115 @@
+//! Taking a database over that was restored from a backup: what it believes of the present is old. Nothing that was signed
+//! before counts any more, nobody is signed in, and what had ended since ends again.
+
+use std::sync::Arc;
+
+use super::grants::{By, end_with};
+use super::revocations::{hold_locks, void_all_after_restore};
+use super::{App, Error};
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::ending::{Ending, Thing};
+use crate::domain::ids::{GrantId, OrganizationId};
+use crate::domain::time::Timestamp;
+use crate::domain::unlock::RightSource;
+use crate::store::installation::{self, GENERATION};
+use crate::store::{
+    Conn, StoreError, access_log, accounts, endings, grants, idempotency, letters, locks, sessions, shown,
+};
+
+/// What became of a database that was taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// How many endings since the backup were repeated.
+    pub repeated: usize,
+    /// How many sessions were ended.
+    pub sessions: usize,
+    /// How many locks get to know that no pass from before counts.
+    pub locks: usize,
+}
+
+impl App {
+    /// Takes the database over: this installation is in the life `generation` from now on, which stands above the counters of
+    /// all tokens before. All of it in one transaction, or nothing.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn adopt_restored(&self, generation: u16, ended: Vec<Ending>) -> Result<Adopted, Error> {
+        let (now, random) = (self.now(), Arc::clone(&self.random));
+        self.db
+            .write(move |conn| {
+                let mut adopted = Adopted {
+                    sessions: sessions::end_every(conn, "restored", now)?,
+                    ..Adopted::default()
+                };
+                // Answers to requests that nobody repeats, and news that are none.
+                idempotency::forget_older(conn, now)?;
+                letters::withdraw_every(conn)?;
+                for lock in locks::enrolled(conn)? {
+                    void_all_after_restore(conn, &lock, now)?;
+                    adopted.locks += 1;
+                }
+                let organizations = accounts::organizations(conn)?;
+                let mut sizes = Vec::with_capacity(organizations.len());
+                for organization in organizations {
+                    sizes.push((shown::log_end(conn, &organization)?, organization));
+                }
+                for ending in &ended {
+                    let by = By {
+                        who: None,
+                        random: &*random,
+                    };
+                    let is_news = match ending.what {
+                        Thing::Grant => repeat_grant(conn, ending, by, now)?,
+                        _ => endings::repeat(conn, ending)?,
+                    };
+                    adopted.repeated += usize::from(is_news);
+                }
+                installation::set(conn, GENERATION, &generation.to_string())?;
+                for (size, organization) in sizes {
+                    write_down(conn, &organization, generation, size, now)?;
+                }
+                Ok(adopted)
+            })
+            .await
+    }
+
+    /// What has ended at `since` or later.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn endings_since(&self, since: Timestamp) -> Result<Vec<Ending>, Error> {
+        self.db.read(move |conn| Ok(endings::since(conn, since)?)).await
+    }
+}
+
+/// Takes a grant back once more, with what hangs on it. Says whether it stood.
+fn repeat_grant(conn: &mut Conn, ending: &Ending, by: By<'_>, now: Timestamp) -> Result<bool, Error> {
+    let id: GrantId = ending.id.parse().map_err(StoreError::corrupt)?;
+    let Some(grant) = grants::find_any(conn, &id)? else {
+        return Ok(false);
+    };
+    hold_locks(conn, &grant.terms.locks)?;
+    if !grants::revoke(conn, &id, &grant.given_by, ending.at)? {
+        return Ok(false);
+    }
+    // Locks are told when they come: none is connected to a backend that is not running.
+    let _ended = end_with(conn, vec![RightSource::Grant(id)], by, now)?;
+    Ok(true)
+}
+
+/// Writes down where the log goes on: what a log of before says beyond that number is not known here.
+fn write_down(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    generation: u16,
+    size: i64,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let entry = NewEntry {
+        reason: Some("restored".to_owned()),
+        detail: Some(serde_json::json!({ "generation": generation, "log_size": size })),
+        ..NewEntry::new(Kind::Alarm, now)
+    };
+    access_log::append(conn, organization, &entry, now)?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Endings: what lets nobody in any more. They are noted outside the database too, so that a database that is restored from
+//! a backup opens for nobody whose right has ended since.
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// What has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thing {
+    /// A grant was taken back.
+    Grant,
+    /// A tenancy ended.
+    Tenancy,
+    /// Somebody was put out of an organization, or left.
+    Membership,
+    /// A phone was removed.
+    Phone,
+    /// A guest's link was taken back or replaced.
+    Link,
+    /// An API key was made void.
+    ApiKey,
+    /// A lock was retired.
+    Lock,
+}
+
+/// Something that has ended. It names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ending {
+    /// What.
+    pub what: Thing,
+    /// Which: the id; of a membership the person's.
+    pub id: String,
+    /// In which organization, of a membership.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}

@@ -1,0 +1,197 @@
+//! Backups of the database, and restoring one. Keys are never in them.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::{Sources, StartError, endings, offline};
+use crate::app::restoring::Adopted;
+use crate::config::Config;
+use crate::store::installation::ISSUER;
+use crate::store::{DatabaseUrl, StoreError, backup};
+
+/// A backup was not made, or not restored; the database is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database is not in a file.
+    #[error(
+        "the database is on Postgres: copy it with pg_dump, put it back with pg_restore, then run `doorward restore --adopt`"
+    )]
+    NotSqlite,
+    /// Something stands where the backup is to be.
+    #[error("{0} is there already")]
+    Exists(PathBuf),
+    /// There is a database already.
+    #[error("there is a database at {0}: say --replace to put it aside")]
+    HasDatabase(PathBuf),
+    /// The backup is of another installation.
+    #[error("the backup is of {found}, and this installation is {expected}")]
+    OtherInstallation {
+        /// What the backup says.
+        found: String,
+        /// What the configuration says.
+        expected: String,
+    },
+    /// A file could not be written or moved.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database.
+    #[error("the database")]
+    Store(#[from] StoreError),
+    /// The installation cannot be opened.
+    #[error("the installation cannot be opened")]
+    Start(#[from] StartError),
+    /// The database was not taken over.
+    #[error("the database was not taken over")]
+    NotAdopted(#[from] crate::app::Error),
+}
+
+fn failed(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { path, what, source }
+}
+
+/// The file of the database.
+fn file_of(config: &Config) -> Result<PathBuf, BackupError> {
+    let url: DatabaseUrl = config.database_url().expose().parse().map_err(StartError::from)?;
+    url.file().map(Path::to_owned).ok_or(BackupError::NotSqlite)
+}
+
+/// The name beside `file` that ends with `ending`.
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Has what was written to the folder of `file` on disk.
+fn sync_folder(file: &Path) -> Result<(), BackupError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed(folder, "sync"))
+}
+
+/// Writes a backup of the database to `to`, while the service runs or not: whole, of one moment, and readable by its owner
+/// alone.
+///
+/// # Errors
+/// [`BackupError`]; nothing is left at `to` then.
+pub fn back_up(config: &Config, to: &Path) -> Result<(), BackupError> {
+    let from = file_of(config)?;
+    if to.exists() {
+        return Err(BackupError::Exists(to.to_owned()));
+    }
+    // Under its name only once it is whole.
+    let unfinished = beside(to, ".unfinished");
+    let _ = fs::remove_file(&unfinished);
+    let made = File::create_new(&unfinished)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(failed(&unfinished, "create"))
+        .and_then(|()| Ok(backup::copy(&from, &unfinished)?))
+        .and_then(|()| Ok(backup::inspect(&unfinished, ISSUER)?))
+        .and_then(|_| {
+            File::open(&unfinished)
+                .and_then(|file| file.sync_all())
+                .map_err(failed(&unfinished, "sync"))
+        })
+        .and_then(|()| fs::hard_link(&unfinished, to).map_err(failed(to, "create")));
+    let _ = fs::remove_file(&unfinished);
+    made?;
+    sync_folder(to)
+}
+
+/// How a backup is restored.
+#[derive(Debug, Clone, Default)]
+pub struct Restore {
+    /// The backup; `None` where the database was put back by other means and is only taken over.
+    pub from: Option<PathBuf>,
+    /// Whether a database that is there is put aside.
+    pub replace: bool,
+    /// The file in which endings are noted; the configuration's where it is `None`.
+    pub endings: Option<PathBuf>,
+}
+
+/// Puts a backup in the place of the database and takes it over: a new life above all counters of before, nobody signed in,
+/// every pass of before void, and what had ended since ended again. The service must not be running.
+///
+/// # Errors
+/// [`BackupError`]; the database is as it was then.
+pub async fn restore(config: &Config, sources: Sources, restore: Restore) -> Result<Adopted, BackupError> {
+    let noted = restore.endings.clone().unwrap_or_else(|| config.endings_file());
+    let ended = endings::noted(&noted).map_err(failed(&noted, "read"))?;
+    let Some(from) = &restore.from else {
+        return offline::adopt(config, sources, ended).await;
+    };
+    let place = file_of(config)?;
+    let found = backup::inspect(from, ISSUER)?;
+    let expected = config.issuer();
+    match found {
+        Some(found) if found == expected => {}
+        found => {
+            return Err(BackupError::OtherInstallation {
+                found: found.unwrap_or_else(|| "nobody".to_owned()),
+                expected,
+            });
+        }
+    }
+    let had = place.metadata().is_ok_and(|file| file.len() > 0);
+    if had && !restore.replace {
+        return Err(BackupError::HasDatabase(place));
+    }
+    // Nobody else may have it open; what is left of its log goes into it, unless it is damaged.
+    if had {
+        match super::open_database(config).await {
+            Ok(db) => db.close().await,
+            Err(StartError::Store(in_use @ StoreError::InUse { .. })) => return Err(in_use.into()),
+            Err(damaged) => tracing::warn!(
+                error = &damaged as &dyn std::error::Error,
+                "the database that is there cannot be opened; it is put aside as it is"
+            ),
+        }
+    }
+    let aside = beside(&place, ".restoring");
+    for ending in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(beside(&aside, ending));
+    }
+    // Not as the file stands: a backup may be one that somebody has open.
+    File::create_new(&aside)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(failed(&aside, "create"))?;
+    backup::copy(from, &aside)?;
+    let mut beside_config = config.clone();
+    beside_config.database.url = format!("sqlite:{}", aside.display()).into();
+    let adopted = offline::adopt(&beside_config, sources, ended).await?;
+    File::open(&aside)
+        .and_then(|file| file.sync_all())
+        .map_err(failed(&aside, "sync"))?;
+    if had {
+        let kept = beside(&place, &format!(".before-restore-{}", sequel(&place)));
+        fs::hard_link(&place, &kept).map_err(failed(&kept, "keep"))?;
+        // What a damaged one could not take in; of another there is none left.
+        for ending in ["-wal", "-shm"] {
+            if beside(&place, ending).exists() {
+                fs::rename(beside(&place, ending), beside(&kept, ending)).map_err(failed(&kept, "keep"))?;
+            }
+        }
+    }
+    fs::rename(&aside, &place).map_err(failed(&place, "replace"))?;
+    let _ = fs::remove_file(beside(&aside, ".lock"));
+    sync_folder(&place)?;
+    Ok(adopted)
+}
+
+/// The first number under which no database was put aside yet.
+fn sequel(place: &Path) -> u32 {
+    let is_free = |number: &u32| !beside(place, &format!(".before-restore-{number}")).exists();
+    (1..u32::MAX).find(is_free).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,97 @@
+//! What has ended, whatever it was.
+
+use diesel::prelude::*;
+
+use super::schema::{api_keys, grants, guest_links, locks, memberships, phones, tenancies};
+use super::{Conn, StoreError};
+use crate::domain::ending::{Ending, Thing};
+use crate::domain::time::Timestamp;
+
+/// What has ended at `since` or later.
+pub fn since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    let since = since.as_millis();
+    let mut endings = Vec::new();
+    let mut take = |what: Thing, rows: Vec<(String, Option<i64>)>| {
+        let ended = rows.into_iter().filter_map(|(id, at_ms)| Some((id, at_ms?)));
+        endings.extend(ended.map(|(id, at_ms)| Ending {
+            what,
+            id,
+            organization: None,
+            at: Timestamp::from_millis(at_ms),
+        }));
+    };
+    macro_rules! ended {
+        ($what:ident, $table:ident, $at:ident) => {
+            take(
+                Thing::$what,
+                $table::table
+                    .filter($table::$at.ge(since))
+                    .select(($table::id, $table::$at))
+                    .load(conn)?,
+            )
+        };
+    }
+    ended!(Grant, grants, revoked_at_ms);
+    ended!(Tenancy, tenancies, closed_at_ms);
+    ended!(Phone, phones, removed_at_ms);
+    ended!(Link, guest_links, voided_at_ms);
+    ended!(ApiKey, api_keys, revoked_at_ms);
+    ended!(Lock, locks, retired_at_ms);
+    let left: Vec<(String, String, Option<i64>)> = memberships::table
+        .filter(memberships::ended_at_ms.ge(since))
+        .select((
+            memberships::organization_id,
+            memberships::person_id,
+            memberships::ended_at_ms,
+        ))
+        .load(conn)?;
+    endings.extend(left.into_iter().filter_map(|(organization, person, at_ms)| {
+        Some(Ending {
+            what: Thing::Membership,
+            id: person,
+            organization: Some(organization),
+            at: Timestamp::from_millis(at_ms?),
+        })
+    }));
+    Ok(endings)
+}
+
+/// Ends what needs nothing else done with it, as it had ended before; says whether it stood until now. Of a tenancy the end
+/// is set, and carried out when its time is looked at next.
+pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
+    let (id, at) = (ending.id.as_str(), ending.at.as_millis());
+    let changed = match (ending.what, &ending.organization) {
+        (Thing::Tenancy, _) => {
+            let later = tenancies::ends_at_ms.is_null().or(tenancies::ends_at_ms.gt(at));
+            let open = tenancies::table.find(id).filter(tenancies::closed_at_ms.is_null());
+            diesel::update(open.filter(later))
+                .set(tenancies::ends_at_ms.eq(at))
+                .execute(conn)?
+        }
+        (Thing::Membership, Some(organization)) => {
+            let mine = memberships::table.find((organization.as_str(), id));
+            // Who came back since had not left for good at the time of the backup either.
+            diesel::update(mine.filter(memberships::ended_at_ms.is_null()))
+                .set(memberships::ended_at_ms.eq(at))
+                .execute(conn)?
+        }
+        (Thing::Link, _) => diesel::update(guest_links::table.find(id).filter(guest_links::voided_at_ms.is_null()))
+            .set(guest_links::voided_at_ms.eq(at))
+            .execute(conn)?,
+        (Thing::Phone, _) => diesel::update(phones::table.find(id).filter(phones::removed_at_ms.is_null()))
+            .set(phones::removed_at_ms.eq(at))
+            .execute(conn)?,
+        (Thing::ApiKey, _) => diesel::update(api_keys::table.find(id).filter(api_keys::revoked_at_ms.is_null()))
+            .set((
+                api_keys::revoked_at_ms.eq(at),
+                api_keys::revoked_by.eq(api_keys::made_by.nullable()),
+            ))
+            .execute(conn)?,
+        // Whoever runs the house looks at the door first.
+        (Thing::Lock, _) => diesel::update(locks::table.find(id).filter(locks::quarantined_at_ms.is_null()))
+            .set(locks::quarantined_at_ms.eq(at))
+            .execute(conn)?,
+        (Thing::Grant | Thing::Membership, _) => 0,
+    };
+    Ok(changed > 0)
+}
