@@ -97,8 +97,8 @@ impl App {
     /// Makes a webhook. It is told of the log from the entry on that says so.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] of the organization; [`Error::Invalid`] of the address; [`Error::Conflict`]
-    /// where there are [`MOST_WEBHOOKS`].
+    /// [`Error::ProofNeeded`]; [`Error::Forbidden`]; [`Error::NotFound`] of the organization; [`Error::Invalid`] of the address;
+    /// [`Error::Conflict`] where there are [`MOST_WEBHOOKS`].
     pub async fn make_webhook(
         &self,
         who: &Actor,
@@ -108,6 +108,7 @@ impl App {
     ) -> Result<WithSecret, Error> {
         self.webhooks.check(&url)?;
         let (now, who) = (self.now(), who.clone());
+        who.must_have_proven(now)?;
         let id = WebhookId::from_bits(self.id_bits(now));
         let secrets = Secrets::first(now);
         let secret = self.webhooks.key.secret(&id, secrets.number)?;
@@ -199,12 +200,13 @@ impl App {
     /// Changes a webhook. One that is told anew is tried at once, from where it was stopped.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] of the address.
+    /// [`Error::Forbidden`], [`Error::NotFound`]; of another address [`Error::ProofNeeded`] and [`Error::Invalid`].
     pub async fn change_webhook(&self, who: &Actor, id: WebhookId, change: WebhookChange) -> Result<Shown, Error> {
+        let now = self.now();
         if let Some(url) = &change.url {
+            who.must_have_proven(now)?;
             self.webhooks.check(url)?;
         }
-        let now = self.now();
         let sealed_url = change
             .url
             .as_ref()
@@ -227,9 +229,10 @@ impl App {
     /// Gives the webhook a new secret. The one before it signs too for a day.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn renew_webhook_secret(&self, who: &Actor, id: WebhookId) -> Result<WithSecret, Error> {
         let now = self.now();
+        who.must_have_proven(now)?;
         let detail = serde_json::json!({ "secret": "new" });
         let changed = self.alter(who, id, Kind::WebhookChanged, detail, move |webhook| {
             webhook.secrets = webhook.secrets.next(now);

@@ -204,6 +204,11 @@ async fn dangers(ana: &Landlord) -> Vec<(&'static str, String, Value)> {
             format!("/v1/locks/{lock}/transfer"),
             json!({ "property_id": annex.id, "unit_id": null }),
         ),
+        (
+            "POST",
+            "/v1/webhooks".to_owned(),
+            json!({ "organization_id": organization, "url": "https://hooks.example/" }),
+        ),
         ("POST", format!("/v1/locks/{lock}/release"), Value::Null),
         ("POST", format!("/v1/locks/{lock}/retire"), Value::Null),
         ("DELETE", format!("/v1/properties/{}", house.id), Value::Null),
