@@ -53,11 +53,22 @@ impl Restore {
             replace: self.replace,
             endings: self.endings,
         };
-        let adopted = backup::restore(&config, Sources::machine(), restore).await?;
+        let restored = backup::restore(&config, Sources::machine(), restore).await?;
+        let adopted = restored.adopted;
         say(&format!(
             "restored: {} sessions ended, {} locks will be told that no pass of before counts, {} endings since the backup repeated",
             adopted.sessions, adopted.locks, adopted.repeated
         ));
+        let notes = restored.endings.display();
+        match restored.unreadable {
+            None => say(&format!(
+                "there are no notes of what has ended at {notes}: whatever ended since the backup stands again; take it back before the house is open"
+            )),
+            Some(0) => {}
+            Some(lines) => say(&format!(
+                "{lines} lines of {notes} cannot be read: what they say has ended stands again"
+            )),
+        }
         say(
             "what was changed and not ended since the backup stands as it was then: docs/OPERATIONS.md, \"Restore\", says what to look at",
         );

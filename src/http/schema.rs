@@ -105,6 +105,11 @@ fn schedule() -> ObjectBuilder {
         .additional_properties(Some(AdditionalProperties::FreeForm(false)))
 }
 
+/// The same, or `null`: what a policy says nothing of.
+fn or_null(of: ObjectBuilder, kind: Type) -> ObjectBuilder {
+    of.schema_type(SchemaType::from_iter([kind, Type::Null]))
+}
+
 /// A property's lock-out policy; `docs/lockout-policies/` has examples.
 fn lockout_policy() -> ObjectBuilder {
     let strict = |of: ObjectBuilder| of.additional_properties(Some(AdditionalProperties::FreeForm(false)));
@@ -148,10 +153,13 @@ fn lockout_policy() -> ObjectBuilder {
         .property("fee", number(0, 100_000_000))
         .property("fee_after_hours", number(0, 100_000_000))
         .property("approval", strict(approval))
-        .property("office_hours", Schedule::schema())
+        .property("office_hours", or_null(schedule(), Type::Object))
         .property("replacement_key_fee", number(0, 100_000_000))
         .property("first", steps)
-        .property("mechanical_key", line(200, "The office keeps one"));
+        .property(
+            "mechanical_key",
+            or_null(line(200, "The office keeps one"), Type::String),
+        );
     ["free", "period", "currency", "fee", "fee_after_hours", "approval"]
         .into_iter()
         .fold(policy, ObjectBuilder::required)

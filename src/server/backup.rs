@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::{Sources, StartError, endings, offline};
 use crate::app::restoring::Adopted;
 use crate::config::Config;
+use crate::domain::ending::Ending;
 use crate::store::installation::ISSUER;
 use crate::store::{DatabaseUrl, StoreError, backup};
 
@@ -25,6 +26,9 @@ pub enum BackupError {
     /// There is a database already.
     #[error("there is a database at {0}: say --replace to put it aside")]
     HasDatabase(PathBuf),
+    /// The notes of what has ended are not where they were said to be.
+    #[error("there are no notes of what has ended at {0}")]
+    NoNotes(PathBuf),
     /// The backup is of another installation.
     #[error("the backup is of {found}, and this installation is {expected}")]
     OtherInstallation {
@@ -121,14 +125,45 @@ pub struct Restore {
     pub endings: Option<PathBuf>,
 }
 
+/// What became of a restore.
+#[derive(Debug)]
+pub struct Restored {
+    /// What was done with the database.
+    pub adopted: Adopted,
+    /// Where notes of what has ended were looked for.
+    pub endings: PathBuf,
+    /// How many lines of them say nothing; `None` where there are no notes.
+    pub unreadable: Option<usize>,
+}
+
 /// Puts a backup in the place of the database and takes it over: a new life above all counters of before, nobody signed in,
 /// every pass of before void, and what had ended since ended again. The service must not be running.
 ///
 /// # Errors
 /// [`BackupError`]; the database is as it was then.
-pub async fn restore(config: &Config, sources: Sources, restore: Restore) -> Result<Adopted, BackupError> {
-    let noted = restore.endings.clone().unwrap_or_else(|| config.endings_file());
-    let ended = endings::noted(&noted).map_err(failed(&noted, "read"))?;
+pub async fn restore(config: &Config, sources: Sources, restore: Restore) -> Result<Restored, BackupError> {
+    let file = restore.endings.clone().unwrap_or_else(|| config.endings_file());
+    let noted = endings::noted(&file).map_err(failed(&file, "read"))?;
+    if restore.endings.is_some() && noted.is_none() {
+        return Err(BackupError::NoNotes(file));
+    }
+    let unreadable = noted.as_ref().map(|noted| noted.unreadable);
+    let ended = noted.map_or_else(Vec::new, |noted| noted.endings);
+    let adopted = put_in_place(config, sources, &restore, ended).await?;
+    Ok(Restored {
+        adopted,
+        endings: file,
+        unreadable,
+    })
+}
+
+/// Puts the backup in the place of the database, once it is taken over.
+async fn put_in_place(
+    config: &Config,
+    sources: Sources,
+    restore: &Restore,
+    ended: Vec<Ending>,
+) -> Result<Adopted, BackupError> {
     let Some(from) = &restore.from else {
         return offline::adopt(config, sources, ended).await;
     };

@@ -90,25 +90,46 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Ending> + '_ {
         .filter_map(|line| serde_json::from_slice(line).ok())
 }
 
-/// All endings that are noted in the file; none where there is no file.
+/// What is noted in a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Noted {
+    /// The endings.
+    pub(super) endings: Vec<Ending>,
+    /// How many lines say nothing: cut by a loss of power, or spoilt.
+    pub(super) unreadable: usize,
+}
+
+/// All that is noted in the file; `None` where there is no file.
 ///
 /// # Errors
 /// Those of reading it.
-pub fn noted(path: &Path) -> io::Result<Vec<Ending>> {
-    match std::fs::read(path) {
-        Ok(text) => Ok(lines(&text).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+pub(super) fn noted(path: &Path) -> io::Result<Option<Noted>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let endings: Vec<Ending> = lines(&text).collect();
+    let written = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .count();
+    Ok(Some(Noted {
+        unreadable: written - endings.len(),
+        endings,
+    }))
 }
 
 /// Notes endings until the server stops. What cannot be noted is noted once it can be; the log says so meanwhile.
 pub(super) async fn note(path: PathBuf, app: Arc<App>, stop: CancellationToken) {
     let mut notes = None;
-    while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+    loop {
         if let Err(error) = round(&mut notes, &path, &app).await {
             notes = None;
             tracing::error!(file = %path.display(), error, "what has ended could not be noted; a backup that is restored now would not know of it");
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
+            break;
         }
     }
     // What ended last before the stop.
@@ -166,8 +187,9 @@ mod tests {
         notes
             .add(vec![ending("b", 999_000), ending("c", 999_500)], now)
             .unwrap();
-        let ids: Vec<String> = noted(&path).unwrap().into_iter().map(|ending| ending.id).collect();
-        assert_eq!(ids, ["a", "b", "c"]);
-        assert!(noted(&folder.path().join("none")).unwrap().is_empty());
+        let noted_there = noted(&path).unwrap().unwrap();
+        let ids: Vec<&str> = noted_there.endings.iter().map(|ending| ending.id.as_str()).collect();
+        assert_eq!((ids, noted_there.unreadable), (vec!["a", "b", "c"], 1));
+        assert_eq!(noted(&folder.path().join("none")).unwrap(), None);
     }
 }

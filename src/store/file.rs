@@ -5,8 +5,13 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::error::StoreError;
+
+/// How long somebody who is about to leave the file is waited for: a process that ends, or a program that one is starting,
+/// which has all open files of the other for a moment.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// A database file that belongs to this process until the value is dropped.
 pub(super) struct DatabaseFile {
@@ -33,10 +38,14 @@ impl DatabaseFile {
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let lock = private(&lock_path).map_err(cannot(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { file: path }),
-            Err(TryLockError::Error(source)) => return Err(cannot(&lock_path)(source)),
+        let began = Instant::now();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if began.elapsed() < LEAVING => std::thread::sleep(LEAVING / 50),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { file: path }),
+                Err(TryLockError::Error(source)) => return Err(cannot(&lock_path)(source)),
+            }
         }
         // Only now: to open and close the file beside SQLite in one process would end SQLite's own locks on it.
         let file = private(&path).map_err(cannot(&path))?;

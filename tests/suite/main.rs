@@ -20,6 +20,7 @@ mod endpoints;
 mod faults;
 mod fixtures;
 mod foreign;
+mod fuzzed;
 mod home_assistant;
 mod mail;
 mod store;

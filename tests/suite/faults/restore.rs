@@ -172,10 +172,18 @@ async fn a_database_that_was_put_back_by_other_means_is_taken_over() {
     let complaint = installation.refused(&["backup", "x.db"], "").await;
     assert!(complaint.contains("pg_dump"), "{complaint}");
     for generation in ["2", "3"] {
-        installation.said(&["restore", "--adopt"], "").await;
+        let said = installation.said(&["restore", "--adopt"], "").await;
+        assert!(!said.contains("no notes"), "{said}");
         let facts = Outsider::at(&database).rows(&["value"], "installation WHERE name = 'generation'");
         assert_eq!(facts, [[generation]]);
     }
+    let complaint = installation
+        .refused(&["restore", "--adopt", "--endings", "nowhere"], "")
+        .await;
+    assert!(complaint.contains("no notes"), "{complaint}");
+    std::fs::remove_file(installation.path("state/endings.jsonl")).unwrap();
+    let said = installation.said(&["restore", "--adopt"], "").await;
+    assert!(said.contains("no notes of what has ended"), "{said}");
     let _backend = installation.serve().await;
     ana.get("/v1/me").await.expect_problem(401, "unauthenticated");
     let ana = Person::sign_in(&installation.http, "ana", &ana.email).await;
