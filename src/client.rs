@@ -149,6 +149,15 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
+/// What a request shows of whoever makes it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shown<'a> {
+    /// An access token.
+    pub(crate) token: Option<&'a str>,
+    /// That whoever asks holds a key (RFC 9449), to which the token is bound where there is one.
+    pub(crate) proof: Option<&'a str>,
+}
+
 /// There is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unanswered {
@@ -196,15 +205,15 @@ impl Server {
 
     /// Posts `body`, a JSON text, to `path`.
     pub(crate) async fn post(&self, path: &str, body: String) -> Result<Answer, Unanswered> {
-        self.ask(Method::POST, path, None, Some(body)).await
+        self.ask(Method::POST, path, Shown::default(), Some(body)).await
     }
 
-    /// Asks for `path` by this method, as whoever has the access token `bearer`, with `body`, a JSON text.
+    /// Asks for `path` by this method, as whoever has what is `shown`, with `body`, a JSON text.
     pub(crate) async fn ask(
         &self,
         method: Method,
         path: &str,
-        bearer: Option<&str>,
+        shown: Shown<'_>,
         body: Option<String>,
     ) -> Result<Answer, Unanswered> {
         let mut request = Request::builder()
@@ -216,8 +225,12 @@ impl Server {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        if let Some(token) = bearer {
-            let value = HeaderValue::try_from(format!("Bearer {token}"));
+        if let Some(proof) = shown.proof {
+            request = request.header("DPoP", proof);
+        }
+        if let Some(token) = shown.token {
+            let scheme = if shown.proof.is_some() { "DPoP" } else { "Bearer" };
+            let value = HeaderValue::try_from(format!("{scheme} {token}"));
             let mut value = value.map_err(|error| Unanswered::NotSent(error.to_string()))?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);

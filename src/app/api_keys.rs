@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, App, ByKey, Error, What, managed_by};
+use super::{Actor, App, ByKey, Error, What, managed_by, must_have_phone_key};
 use crate::crypto::api_key::KeyText;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Role, Scope};
@@ -89,6 +89,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 who.must_have_proven(now)?;
                 let organization = where_it_serves(conn, &account, &scope, organization)?;
+                must_have_phone_key(conn, &organization, &who)?;
                 // Neither does the account leave meanwhile, nor is another key of it made.
                 if !accounts::hold_membership(conn, &organization, &account)? {
                     return Err(Error::NotFound(What::Person));

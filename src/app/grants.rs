@@ -10,7 +10,7 @@ use super::notices::tell;
 use super::pins::begin;
 use super::proposals::{self, Matter, Settled, Weighty};
 use super::revocations::hold_locks;
-use super::{Actor, App, Error, What, house_access, joined_by, managed_by, role_in};
+use super::{Actor, App, Error, What, house_access, joined_by, managed_by, must_have_phone_key, role_in};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, PersonName, Role, Scope};
@@ -89,6 +89,7 @@ impl App {
                 let scope = joined_by(conn, &who)?;
                 let mut terms = checked(&new, now)?;
                 let organization = organization_of(conn, &terms.locks, &scope)?;
+                must_have_phone_key(conn, &organization, &who)?;
                 let person = member(conn, &organization, &to)?;
                 if !role_in(conn, &who, &organization)?.is_some_and(Role::manages) {
                     let given = under::give_under(conn, &*random, &who, (organization, to, person), new, draft, now)?;

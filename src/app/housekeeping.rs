@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::metrics::CommitLabels;
 use super::{App, Error};
-use crate::crypto::dpop::CLOCK_TOLERANCE;
 use crate::domain::lock::SILENCE;
 use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, sessions, webhooks};
 
@@ -23,6 +22,10 @@ const DELIVERIES_KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long asks of outsiders are kept: a day longer than any of them can be followed.
 const ASKS_KEPT: Duration = Duration::from_secs(48 * 3600);
 
+/// How long it is known that a proof was used: for as long as it is good, and an hour and more beyond that, by which a clock
+/// may jump ahead and come back.
+const PROOFS_KEPT: Duration = Duration::from_secs(2 * 3600);
+
 /// How many sessions are forgotten in one transaction.
 const SESSIONS_A_ROUND: i64 = 500;
 
@@ -37,7 +40,7 @@ impl App {
             .write(move |conn| {
                 let sessions = sessions::forget_ended(conn, now, SESSIONS_A_ROUND)?;
                 let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
-                let proofs = sessions::forget_proofs(conn, now - 2 * CLOCK_TOLERANCE)?;
+                let proofs = sessions::forget_proofs(conn, now - PROOFS_KEPT)?;
                 let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
                 let passes = passes::forget(conn, now)?;
                 let asks = lockout_asks::forget(conn, now - ASKS_KEPT)?;

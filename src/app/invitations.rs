@@ -10,7 +10,7 @@ use super::own_sessions::Arrival;
 use super::revocations::hold_locks;
 use super::second_factors::Asked;
 use super::sessions::{Tokens, know_there};
-use super::{Actor, App, Error, What, managed_by, tenancies};
+use super::{Actor, App, Error, What, managed_by, must_have_phone_key, tenancies};
 use crate::crypto::random::Random;
 use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
@@ -86,6 +86,7 @@ impl App {
                 if !scope.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
+                must_have_phone_key(conn, &organization, &who)?;
                 let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
                 if matches!(offer, Offer::Role(role) if role.is_staff()) {
                     who.must_have_proven(now)?;

@@ -399,6 +399,18 @@ fn lacks_phone_key(conn: &mut Conn, organization: &OrganizationId, who: &Actor) 
     Ok(who.bound_to.is_none() && !is_program && store::rules::of(conn, organization)?.phone_key_required)
 }
 
+/// Refuses who is to come in a session that is bound to a key, and does not: before whatever makes a way in at the doors of
+/// the organization, or a copied token would make one for itself.
+///
+/// # Errors
+/// [`Error::PhoneKeyNeeded`].
+fn must_have_phone_key(conn: &mut Conn, organization: &OrganizationId, who: &Actor) -> Result<(), Error> {
+    match lacks_phone_key(conn, organization, who)? {
+        true => Err(Error::PhoneKeyNeeded),
+        false => Ok(()),
+    }
+}
+
 /// The organizations that the person belongs to, in any role.
 fn joined_by(conn: &mut Conn, who: &Actor) -> Result<Scope, Error> {
     Ok(Scope::of(&belongs(conn, who)?, |_| true))

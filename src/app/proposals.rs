@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::grants::{Given, GrantDraft, To, give_in};
 use super::lockdowns::{Begun, NewLockdown, begin_in};
 use super::notices::tell;
-use super::{Actor, App, Error, What, managed_by, owned_by};
+use super::{Actor, App, Error, What, managed_by, must_have_phone_key, owned_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role, Scope};
@@ -283,6 +283,7 @@ impl App {
                     who.must_have_proven(now)?;
                 }
                 let proposal = proposals::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Proposal))?;
+                must_have_phone_key(conn, &proposal.organization, &who)?;
                 proposal.may_confirm(&who.person, now).map_err(refused)?;
                 if !proposals::decide(conn, &id, true, &who.person, now)? {
                     return Err(refused(NotConfirmed::Decided));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::api_keys::end_keys_of;
 use super::notices::tell;
-use super::{Actor, App, Error, What, managed_by};
+use super::{Actor, App, Error, What, managed_by, must_have_phone_key};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Role;
 use crate::domain::ids::{OrganizationId, PersonId};
@@ -34,6 +34,7 @@ impl App {
                     return Err(Error::NotFound(What::Organization));
                 }
                 who.must_have_proven(now)?;
+                must_have_phone_key(conn, &organization, &who)?;
                 let own = accounts::role(conn, &organization, &who.person)?.ok_or(Error::Forbidden)?;
                 let present = accounts::role(conn, &organization, &person)?.ok_or(Error::NotFound(What::Person))?;
                 let member = accounts::find_person(conn, &person)?.ok_or(Error::NotFound(What::Person))?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::proposals::{self, Matter, Settled};
-use super::{Actor, App, Error, What, owned_by};
+use super::{Actor, App, Error, What, must_have_phone_key, owned_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{OrganizationId, PersonId, ProposalId};
 use crate::domain::rules::{AskedRules, Rules};
@@ -47,6 +47,7 @@ impl App {
                     return Err(Error::NotFound(What::Organization));
                 }
                 who.must_have_proven(now)?;
+                must_have_phone_key(conn, &organization, &who)?;
                 let present = rules::of(conn, &organization)?;
                 if present.is_loosened_by(&asked) {
                     let matter = Matter::Rules(asked);

@@ -7,7 +7,7 @@ use super::house_access::HouseAccess;
 use super::invitations::SecretLink;
 use super::notices::tell;
 use super::revocations::hold_locks;
-use super::{Actor, App, Error, What, house_access, joined_by, managed_by, staffed_by, visits};
+use super::{Actor, App, Error, What, house_access, joined_by, managed_by, must_have_phone_key, staffed_by, visits};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Email, Role};
@@ -75,6 +75,7 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let unit = places::find_unit(conn, &unit, &scope)?.ok_or(Error::NotFound(What::Unit))?;
+                must_have_phone_key(conn, &unit.organization, &who)?;
                 let Some(person) = member(conn, &unit.organization, to)? else {
                     // An account elsewhere is invited like a stranger: its landlord here learns nothing of it.
                     let draft = draft.ok_or(Error::NotFound(What::Person))?;

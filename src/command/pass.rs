@@ -1,12 +1,14 @@
 //! `doorward pass`: a phone on the command line.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Subcommand;
 use doorward::client::BackendAddress;
 use doorward::crypto::random::OsRandom;
 use doorward::domain::ids::LockId;
 use doorward::phone::{Backend, DoorAddress, LockDoor, Wallet};
+use doorward::server::MachineClock;
 use doorward_lock::wire::Action;
 use zeroize::Zeroizing;
 
@@ -44,6 +46,9 @@ pub struct Get {
     /// The backend's address, such as `https://doors.example`.
     #[arg(long, value_name = "URL")]
     server: BackendAddress,
+    /// What the backend calls itself, its `http.public_url`, where it is reached at another address.
+    #[arg(long, value_name = "URL")]
+    known_as: Option<String>,
     /// The address to sign in with.
     #[arg(long)]
     email: String,
@@ -102,14 +107,29 @@ impl Folder {
     }
 
     fn backend(&self, wallet: &Wallet) -> Result<Backend, Box<dyn std::error::Error>> {
-        Ok(Backend::at(wallet.server()?.parse()?, self.ca_file.as_deref())?)
+        self.backend_at(wallet, wallet.server()?.parse()?, wallet.known_as())
+    }
+
+    /// The backend at this address, which may call itself otherwise, with sessions that are bound to the wallet's key.
+    fn backend_at(
+        &self,
+        wallet: &Wallet,
+        address: BackendAddress,
+        known_as: Option<&str>,
+    ) -> Result<Backend, Box<dyn std::error::Error>> {
+        let backend = Backend::at(address, self.ca_file.as_deref())?;
+        let backend = match known_as {
+            Some(name) => backend.known_as(name),
+            None => backend,
+        };
+        Ok(backend.proving(wallet.prover(Arc::new(MachineClock), Arc::new(OsRandom))?))
     }
 }
 
 impl Get {
     async fn run(self) -> Outcome {
-        let backend = Backend::at(self.server, self.place.ca_file.as_deref())?;
         let mut wallet = self.place.wallet()?;
+        let backend = (self.place).backend_at(&wallet, self.server, self.known_as.as_deref())?;
         let password = first_line(&self.password_file)?;
         let session = backend.sign_in(&self.email, &password).await?;
         wallet.get(&backend, session, &self.name).await?;

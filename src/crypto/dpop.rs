@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_lock::signature::PrivateKey;
 use jsonwebtoken::{Algorithm, DecodingKey};
+use p256::ecdsa::SigningKey;
 use serde::Deserialize;
+use serde_json::json;
 
 use super::digest::digest;
 use super::public_key::PublicKey;
@@ -18,6 +21,10 @@ const TYP: &str = "dpop+jwt";
 
 /// How far the clock of a phone may be off, either way.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How long after it came a proof could come again: it is good from [`CLOCK_TOLERANCE`] before its time to as long after
+/// it, to the end of that second.
+pub const GOOD_FOR: Duration = Duration::from_secs(2 * CLOCK_TOLERANCE.as_secs() + 1);
 
 /// The longest proof, in bytes: a header with a key of P-256 and an address of 1 KiB, with room to spare.
 const LONGEST: usize = 4096;
@@ -117,6 +124,21 @@ pub fn verify(proof: &str, request: &Request<'_>, now: Timestamp) -> Result<Proo
     })
 }
 
+/// A proof of the request by this key, whose public half is `public`, named `id` and made at `now`; `None` where it cannot be
+/// signed, which no key of ours is in the way of.
+#[must_use]
+pub fn prove(key: &SigningKey, public: &PublicKey, request: &Request<'_>, id: &str, now: Timestamp) -> Option<String> {
+    let header = json!({ "typ": TYP, "alg": "ES256", "jwk": public });
+    let mut claims = json!({ "jti": id, "htm": request.method, "htu": request.url, "iat": now.as_seconds() });
+    if let Some(token) = request.token {
+        claims["ath"] = URL_SAFE_NO_PAD.encode(token.digest()).into();
+    }
+    let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+    let signed = format!("{header}.{claims}");
+    let signature = PrivateKey::sign(key, signed.as_bytes())?;
+    Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
 fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, BadProof> {
     let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| BadProof::Malformed)?;
     serde_json::from_slice(&json).map_err(|_| BadProof::Malformed)
@@ -124,9 +146,8 @@ fn part<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, BadProof> {
 
 #[cfg(test)]
 mod tests {
-    use p256::ecdsa::SigningKey;
-    use p256::ecdsa::signature::Signer as _;
-    use serde_json::{Value, json};
+    use p256::ecdsa::signature::Signer;
+    use serde_json::Value;
 
     use super::*;
 
@@ -144,7 +165,7 @@ mod tests {
 
     fn jws(key: &SigningKey, header: &str, claims: &str) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let signature: p256::ecdsa::Signature = key.sign(signed.as_bytes());
+        let signature: p256::ecdsa::Signature = Signer::sign(key, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
     }
 
@@ -189,6 +210,23 @@ mod tests {
         let of_another = json!({ "typ": TYP, "alg": "ES256", "jwk": jwk(&key(2)) }).to_string();
         let of_another = judge(&jws(&key(2), &of_another, &claims(None).to_string()), None).unwrap();
         assert_ne!(of_another.digest, verified.digest, "the same name by another key");
+    }
+
+    #[test]
+    fn what_is_proven_verifies() {
+        let (token, now) = (Secret::from_bytes(&[7; 32]), Timestamp::from_seconds(NOW));
+        let point = key(1).verifying_key().to_sec1_point(false);
+        let public = PublicKey::from_point(point.as_bytes()).unwrap();
+        for token in [None, Some(&token)] {
+            let request = Request {
+                method: "POST",
+                url: URL,
+                token,
+            };
+            let proof = prove(&key(1), &public, &request, "a", now).unwrap();
+            assert_eq!(judge(&proof, token).unwrap().key, public.thumbprint());
+            assert!(judge(&prove(&key(2), &public, &request, "a", now).unwrap(), token).is_err());
+        }
     }
 
     #[test]

@@ -81,9 +81,10 @@ pub struct AskedRules {
     pub two_person: TwoPerson,
     /// How long access of the house to a tenant's own door is to wait.
     pub self_grant_delay_hours: DelayHours,
-    /// Whether people are to open doors only in sessions that are bound to a key of their phone.
+    /// Whether people are to open doors only in sessions that are bound to a key of their phone; `None` leaves it as it is,
+    /// so that who knows nothing of it does not give it up.
     #[serde(default)]
-    pub phone_key_required: bool,
+    pub phone_key_required: Option<bool>,
 }
 
 /// The rules as they stand.
@@ -141,7 +142,7 @@ impl Rules {
         } = *asked;
         let changed = Self {
             two_person,
-            phone_key_required,
+            phone_key_required: phone_key_required.unwrap_or(self.phone_key_required),
             ..*self
         };
         if self_grant_delay_hours == self.self_grant_delay {
@@ -210,7 +211,7 @@ mod tests {
         AskedRules {
             two_person: TwoPerson::default(),
             self_grant_delay_hours: hours(delay),
-            phone_key_required: false,
+            phone_key_required: None,
         }
     }
 
@@ -274,6 +275,26 @@ mod tests {
             let of = |(from, until): (u64, Option<u64>)| terms(at(from), until.map(at));
             let found = left_to_the_house(&of(given), at(lived_in_from), at(34), at(10));
             assert_eq!(found, left.map(of), "{case}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_wanted_until_it_is_said_that_it_is_not() {
+        let wanted = |rules: Rules, wanted| {
+            let asked = AskedRules {
+                phone_key_required: wanted,
+                ..asked(24)
+            };
+            rules.changed(&asked, at(0))
+        };
+        let on = wanted(Rules::default(), Some(true));
+        for (present, said, is_wanted) in [
+            (Rules::default(), None, false),
+            (on, None, true),
+            (on, Some(true), true),
+            (on, Some(false), false),
+        ] {
+            assert_eq!(wanted(present, said).phone_key_required, is_wanted, "{said:?}");
         }
     }
 

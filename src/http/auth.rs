@@ -181,20 +181,22 @@ impl FromRequest for SessionKey {
                 return Ok(Self(None));
             }
             let service = service(&req)?;
+            // Anybody makes proofs for nothing, and each that holds is written down.
             let address = client_address(&req, &service.settings.trusted_proxies);
-            // Anybody can make proofs that hold, and each is written down.
             service.limits.spend_stranger(address)?;
-            proven(&req, None).await.map(|key| Self(Some(key)))
+            let proof = proven(&req, None)?;
+            take(service, &proof)?;
+            use_up(&req, &proof).await?;
+            Ok(Self(Some(proof.key)))
         })
     }
 }
 
-/// The thumbprint of the key by which the request is proven, with this access token where it shows one. A proof of a
-/// request that changes something is used up by it.
+/// The proof of the request, with this access token where it shows one; whether it was used before is not looked at.
 ///
 /// # Errors
 /// `proof-refused`.
-async fn proven(req: &HttpRequest, token: Option<&Secret>) -> Result<String, Problem> {
+fn proven(req: &HttpRequest, token: Option<&Secret>) -> Result<dpop::Proof, Problem> {
     let service = service(req)?;
     let mut given = req.headers().get_all(DPOP);
     let (Some(only), None) = (given.next(), given.next()) else {
@@ -206,11 +208,31 @@ async fn proven(req: &HttpRequest, token: Option<&Secret>) -> Result<String, Pro
         url: &format!("{}{}", service.app.public_url(), req.path()),
         token,
     };
-    let proof = dpop::verify(only, &request, service.app.now()).map_err(Problem::proof_refused)?;
-    if !req.method().is_safe() {
-        service.app.use_proof(&proof).await?;
+    dpop::verify(only, &request, service.app.now()).map_err(Problem::proof_refused)
+}
+
+/// Takes a proof, once at this node.
+///
+/// # Errors
+/// `proof-refused` where it was taken before.
+fn take(service: &Service, proof: &dpop::Proof) -> Result<(), Problem> {
+    match service.proofs.take(proof.digest, service.app.now()) {
+        true => Ok(()),
+        false => Err(Problem::proof_refused(
+            "the proof was used before: make one for each request",
+        )),
     }
-    Ok(proof.key)
+}
+
+/// Uses up, at all nodes, the proof of a request that changes something.
+///
+/// # Errors
+/// `proof-refused` where it was used before.
+async fn use_up(req: &HttpRequest, proof: &dpop::Proof) -> Result<(), Problem> {
+    if req.method().is_safe() {
+        return Ok(());
+    }
+    Ok(service(req)?.app.use_proof(proof).await?)
 }
 
 /// How the request says that its token is to be taken.
@@ -252,7 +274,8 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<(Scheme, Shown), Problem> {
 
 /// Who comes in.
 enum LetIn {
-    Person(Actor),
+    /// With the proof that they hold the key of their session, where it has one.
+    Person(Box<Actor>, Option<dpop::Proof>),
     Program(Arc<ApiKey>),
 }
 
@@ -276,7 +299,7 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
     let (scheme, shown) = shown;
     let let_in = match shown {
         Shown::Token(token) => match service.app.authenticate(&token).await {
-            Ok(who) => holds_key(req, scheme, &token, &who).await.map(|()| LetIn::Person(who)),
+            Ok(who) => holds_key(req, scheme, &token, &who).map(|proof| LetIn::Person(Box::new(who), proof)),
             Err(error) => Err(error.into()),
         },
         Shown::Key(_) if scheme == Scheme::Dpop => Err(Problem::proof_refused("an API key is bound to no other key")),
@@ -287,17 +310,17 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
             .map(LetIn::Program)
             .map_err(Problem::from),
     };
-    let who = match let_in {
+    let (who, proof) = match let_in {
         Err(problem) if matches!(problem.word(), "unauthenticated" | "proof-refused") => {
             service.limits.spend_stranger(address)?;
             return Err(problem);
         }
         Err(problem) => return Err(problem),
-        Ok(LetIn::Person(who)) => who,
+        Ok(LetIn::Person(who, proof)) => (*who, proof),
         Ok(LetIn::Program(key)) => {
             let operation = format!("{} {}", req.method(), req.match_pattern().unwrap_or_default());
             match scopes::used(&key, &operation) {
-                Ok(scope) => Actor::by_key(key, scope),
+                Ok(scope) => (Actor::by_key(key, scope), None),
                 Err(problem) => {
                     service.limits.spend(&Actor::by_key(key, None), false)?;
                     return Err(problem);
@@ -306,6 +329,9 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
         }
     };
     service.limits.spend(&who, moves_a_door(req))?;
+    if let Some(proof) = proof {
+        use_up(req, &proof).await?;
+    }
     req.extensions_mut().insert(who.clone());
     Ok(who)
 }
@@ -314,15 +340,17 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
 ///
 /// # Errors
 /// `proof-refused`.
-async fn holds_key(req: &HttpRequest, scheme: Scheme, token: &Secret, who: &Actor) -> Result<(), Problem> {
+fn holds_key(req: &HttpRequest, scheme: Scheme, token: &Secret, who: &Actor) -> Result<Option<dpop::Proof>, Problem> {
     match (&who.bound_to, scheme) {
-        (None, Scheme::Bearer) => Ok(()),
+        (None, Scheme::Bearer) => Ok(None),
         (None, Scheme::Dpop) => Err(Problem::proof_refused("this session is bound to no key")),
         (Some(_), Scheme::Bearer) => Err(Problem::proof_refused(
             "this session is bound to a key: send `Authorization: DPoP` and a proof in `DPoP`",
         )),
-        (Some(key), Scheme::Dpop) if proven(req, Some(token)).await? == *key => Ok(()),
-        (Some(_), Scheme::Dpop) => Err(Problem::proof_refused("the proof is by another key than the session's")),
+        (Some(key), Scheme::Dpop) => match proven(req, Some(token))? {
+            proof if proof.key == *key => take(service(req)?, &proof).map(|()| Some(proof)),
+            _ => Err(Problem::proof_refused("the proof is by another key than the session's")),
+        },
     }
 }
 

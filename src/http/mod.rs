@@ -42,6 +42,7 @@ mod pins;
 mod places;
 mod privacy;
 mod problem;
+mod proofs;
 mod proposals;
 mod query;
 mod rules;
@@ -74,6 +75,7 @@ pub struct Service {
     app: Arc<App>,
     settings: Settings,
     limits: limits::Limits,
+    proofs: proofs::TakenProofs,
     operations: openapi::Operations,
     document: String,
     requests: edge::RequestIds,
@@ -88,6 +90,7 @@ impl Service {
         let document = openapi::document();
         Ok(Arc::new(Self {
             limits: limits::Limits::new(&settings.limits),
+            proofs: proofs::TakenProofs::default(),
             operations: openapi::Operations::of(&document),
             document: document.to_json()?,
             requests: edge::RequestIds::since(app.now()),

@@ -43,10 +43,9 @@ struct SetRules {
     /// How long access of the house to homes of others waits; a shorter wait counts once the present one has passed.
     #[schema(value_type = schema::DelayHours)]
     self_grant_delay_hours: DelayHours,
-    /// Whether people open doors, get passes and register phones only in sessions that are bound to a key of their phone.
-    #[serde(default)]
-    #[schema(default = false)]
-    phone_key_required: bool,
+    /// Whether people open doors, and make ways in, only in sessions that are bound to a key of their phone; left out, it
+    /// stays as it is.
+    phone_key_required: Option<bool>,
 }
 
 /// The rules of an organization.
@@ -58,7 +57,7 @@ pub(super) struct Rules {
     /// The wait that counts now.
     #[schema(value_type = schema::DelayHours)]
     present_delay_hours: DelayHours,
-    /// Whether people open doors, get passes and register phones only in sessions that are bound to a key of their phone.
+    /// Whether people open doors, and make ways in, only in sessions that are bound to a key of their phone.
     phone_key_required: bool,
 }
 

@@ -1,16 +1,24 @@
 //! The backend, as a phone knows it.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::Method;
+use p256::ecdsa::SigningKey;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::PhoneError;
-use crate::client::{BackendAddress, Server, TrustError};
+use crate::client::{BackendAddress, Server, Shown, TrustError};
+use crate::crypto::dpop;
 use crate::crypto::public_key::PublicKey;
+use crate::crypto::random::Random;
+use crate::crypto::secret::Secret;
 use crate::domain::ids::LockId;
+use crate::domain::time::Clock;
 
 /// The most locks that passes are asked for at once.
 const AT_ONCE: usize = 16;
@@ -19,17 +27,33 @@ const AT_ONCE: usize = 16;
 pub(super) const DELIVERED_AT_ONCE: usize = 32;
 
 /// A backend.
-pub struct Backend(Server);
+pub struct Backend {
+    server: Server,
+    /// Its own name for where it is, which proofs name.
+    known_as: String,
+    prover: Option<Prover>,
+}
+
+/// What a phone proves by that its requests are its own.
+pub struct Prover {
+    pub(super) key: SigningKey,
+    pub(super) public: PublicKey,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+}
 
 /// Somebody who is signed in.
 pub struct Session {
-    access_token: String,
+    access_token: Secret,
     pub(super) refresh_token: String,
+    /// Whether its tokens are worth nothing without the phone's key.
+    pub(super) is_bound: bool,
 }
 
 #[derive(Deserialize)]
 struct Tokens {
-    access_token: String,
+    access_token: Secret,
+    token_type: String,
     refresh_token: String,
 }
 
@@ -83,13 +107,36 @@ impl Backend {
     /// # Errors
     /// [`TrustError`] where there is nobody to trust.
     pub fn at(address: BackendAddress, ca_file: Option<&Path>) -> Result<Self, TrustError> {
-        Server::new(address, ca_file).map(Self)
+        Ok(Self {
+            known_as: address.to_string(),
+            server: Server::new(address, ca_file)?,
+            prover: None,
+        })
+    }
+
+    /// The same, which calls itself `name` wherever it is reached: its `http.public_url`.
+    #[must_use]
+    pub fn known_as(self, name: &str) -> Self {
+        let known_as = name.trim_end_matches('/').to_owned();
+        Self { known_as, ..self }
+    }
+
+    /// The same, with sessions that are bound to the phone's key: a copy of their tokens is worth nothing.
+    #[must_use]
+    pub fn proving(self, prover: Prover) -> Self {
+        let prover = Some(prover);
+        Self { prover, ..self }
     }
 
     /// Its address.
     #[must_use]
     pub fn address(&self) -> &BackendAddress {
-        self.0.address()
+        self.server.address()
+    }
+
+    /// What it calls itself.
+    pub(super) fn name(&self) -> &str {
+        &self.known_as
     }
 
     /// Signs in.
@@ -98,21 +145,44 @@ impl Backend {
     /// [`PhoneError`], for this and all below.
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<Session, PhoneError> {
         let body = json!({ "email": email, "password": password });
-        self.session("/v1/auth/sign-in", body).await
+        self.session("/v1/auth/sign-in", self.prover.is_some(), body).await
     }
 
-    /// The next session; the one that `refresh_token` came with ends.
-    pub(super) async fn refresh(&self, refresh_token: &str) -> Result<Session, PhoneError> {
-        self.session("/v1/auth/refresh", json!({ "refresh_token": refresh_token }))
-            .await
+    /// The next session; the one that `refresh_token` came with ends. `is_bound` where that was bound to the phone's key.
+    pub(super) async fn refresh(&self, refresh_token: &str, is_bound: bool) -> Result<Session, PhoneError> {
+        let body = json!({ "refresh_token": refresh_token });
+        self.session("/v1/auth/refresh", is_bound, body).await
     }
 
-    async fn session(&self, path: &str, body: Value) -> Result<Session, PhoneError> {
-        let tokens: Tokens = ask(&self.0, Method::POST, path, None, Some(body)).await?;
+    async fn session(&self, path: &str, is_bound: bool, body: Value) -> Result<Session, PhoneError> {
+        let proof = match is_bound {
+            true => Some(self.prove(&Method::POST, path, None)?),
+            false => None,
+        };
+        let shown = Shown {
+            token: None,
+            proof: proof.as_deref(),
+        };
+        let tokens: Tokens = ask(&self.server, Method::POST, path, shown, Some(body)).await?;
         Ok(Session {
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
+            is_bound: tokens.token_type == "DPoP",
         })
+    }
+
+    /// A proof that this request, with this access token, is the phone's.
+    fn prove(&self, method: &Method, path: &str, token: Option<&Secret>) -> Result<String, PhoneError> {
+        let prover = self.prover.as_ref().ok_or(PhoneError::Signature)?;
+        let path = path.split('?').next().unwrap_or_default();
+        let request = dpop::Request {
+            method: method.as_str(),
+            url: &format!("{}{path}", self.known_as),
+            token,
+        };
+        let id = URL_SAFE_NO_PAD.encode(prover.random.bits().to_be_bytes());
+        let proof = dpop::prove(&prover.key, &prover.public, &request, &id, prover.clock.now());
+        proof.ok_or(PhoneError::Signature)
     }
 
     /// Registers the phone with this key, or finds it again; gives its id.
@@ -181,7 +251,15 @@ impl Backend {
         path: &str,
         body: Option<Value>,
     ) -> Result<T, PhoneError> {
-        ask(&self.0, method, path, Some(&session.access_token), body).await
+        let proof = match session.is_bound {
+            true => Some(self.prove(&method, path, Some(&session.access_token))?),
+            false => None,
+        };
+        let shown = Shown {
+            token: Some(session.access_token.expose()),
+            proof: proof.as_deref(),
+        };
+        ask(&self.server, method, path, shown, body).await
     }
 }
 
@@ -190,7 +268,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     server: &Server,
     method: Method,
     path: &str,
-    bearer: Option<&str>,
+    shown: Shown<'_>,
     body: Option<Value>,
 ) -> Result<T, PhoneError> {
     /// What is shown of a problem (RFC 9457).
@@ -202,7 +280,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     }
     let name = server.address().to_string();
     let body = body.map(|body| body.to_string());
-    let answer = match server.ask(method, path, bearer, body).await {
+    let answer = match server.ask(method, path, shown, body).await {
         Ok(answer) => answer,
         Err(cause) => {
             return Err(PhoneError::Unanswered {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::PhoneError;
 use super::backend::ask;
-use crate::client::{BackendAddress, BadAddress, Server};
+use crate::client::{BackendAddress, BadAddress, Server, Shown};
 
 /// Longest wait for an answer: a movement may have to wait for another one.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -73,7 +73,8 @@ impl LockDoor {
     }
 
     pub(super) async fn challenge(&self) -> Result<String, PhoneError> {
-        let challenged: Challenged = ask(&self.0, Method::POST, "/challenge", None, Some(json!({}))).await?;
+        let challenged: Challenged =
+            ask(&self.0, Method::POST, "/challenge", Shown::default(), Some(json!({}))).await?;
         Ok(challenged.challenge)
     }
 
@@ -83,7 +84,7 @@ impl LockDoor {
             "pass": answer.pass, "public_key": answer.public_key, "act": answer.act, "nonce": answer.nonce,
             "signature": answer.signature,
         });
-        ask(&self.0, Method::POST, "/pass", None, Some(body)).await
+        ask(&self.0, Method::POST, "/pass", Shown::default(), Some(body)).await
     }
 
     /// Hands messages over; gives what the lock says to them.
@@ -91,7 +92,7 @@ impl LockDoor {
         let mut events = Vec::new();
         for messages in messages.chunks(AT_ONCE) {
             let body = json!({ "messages": messages });
-            let said: Said = ask(&self.0, Method::POST, "/messages", None, Some(body)).await?;
+            let said: Said = ask(&self.0, Method::POST, "/messages", Shown::default(), Some(body)).await?;
             events.extend(said.events);
         }
         Ok(events)
@@ -99,7 +100,14 @@ impl LockDoor {
 
     /// Events that the backend has not acknowledged, from this one on.
     pub(super) async fn events(&self, from: u64) -> Result<Vec<String>, PhoneError> {
-        let said: Said = ask(&self.0, Method::GET, &format!("/events?from={from}"), None, None).await?;
+        let said: Said = ask(
+            &self.0,
+            Method::GET,
+            &format!("/events?from={from}"),
+            Shown::default(),
+            None,
+        )
+        .await?;
         Ok(said.events)
     }
 }

@@ -7,7 +7,7 @@ mod error;
 mod visit;
 mod wallet;
 
-pub use backend::{Backend, Session};
+pub use backend::{Backend, Prover, Session};
 pub use door::{DoorAddress, LockDoor};
 pub use error::PhoneError;
 pub use visit::Opened;

@@ -39,8 +39,8 @@ impl Wallet {
     /// [`PhoneError`]; what came before the failure is kept, for this and all below.
     pub async fn get(&mut self, backend: &Backend, session: Session, name: &str) -> Result<(), PhoneError> {
         self.held.server = backend.address().to_string();
-        self.held.refresh_token.clone_from(&session.refresh_token);
-        self.save()?;
+        backend.name().clone_into(&mut self.held.known_as);
+        self.keep(&session)?;
         self.held.phone_id = backend.register(&session, &self.public_key()?, name).await?;
         self.save()?;
         self.fetch(backend, &session).await
@@ -70,10 +70,15 @@ impl Wallet {
         if self.held.refresh_token.is_empty() {
             return Err(PhoneError::NotSignedIn);
         }
-        let session = backend.refresh(&self.held.refresh_token).await?;
-        self.held.refresh_token.clone_from(&session.refresh_token);
-        self.save()?;
+        let session = backend.refresh(&self.held.refresh_token, self.held.is_bound).await?;
+        self.keep(&session)?;
         Ok(session)
+    }
+
+    fn keep(&mut self, session: &Session) -> Result<(), PhoneError> {
+        self.held.refresh_token.clone_from(&session.refresh_token);
+        self.held.is_bound = session.is_bound;
+        self.save()
     }
 
     async fn fetch(&mut self, backend: &Backend, session: &Session) -> Result<(), PhoneError> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,11 +14,12 @@ use p256::ecdsa::SigningKey;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::PhoneError;
+use super::{PhoneError, Prover};
 use crate::crypto::private_folder::PrivateFolder;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::random::Random;
 use crate::domain::ids::LockId;
+use crate::domain::time::Clock;
 
 /// The file with the private key, as base64url.
 const KEY: &str = "phone.key";
@@ -44,6 +46,12 @@ pub(super) struct Held {
     pub(super) phone_id: String,
     /// What the next session begins with.
     pub(super) refresh_token: String,
+    /// Whether that is bound to the phone's key. Wallets from before know of no such thing.
+    #[serde(default)]
+    pub(super) is_bound: bool,
+    /// What the backend calls itself.
+    #[serde(default)]
+    pub(super) known_as: String,
     pub(super) locks: BTreeMap<LockId, HeldLock>,
     /// Messages of locks for the backend, the oldest first.
     pub(super) carried: Vec<Carried>,
@@ -108,6 +116,25 @@ impl Wallet {
     pub fn public_key(&self) -> Result<PublicKey, PhoneError> {
         let (x, y) = keys::PublicKey::from_key(*self.key.verifying_key()).coordinates();
         PublicKey::from_jwk(&keys::jwk(&x, &y)).map_err(|_| PhoneError::Signature)
+    }
+
+    /// What proves to a backend that requests are this phone's.
+    ///
+    /// # Errors
+    /// As [`Self::public_key`].
+    pub fn prover(&self, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Prover, PhoneError> {
+        Ok(Prover {
+            key: self.key.clone(),
+            public: self.public_key()?,
+            clock,
+            random,
+        })
+    }
+
+    /// What the backend that its passes are from calls itself; `None` where that is its address.
+    #[must_use]
+    pub fn known_as(&self) -> Option<&str> {
+        Some(self.held.known_as.as_str()).filter(|name| !name.is_empty())
     }
 
     /// The address of the backend that its passes are from.

@@ -1,6 +1,6 @@
 //! Who may see and change a grant: its landlord, who gave it under their own right, who holds it.
 
-use crate::app::{Actor, Error, What, joined_by, role_in};
+use crate::app::{Actor, Error, What, joined_by, must_have_phone_key, role_in};
 use crate::domain::account::Role;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{GrantId, PersonId};
@@ -69,11 +69,13 @@ pub(in crate::app) fn to_change(conn: &mut Conn, who: &Actor, id: &GrantId) -> R
     let way_in = way_in(conn, &grant)?;
     match stake {
         // Whoever may take it back is told why they may do no more.
-        _ if way_in.is_some() && may_take_back(stake, way_in) => Err(WAY_IN),
-        Stake::Giver => Ok(grant),
-        Stake::Landlord(role) if role.manages() && grant.under.is_none() => Ok(grant),
-        Stake::Landlord(_) | Stake::Holder => Err(Error::Forbidden),
+        _ if way_in.is_some() && may_take_back(stake, way_in) => return Err(WAY_IN),
+        Stake::Giver => {}
+        Stake::Landlord(role) if role.manages() && grant.under.is_none() => {}
+        Stake::Landlord(_) | Stake::Holder => return Err(Error::Forbidden),
     }
+    must_have_phone_key(conn, &grant.organization, who)?;
+    Ok(grant)
 }
 
 /// The grant, if the person may take it back, or a way in by it.

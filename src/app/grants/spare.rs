@@ -14,7 +14,7 @@ use crate::app::in_turn::each_in_turn;
 use crate::app::pins::Reworded;
 use crate::app::revocations::{begin_round, hold_locks};
 use crate::app::tenancies::residents_behind;
-use crate::app::{Actor, App, Error, What, joined_by, role_in};
+use crate::app::{Actor, App, Error, What, joined_by, must_have_phone_key, role_in};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Role;
 use crate::domain::grant::Grant;
@@ -121,6 +121,7 @@ impl App {
         self.db
             .write(move |conn| {
                 let grant = to_answer(conn, &who, &id, now)?;
+                must_have_phone_key(conn, &grant.organization, &who)?;
                 let (grant, spare) = held(conn, grant, now)?;
                 let until = now + minutes.unwrap_or(spare.release_for).duration();
                 spare_asks::answer(conn, &id, AskAnswer::Released, Some(&who.person), now)?;

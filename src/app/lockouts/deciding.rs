@@ -6,7 +6,7 @@ use super::turns::lapse;
 use super::{Asker, Shown, entry, shown, stay, tell_residents, visible};
 use crate::app::ledger::book_key;
 use crate::app::revocations::hold_locks;
-use crate::app::{Actor, App, Error, What, role_in, served_by};
+use crate::app::{Actor, App, Error, What, must_have_phone_key, role_in, served_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::account::Role;
@@ -38,6 +38,7 @@ impl App {
         self.db
             .write(move |conn| {
                 let (lockout, lock) = to_decide(conn, &who, &id)?;
+                must_have_phone_key(conn, &lockout.organization, &who)?;
                 let lockout = approve(conn, &*random, lockout, &lock, Some(&who), key, now)?;
                 shown(conn, lockout, true)
             })

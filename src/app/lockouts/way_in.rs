@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asker, visible};
 use crate::app::guests::make_link;
-use crate::app::{Actor, App, Error, What};
+use crate::app::{Actor, App, Error, What, must_have_phone_key};
 use crate::domain::account::Scope;
 use crate::domain::guest::NewLink;
 use crate::domain::ids::{LockoutId, SessionId};
@@ -44,8 +44,11 @@ impl App {
             .write(move |conn| {
                 let (lockout, _) = visible(conn, &asker, &id)?;
                 let who = match asker {
-                    Asker::Person(who) => who,
-                    // Whoever follows it is the person, as far as this goes.
+                    Asker::Person(who) => {
+                        must_have_phone_key(conn, &lockout.organization, &who)?;
+                        who
+                    }
+                    // Whoever follows it is the person, as far as this goes: they have shown it without their phone.
                     Asker::Follower(_) => Actor {
                         person: lockout.person.clone(),
                         session,

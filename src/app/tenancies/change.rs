@@ -6,7 +6,7 @@ use super::end::{SettledTenancy, planned};
 use super::home::{Home, hold_home, home};
 use super::{detail, entry, joint_tenants, news, refuse_doubled, tell, tell_of_house_access, write_down};
 use crate::app::grants::{By, Ended, follow};
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error, What, managed_by, must_have_phone_key};
 use crate::app::{house_access, visits};
 use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -32,6 +32,7 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &actor)?;
                 let home = hold_home(conn, &tenancy, &scope, now)?.ok_or(Error::NotFound(What::Tenancy))?;
+                must_have_phone_key(conn, &home.tenancy.organization, &actor)?;
                 let term = home.tenancy.change(to, now).map_err(refusal)?;
                 set_term(conn, &*random, &home, term, &actor, now)
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Shown, Step, end::take_way_in_back, hold, news, refuse_over, residents, shown, write_down};
 use crate::app::grants::Ended;
 use crate::app::notices::tell;
-use crate::app::{Actor, App, Error, What, joined_by, role_in, served_by};
+use crate::app::{Actor, App, Error, What, joined_by, must_have_phone_key, role_in, served_by};
 use crate::crypto::random::Random;
 use crate::domain::access_log::Kind;
 use crate::domain::account::Role;
@@ -42,6 +42,9 @@ impl App {
                         true => Error::Forbidden,
                         false => Error::NotFound(What::Visit),
                     });
+                }
+                if agrees {
+                    must_have_phone_key(conn, &visit.organization, &who)?;
                 }
                 refuse_over(&visit, now)?;
                 if !agrees && visit.begun_at.is_some() {
@@ -89,6 +92,7 @@ impl App {
             .write(move |conn| {
                 let scope = served_by(conn, &who)?;
                 let mut visit = hold(conn, &id, &scope)?;
+                must_have_phone_key(conn, &visit.organization, &who)?;
                 refuse_over(&visit, now)?;
                 if visit.emergency.is_some() {
                     return Err(Error::Conflict {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{OVER, Step, agreed_until, agreement, company_of, doors_as_ordered, hold, refuse_over, write_down};
 use crate::app::guests::{LinkMade, add_guest, make_link, write_down_newcomer};
-use crate::app::{Actor, App, Error, served_by};
+use crate::app::{Actor, App, Error, must_have_phone_key, served_by};
 use crate::crypto::digest::digest;
 use crate::domain::access_log::{Kind, NewEntry, Outcome};
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Way};
@@ -66,6 +66,7 @@ impl App {
             .write(move |conn| {
                 let scope = served_by(conn, &who)?;
                 let visit = hold(conn, &id, &scope)?;
+                must_have_phone_key(conn, &visit.organization, &who)?;
                 refuse_without_consent(conn, &visit, now)?;
                 visits::set_code(conn, &id, &kept, ends_at, CODE_TRIES)?;
                 write_down_at_desk(conn, &who.person, &visit, Kind::VendorCalled, Outcome::Ok, now)?;
@@ -91,6 +92,7 @@ impl App {
             .write(move |conn| {
                 let scope = served_by(conn, &who)?;
                 let mut visit = hold(conn, &id, &scope)?;
+                must_have_phone_key(conn, &visit.organization, &who)?;
                 refuse_without_consent(conn, &visit, now)?;
                 // A wrong one commits: its try is taken, and it stands in the log.
                 match visits::try_code(conn, &id, &digest_of(&id, said.as_str()), now)? {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Shown, Step, shown, write_down};
-use crate::app::{Actor, App, Error, What, served_by};
+use crate::app::{Actor, App, Error, What, must_have_phone_key, served_by};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Scope;
 use crate::domain::ids::{LockId, OrganizationId, PropertyId, UnitId, VisitId};
@@ -37,6 +37,7 @@ impl App {
             .write(move |conn| {
                 let scope = served_by(conn, &who)?;
                 let place = place_of(conn, &new.locks, &scope)?;
+                must_have_phone_key(conn, &place.organization, &who)?;
                 let visit = Visit {
                     id,
                     organization: place.organization,

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::lockouts::ask;
+use super::visits::{order, visit_path};
 use crate::faults::nodes::broker_for_two;
 use crate::faults::outages::server_at;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
@@ -15,8 +17,10 @@ on_each_database!(
     a_copied_refresh_token_gives_nothing,
     of_many_copies_of_a_request_one_is_heard,
     clocks_may_be_off_by_minutes,
+    a_used_proof_stays_used,
     an_unbound_session_is_not_taken_for_a_bound_one,
     where_the_house_wants_keys_nobody_opens_without,
+    where_the_house_wants_keys_nobody_makes_a_way_in_without,
     a_phone_that_is_removed_takes_its_sessions_along,
     a_guests_session_is_bound_to_the_key_that_redeemed,
     an_invitation_may_begin_a_bound_session,
@@ -76,6 +80,11 @@ async fn a_copied_access_token_opens_nothing(database: TestDatabase) {
     let again = phone.request_with("POST", &unlock, &proof).await;
     again.expect_problem(401, "proof-refused");
     phone.request("GET", "/v1/access-log?limit=5").await.expect(200);
+    // What only asks is asked once too.
+    let proof = phone.proof("GET", "/v1/me");
+    phone.request_with("GET", "/v1/me", &proof).await.expect(200);
+    let again = phone.request_with("GET", "/v1/me", &proof).await;
+    again.expect_problem(401, "proof-refused");
     let twice = phone
         .request("GET", "/v1/me")
         .header("DPoP", &phone.proof("GET", "/v1/me"));
@@ -110,7 +119,8 @@ async fn of_many_copies_of_a_request_one_is_heard(database: TestDatabase) {
     let phone = BoundPhone::sign_in(&t.http, &t.clock, &gus.email).await;
     let unlock = format!("{}/unlock", door.path());
     let proof = phone.proof("POST", &unlock);
-    let answers = join_all((0..100).map(|_| async { phone.request_with("POST", &unlock, &proof).await.status })).await;
+    let answers =
+        join_all((0..1_000).map(|_| async { phone.request_with("POST", &unlock, &proof).await.status })).await;
     assert_eq!(
         answers.iter().filter(|status| **status == 200).count(),
         1,
@@ -118,7 +128,7 @@ async fn of_many_copies_of_a_request_one_is_heard(database: TestDatabase) {
     );
     assert_eq!(
         answers.iter().filter(|status| **status == 401).count(),
-        99,
+        999,
         "{answers:?}"
     );
     assert_eq!(ana.list("/v1/access-log?kind=unlocked").await.len(), 1);
@@ -135,6 +145,32 @@ async fn clocks_may_be_off_by_minutes(database: TestDatabase) {
             status,
             "{by} s"
         );
+    }
+}
+
+/// Whoever records a request cannot wait until it was forgotten that it came.
+async fn a_used_proof_stays_used(database: TestDatabase) {
+    let (mut t, ana, _house) = house(&database).await;
+    let phone = BoundPhone::sign_in(&t.http, &t.clock, &ana.email).await;
+    let property = json!({
+        "organization_id": ana.organization, "name": "A", "address": "B", "time_zone": "Europe/Vienna",
+    });
+    t.clock.set("2026-03-02T09:00:00.000Z");
+    let ahead = |claims: &mut Value| claims["iat"] = (claims["iat"].as_i64().unwrap() + 300).into();
+    let proof = phone.proof_with("POST", "/v1/properties", Some(&phone.access), ahead);
+    let made = phone.request_with("POST", "/v1/properties", &proof);
+    made.json(property.clone()).await.expect(201);
+    // A clock that jumps ahead and comes back, and a node that starts anew, remember it too.
+    t.clock.set("2026-03-02T10:00:00.000Z");
+    t.app().forget().await.unwrap();
+    t.restart().await;
+    for time in ["2026-03-02T09:00:01.000Z", "2026-03-02T09:10:00.900Z"] {
+        t.clock.set(time);
+        t.app().forget().await.unwrap();
+        let again = phone.request_with("POST", "/v1/properties", &proof);
+        let again = again.json(property.clone()).await;
+        assert!(again.text.contains("was used before"), "at {time}: {}", again.text);
+        t.restart().await;
     }
 }
 
@@ -161,15 +197,24 @@ async fn an_unbound_session_is_not_taken_for_a_bound_one(database: TestDatabase)
     broken.expect_problem(401, "proof-refused");
 }
 
-async fn want_keys(ana: &Landlord, wanted: bool) {
-    let path = format!("/v1/organizations/{}/rules", ana.organization);
-    let rules = json!({
+fn rules(wanted: Option<bool>) -> Value {
+    let mut rules = json!({
         "two_person": { "whole_property_grants": false, "lockdown": false },
         "self_grant_delay_hours": 24,
-        "phone_key_required": wanted,
     });
-    let set = ana.put(&path).json(rules).await.expect(200);
-    assert_eq!(set["phone_key_required"], wanted);
+    if let Some(wanted) = wanted {
+        rules["phone_key_required"] = wanted.into();
+    }
+    rules
+}
+
+fn rules_path(ana: &Landlord) -> String {
+    format!("/v1/organizations/{}/rules", ana.organization)
+}
+
+async fn want_keys(ana: &Landlord) {
+    let set = ana.put(&rules_path(ana)).json(rules(Some(true))).await.expect(200);
+    assert_eq!(set["phone_key_required"], true);
 }
 
 async fn where_the_house_wants_keys_nobody_opens_without(database: TestDatabase) {
@@ -184,7 +229,8 @@ async fn where_the_house_wants_keys_nobody_opens_without(database: TestDatabase)
         .await
         .expect(201);
     let key = ana.key(&program, &["unlock"]).await;
-    want_keys(&ana, true).await;
+    let ida = ana.guest("ida").await;
+    want_keys(&ana).await;
 
     gus.unlock(&door).await.expect_refused("phone-key-needed");
     let shown = &gus.list("/v1/me/locks").await[0];
@@ -198,7 +244,6 @@ async fn where_the_house_wants_keys_nobody_opens_without(database: TestDatabase)
         (&json!("refused"), &json!("phone-key-needed"))
     );
     // Who may not at all is told that, and nothing of keys.
-    let ida = ana.guest("ida").await;
     ida.unlock(&door).await.expect_refused("no-access");
     let passes = json!({ "lock_ids": [door.id], "phone_id": registered.id });
     let refused = gus.post("/v1/passes").json(passes.clone()).await;
@@ -220,8 +265,122 @@ async fn where_the_house_wants_keys_nobody_opens_without(database: TestDatabase)
     let opened = t.http.post(&unlock).bearer(key["key"].as_str().unwrap()).await;
     assert_eq!(opened.status, 200, "{}", opened.text);
 
-    want_keys(&ana, false).await;
+    // Nor does a copied token of the owner's give the rule up, and who says nothing of it keeps it.
+    let path = rules_path(&ana);
+    let refused = ana.put(&path).json(rules(Some(false))).await;
+    refused.expect_problem(403, "phone-key-needed");
+    let owner = BoundPhone::sign_in(&t.http, &t.clock, &ana.email).await;
+    let kept = owner.request("PUT", &path).json(rules(None)).await.expect(200);
+    assert_eq!(kept["phone_key_required"], true);
+    let given_up = owner.request("PUT", &path).json(rules(Some(false))).await.expect(200);
+    assert_eq!(given_up["phone_key_required"], false);
     gus.unlock(&door).await.expect_opened();
+}
+
+/// Whoever has a copy of a token does not open the door by it, and does not make another way in by it either.
+async fn where_the_house_wants_keys_nobody_makes_a_way_in_without(database: TestDatabase) {
+    let (t, ana, house) = house(&database).await;
+    let unit = ana.add_unit(&house, "Flat 1").await;
+    let (door, front) = (
+        ana.add_lock_of(&unit, "Flat 1").await,
+        ana.add_lock(&house, "Front door").await,
+    );
+    let _lock = door.install().await;
+    let (tom, gus) = (ana.tenant("tom", &unit).await, ana.guest("gus").await);
+    let tenancy = ana.tenancy_of(&tom, &unit).await;
+    let terms = json!({ "starts_at": ana.in_days(0), "ends_at": ana.in_days(2), "ways": ["app", "pin"] });
+    let lent = tom.lend(&[&door], &gus, terms).await.expect(201);
+    let lent = format!("/v1/grants/{}", lent["id"].as_str().unwrap());
+    let visit = order(&ana, &t, &[&front], json!({})).await.expect(201);
+    let at_home = order(&ana, &t, &[&door], json!({})).await.expect(201);
+    let lockout = ask(&tom, &door).await.expect(201);
+    let lockout = format!("/v1/lockouts/{}", lockout["id"].as_str().unwrap());
+    let program = ana.program("Bookings").await;
+    want_keys(&ana).await;
+
+    let again = json!({
+        "lock_ids": [door.id], "to": { "guest": { "name": "Mallory" } },
+        "starts_at": ana.in_days(0), "ends_at": ana.in_days(1),
+    });
+    let wider = json!({ "lock_ids": [door.id], "starts_at": ana.in_days(0), "ends_at": ana.in_days(9) });
+    let of_tenant = [
+        ("POST", "/v1/grants".to_owned(), again.clone()),
+        ("PUT", lent.clone(), wider),
+        ("POST", format!("{lent}/link"), json!({})),
+        ("POST", format!("{lent}/pin"), json!({})),
+        ("POST", visit_path(&at_home, "consent"), json!({ "agrees": true })),
+    ];
+    for (method, path, body) in &of_tenant {
+        let refused = tom.request(method, path).json(body.clone()).await;
+        assert!(
+            refused.text.contains("phone-key-needed"),
+            "{method} {path}: {}",
+            refused.text
+        );
+    }
+    let of_house = json!({
+        "lock_ids": [front.id], "to": { "person_id": gus.id }, "starts_at": ana.in_days(0), "ends_at": ana.in_days(1),
+    });
+    let resident = json!({ "unit_id": unit.id, "person_id": gus.id, "starts_at": ana.in_days(0) });
+    let longer = json!({ "starts_at": tenancy["starts_at"], "ends_at": ana.in_days(30) });
+    let invited = json!({ "organization_id": ana.organization, "email": "mallory@people.example", "role": "guest" });
+    let keys = format!("/v1/service-accounts/{program}/keys");
+    let key = json!({ "name": "K", "scopes": ["grants:write"], "expires_at": ana.in_days(1) });
+    let role = format!("/v1/organizations/{}/members/{}/role", ana.organization, gus.id);
+    let of_landlord = [
+        ("POST", "/v1/grants".to_owned(), of_house.clone()),
+        ("POST", "/v1/tenancies".to_owned(), resident),
+        (
+            "PUT",
+            format!("/v1/tenancies/{}", tenancy["id"].as_str().unwrap()),
+            longer,
+        ),
+        ("POST", "/v1/invitations".to_owned(), invited),
+        ("POST", keys.clone(), key.clone()),
+        ("PUT", role, json!({ "role": "manager" })),
+        ("POST", visit_path(&visit, "call"), json!({})),
+        (
+            "POST",
+            visit_path(&visit, "emergency"),
+            json!({ "reason": "Water comes through the ceiling" }),
+        ),
+        ("POST", format!("{lockout}/approve"), json!({})),
+    ];
+    for (method, path, body) in &of_landlord {
+        let refused = ana.request(method, path).json(body.clone()).await;
+        assert!(
+            refused.text.contains("phone-key-needed"),
+            "{method} {path}: {}",
+            refused.text
+        );
+    }
+    let ordered = order(&ana, &t, &[&front], json!({})).await;
+    ordered.expect_problem(403, "phone-key-needed");
+
+    // With the phone's key everything is as ever.
+    let phone = BoundPhone::sign_in(&t.http, &t.clock, &ana.email).await;
+    phone
+        .request("POST", &format!("{lockout}/approve"))
+        .json(json!({}))
+        .await
+        .expect(200);
+    let way_in = format!("{lockout}/way-in");
+    let refused = tom.post(&way_in).json(json!({})).await;
+    refused.expect_problem(403, "phone-key-needed");
+    let toms = BoundPhone::sign_in(&t.http, &t.clock, &tom.email).await;
+    toms.request("POST", &way_in).json(json!({})).await.expect(201);
+    toms.request("POST", "/v1/grants").json(again).await.expect(201);
+    phone
+        .request("POST", "/v1/grants")
+        .json(of_house.clone())
+        .await
+        .expect(201);
+    // What takes access away goes on in any session: a lost phone must not be in the way of that.
+    tom.post(&format!("{lent}/revoke")).await.expect(200);
+    // A program has no phone.
+    let key = phone.request("POST", &keys).json(key).await.expect(201);
+    let by_program = t.http.post("/v1/grants").bearer(key["key"].as_str().unwrap());
+    by_program.json(of_house).await.expect(201);
 }
 
 async fn a_phone_that_is_removed_takes_its_sessions_along(database: TestDatabase) {

@@ -3,12 +3,13 @@
 use serde_json::json;
 
 use crate::fixtures::databases::{TestDatabase, on_each_database};
-use crate::world::{PASSWORD, Person, TestServer};
+use crate::world::{BoundPhone, PASSWORD, Person, TestServer};
 
 on_each_database!(
     who_has_spent_everything_else_can_still_open_a_door,
     the_unlocks_of_a_person_count_over_all_sessions,
     an_address_signs_in_so_often,
+    proofs_of_strangers_have_a_budget,
 );
 
 async fn who_has_spent_everything_else_can_still_open_a_door(database: TestDatabase) {
@@ -91,4 +92,21 @@ async fn an_address_signs_in_so_often(database: TestDatabase) {
         .json(body)
         .await
         .expect(200);
+}
+
+async fn proofs_of_strangers_have_a_budget(database: TestDatabase) {
+    let t = TestServer::start_with(&database, |config| config.limits.requests_per_minute = 12).await;
+    let ana = t.landlord("ana").await;
+    let nobody = BoundPhone::new(&t.http, &t.clock);
+    let refresh = |from: &'static str| {
+        let body = json!({ "refresh_token": "A".repeat(43) });
+        let request = nobody.without_token("POST", "/v1/auth/refresh");
+        request.coming_from(from).json(body)
+    };
+    for _ in 0..12 {
+        refresh("192.0.2.7").await.expect_problem(401, "unauthenticated");
+    }
+    refresh("192.0.2.7").await.expect_problem(429, "throttled");
+    refresh("192.0.2.8").await.expect_problem(401, "unauthenticated");
+    ana.get("/v1/me").coming_from("192.0.2.7").await.expect(200);
 }

@@ -1,6 +1,7 @@
 //! The backend is away, and people stand before the door: real locks, their local carrier, and phones with passes.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use doorward::agent::local::LocalCarrier;
 use doorward::crypto::random::OsRandom;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use super::entries;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::wait::until;
-use crate::world::{Door, Http, InstalledLock, PASSWORD, Person, house};
+use crate::world::{Door, HandClock, Http, InstalledLock, PASSWORD, Person, house};
 
 /// A phone on the command line, with a folder of its own.
 pub(super) struct Phone {
@@ -29,6 +30,22 @@ impl Phone {
         let session = backend.sign_in(&person.email, PASSWORD).await.unwrap();
         wallet.get(&backend, session, &person.name).await.unwrap();
         Self { wallet, folder }
+    }
+
+    /// As [`Self::of`], with sessions that are bound to the phone's key.
+    async fn bound_of(person: &Person, clock: &HandClock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut wallet = Wallet::open(&folder.path().join("phone"), &OsRandom).unwrap();
+        let backend = Self::bound_backend(&wallet, person.base_url(), clock);
+        let session = backend.sign_in(&person.email, PASSWORD).await.unwrap();
+        wallet.get(&backend, session, &person.name).await.unwrap();
+        Self { wallet, folder }
+    }
+
+    fn bound_backend(wallet: &Wallet, url: String, clock: &HandClock) -> Backend {
+        let prover = wallet.prover(Arc::new(clock.clone()), Arc::new(OsRandom)).unwrap();
+        // What it calls itself, behind whatever proxy.
+        Self::backend(url).known_as("https://doors.example/").proving(prover)
     }
 
     pub(super) fn backend(url: String) -> Backend {
@@ -177,6 +194,45 @@ async fn an_impostor_is_shown_no_pass() {
     let mut phone = Wallet::open(&phone.folder.path().join("phone"), &OsRandom).unwrap();
     let shown = phone.enter(&door(&at_front), Action::Unlock).await;
     assert!(matches!(shown, Err(PhoneError::Impostor(_))), "{shown:?}");
+}
+
+/// The command line's phone does what it asks of others: a copy of its folder's tokens is worth nothing without the key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_goes_where_the_house_wants_its_key() {
+    let database = TestDatabase::sqlite();
+    let (t, ana, house) = house(&database).await;
+    let front = ana.add_lock(&house, "Front door").await;
+    let (lock, carrier) = install(&front).await;
+    let gus = ana.guest("gus").await;
+    ana.grant(&gus, &front, json!({})).await;
+    let mut unbound = Phone::of(&gus).await;
+    let rules = json!({
+        "two_person": { "whole_property_grants": false, "lockdown": false },
+        "self_grant_delay_hours": 24,
+        "phone_key_required": true,
+    });
+    ana.put(&format!("/v1/organizations/{}/rules", ana.organization))
+        .json(rules)
+        .await
+        .expect(200);
+    unbound.wallet.renew(&Phone::backend(gus.base_url())).await.unwrap();
+    assert_eq!(unbound.wallet.passes().count(), 0, "no pass without a key");
+
+    let mut phone = Phone::bound_of(&gus, &t.clock).await;
+    assert_eq!(phone.wallet.passes().count(), 1);
+    assert_eq!(phone.enter(&carrier).await, "ok");
+    assert_eq!(lock.view().borrow().bolt, Bolt::Unlocked);
+    let mut copied = phone.copied();
+    let backend = Phone::bound_backend(&copied.wallet, gus.base_url(), &t.clock);
+    let refused = copied.wallet.renew(&backend).await;
+    assert!(
+        matches!(refused, Err(PhoneError::Refused { status: 401, .. })),
+        "{refused:?}"
+    );
+    // That has spent nothing of the phone's own.
+    let backend = Phone::bound_backend(&phone.wallet, gus.base_url(), &t.clock);
+    phone.wallet.renew(&backend).await.unwrap();
+    assert_eq!((phone.wallet.passes().count(), phone.wallet.carries()), (1, 0));
 }
 
 fn spoil(file: &Path, change: impl FnOnce(&mut Value)) {
