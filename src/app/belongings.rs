@@ -11,9 +11,10 @@ use crate::domain::account::Scope;
 use crate::domain::grant::Grant;
 use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::notice::Notice;
+use crate::domain::passkey::Passkey;
 use crate::domain::phone::Phone;
 use crate::domain::tenancy::Tenancy;
-use crate::store::{accounts, grants, looks, notices, phones, tenancies};
+use crate::store::{accounts, grants, looks, notices, passkeys, phones, tenancies};
 
 /// What is a person's own, beside their entries in access logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Belongings {
     pub given: Vec<Grant>,
     /// Their phones.
     pub phones: Vec<Phone>,
+    /// Their passkeys.
+    pub passkeys: Vec<Passkey>,
     /// What they were told.
     pub notices: Vec<Notice>,
     /// Who looked at what is theirs.
@@ -67,6 +70,7 @@ impl App {
                     held,
                     given,
                     phones: phones::of_person(conn, &person)?,
+                    passkeys: passkeys::of_person(conn, &person)?,
                     notices: notices::of_person(conn, &person, None, i64::MAX)?,
                     looks: looks.collect(),
                     organizations,

@@ -23,8 +23,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::access_log::forgetting;
 use crate::store::{
-    Conn, access_log, accounts, grants, invitations, letters, locks, looks, notices, second_factors, sessions,
-    tenancies,
+    Conn, access_log, accounts, grants, invitations, letters, locks, looks, notices, passkeys, second_factors,
+    sessions, tenancies,
 };
 
 /// What somebody is called who has erased their account.
@@ -81,6 +81,8 @@ impl App {
                 let ended = leave_all(conn, &*random, (&caller, &person), &memberships, now)?;
                 accounts::replace(conn, &nobody, hash.as_str())?;
                 invitations::rename(conn, &person.email, &nobody.email)?;
+                // Whoever signs in by one at this moment is in before that, and their session is forgotten with the others.
+                passkeys::remove_all_of(conn, &person.id, now)?;
                 sessions::forget_all_of(conn, &person.id)?;
                 second_factors::remove(conn, &person.id)?;
                 notices::forget_all_of(conn, &person.id)?;

@@ -8,6 +8,7 @@ use crate::crypto::password::Overloaded;
 use crate::crypto::sealed::{NotOpened, NotSealed};
 use crate::crypto::tokens::SignError;
 use crate::crypto::totp::NotUsable;
+use crate::crypto::webauthn::Refused;
 use crate::domain::ids::OrganizationId;
 use crate::store::StoreError;
 
@@ -58,6 +59,8 @@ pub enum What {
     Webhook,
     /// A session.
     Session,
+    /// A passkey.
+    Passkey,
 }
 
 impl What {
@@ -87,6 +90,7 @@ impl What {
             Self::LogEntry => "log-entry",
             Self::Webhook => "webhook",
             Self::Session => "session",
+            Self::Passkey => "passkey",
         }
     }
 }
@@ -109,6 +113,9 @@ pub enum Error {
     /// A code, or what came with it, does not show who somebody is.
     #[error("the code or an answer is wrong")]
     WrongCode,
+    /// A passkey, or what it signed, does not show what was asked for.
+    #[error("the passkey was refused")]
+    PasskeyRefused,
     /// An organization of the caller's wants a session that is bound to a key of their phone.
     #[error("a session that is bound to a key is needed")]
     PhoneKeyNeeded,
@@ -197,6 +204,12 @@ impl From<Torn> for Error {
 impl From<Overloaded> for Error {
     fn from(_: Overloaded) -> Self {
         Self::Busy
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(_: Refused) -> Self {
+        Self::PasskeyRefused
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::metrics::CommitLabels;
 use super::{App, Error};
 use crate::domain::lock::SILENCE;
-use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, sessions, webhooks};
+use crate::store::{COMMIT_SIZES, idempotency, letters, lockout_asks, locks, passes, passkeys, sessions, webhooks};
 
 /// How long an answer is kept for a request that may come twice.
 pub const ANSWER_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -26,11 +26,14 @@ const ASKS_KEPT: Duration = Duration::from_secs(48 * 3600);
 /// may jump ahead and come back.
 const PROOFS_KEPT: Duration = Duration::from_secs(2 * 3600);
 
+/// How long it is known that a passkey was removed: what has ended is noted outside the database by then.
+const REMOVED_KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// How many sessions are forgotten in one transaction.
 const SESSIONS_A_ROUND: i64 = 500;
 
 impl App {
-    /// Forgets ended sessions, old failures to sign in, old answers and passes that have ended; says how many rows went.
+    /// Forgets ended sessions, old failures to sign in, challenges that nobody answered, old answers and passes that have ended; says how many rows went.
     ///
     /// # Errors
     /// Only those of the database.
@@ -41,12 +44,15 @@ impl App {
                 let sessions = sessions::forget_ended(conn, now, SESSIONS_A_ROUND)?;
                 let failures = sessions::forget_failures(conn, now - KNOWN_FOR)?;
                 let proofs = sessions::forget_proofs(conn, now - PROOFS_KEPT)?;
+                let challenges = passkeys::forget_challenges(conn, now)?;
+                let removed = passkeys::forget_removed(conn, now - REMOVED_KNOWN_FOR)?;
                 let answers = idempotency::forget_older(conn, now - ANSWER_LIFE)?;
                 let passes = passes::forget(conn, now)?;
                 let asks = lockout_asks::forget(conn, now - ASKS_KEPT)?;
                 let letters = letters::forget(conn, now - LETTERS_KNOWN_FOR)?;
                 let deliveries = webhooks::forget_deliveries(conn, now - DELIVERIES_KNOWN_FOR)?;
-                Ok::<_, Error>(asks + sessions + failures + answers + passes + letters + deliveries + proofs)
+                let signing_in = sessions + failures + proofs + challenges + removed;
+                Ok::<_, Error>(asks + signing_in + answers + passes + letters + deliveries)
             })
             .await
     }

@@ -92,7 +92,7 @@ impl App {
 }
 
 /// Refuses where one of the caller's organizations wants them to come in a session that is bound to a key.
-fn refuse_without_key(conn: &mut Conn, who: &Actor) -> Result<(), Error> {
+pub(super) fn refuse_without_key(conn: &mut Conn, who: &Actor) -> Result<(), Error> {
     for organization in who.memberships.iter().map(|membership| &membership.organization) {
         if lacks_phone_key(conn, organization, who)? {
             return Err(Error::PhoneKeyNeeded);

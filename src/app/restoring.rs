@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::installation::{self, GENERATION};
 use crate::store::{
-    Conn, StoreError, access_log, accounts, endings, grants, idempotency, letters, locks, sessions, shown,
+    Conn, StoreError, access_log, accounts, endings, grants, idempotency, letters, locks, passkeys, sessions, shown,
 };
 
 /// What became of a database that was taken over.
@@ -44,6 +44,7 @@ impl App {
                 // Answers to requests that nobody repeats, and news that are none.
                 idempotency::forget_older(conn, now)?;
                 letters::withdraw_every(conn)?;
+                passkeys::forget_every_challenge(conn)?;
                 for lock in locks::enrolled(conn)? {
                     void_all_after_restore(conn, &lock, now)?;
                     adopted.locks += 1;

@@ -15,7 +15,7 @@ use crate::domain::ids::{OrganizationId, PersonId};
 use crate::domain::notice::{Kind, News};
 use crate::domain::second_factor::{FEW_CODES, RECOVERY_CODES, SecondFactor, counts, waits_for_code};
 use crate::domain::time::Timestamp;
-use crate::store::{Conn, access_log, accounts, rules, second_factors, sessions};
+use crate::store::{Conn, access_log, accounts, passkeys, rules, second_factors, sessions};
 
 const IS_ON: Error = Error::Conflict {
     word: "second-factor-on",
@@ -210,8 +210,8 @@ impl App {
             .await
     }
 
-    /// Takes the second factor off a member who has lost device and codes: they sign in by their password alone, and all
-    /// their sessions end. Both are told, and it stands in the log. Not of somebody who belongs elsewhere too: an
+    /// Takes the second factor and all passkeys off a member who has lost device and codes: they sign in by their password
+    /// alone, and all their sessions end. Both are told, and it stands in the log. Not of somebody who belongs elsewhere too: an
     /// organization into which somebody was lured must not weaken their account everywhere.
     ///
     /// # Errors
@@ -238,7 +238,10 @@ impl App {
                 }
                 let rules = rules::of(conn, &organization)?;
                 may_take(conn, &who, &person, rules.two_person.is_wanted())?;
-                if !second_factors::remove(conn, &person)? {
+                accounts::hold_person(conn, &person)?;
+                // Their passkeys were on what they have lost, or whoever has it signs in by them.
+                let removed = passkeys::remove_all_of(conn, &person, now)?;
+                if !second_factors::remove(conn, &person)? && removed == 0 {
                     return Err(IS_OFF);
                 }
                 sessions::end_all(conn, &person, "second-factor-taken", now)?;

@@ -1,4 +1,4 @@
-//! Randomness, digests, passwords, signing keys, tokens, certificates, sealed texts. Knows no database and no network.
+//! Randomness, digests, passwords, signing keys, tokens, certificates, sealed texts, passkeys. Knows no database and no network.
 
 pub mod api_key;
 pub mod authority;
@@ -31,4 +31,5 @@ pub mod tls;
 pub mod tokens;
 pub mod totp;
 pub mod vault;
+pub mod webauthn;
 pub mod webhook_key;

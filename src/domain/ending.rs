@@ -17,6 +17,8 @@ pub enum Thing {
     Membership,
     /// A phone was removed.
     Phone,
+    /// A passkey was removed.
+    Passkey,
     /// A guest's link was taken back or replaced.
     Link,
     /// An API key was made void.

@@ -105,6 +105,8 @@ ids! {
     AttemptId = "attempt";
     /// A phone that a person has registered.
     PhoneId = "phone";
+    /// A key of a person's own device, by which they sign in.
+    PasskeyId = "passkey";
     /// A time in which nobody is let in.
     LockdownId = "lockdown";
     /// A visit of a vendor.

@@ -19,6 +19,7 @@ pub mod money;
 pub mod notice;
 pub mod page;
 pub mod pass;
+pub mod passkey;
 pub mod password;
 pub mod phone;
 pub mod pin;

@@ -113,6 +113,12 @@ kinds! {
     SecondFactorOn = "second-factor-on",
     /// No code is asked for beside their password any more, or beside that of a member of theirs.
     SecondFactorOff = "second-factor-off",
+    /// A passkey signs in as them from now on.
+    PasskeyAdded = "passkey-added",
+    /// A passkey of theirs does not sign in any more.
+    PasskeyRemoved = "passkey-removed",
+    /// A passkey of theirs was refused, because somebody may have copied it.
+    PasskeyCopied = "passkey-copied",
     /// A recovery code of theirs was used.
     RecoveryCodeUsed = "recovery-code-used",
     /// A webhook of their organization is told no more.

@@ -18,6 +18,7 @@ use super::json::Json;
 use super::looks::Look;
 use super::me::Me;
 use super::notices::Notice;
+use super::passkeys::Passkey;
 use super::phones::Phone;
 use super::problem::Problem;
 use super::{Service, schema};
@@ -64,6 +65,7 @@ enum Line {
     GrantHeld(Grant),
     GrantGiven(Grant),
     Phone(Phone),
+    Passkey(Passkey),
     Notice(Notice),
     Look(Look),
 }
@@ -86,6 +88,7 @@ impl Reader {
             held,
             given,
             phones,
+            passkeys,
             notices,
             looks,
             organizations,
@@ -95,6 +98,7 @@ impl Reader {
             .chain(held.into_iter().map(|grant| Line::GrantHeld(grant.into())))
             .chain(given.into_iter().map(|grant| Line::GrantGiven(grant.into())))
             .chain(phones.into_iter().map(|phone| Line::Phone(phone.into())))
+            .chain(passkeys.into_iter().map(|passkey| Line::Passkey(passkey.into())))
             .chain(notices.into_iter().map(|notice| Line::Notice(notice.into())))
             .chain(looks.into_iter().map(|look| Line::Look(look.into())));
         Ok(Self {

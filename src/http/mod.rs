@@ -36,6 +36,7 @@ mod own_sessions;
 mod page;
 mod pages;
 mod passes;
+mod passkeys;
 mod path;
 mod phones;
 mod pins;
@@ -123,6 +124,15 @@ fn routes(to: &mut ServiceConfig) {
         .service(second_factors::renew_recovery_codes)
         .service(second_factors::end_second_factor)
         .service(second_factors::take_second_factor)
+        .service(passkeys::signing::ask_for_passkey)
+        .service(passkeys::signing::sign_in_by_passkey)
+        .service(passkeys::signing::ask_for_proof)
+        .service(passkeys::signing::prove_by_passkey)
+        .service(passkeys::list_passkeys)
+        .service(passkeys::begin_passkey)
+        .service(passkeys::register_passkey)
+        .service(passkeys::rename_passkey)
+        .service(passkeys::remove_passkey)
         .service(own_sessions::list_sessions)
         .service(own_sessions::end_session)
         .service(own_sessions::end_other_sessions)

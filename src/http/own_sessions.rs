@@ -54,10 +54,10 @@ struct Prove {
 
 /// A proof of who one is.
 #[derive(Serialize, ToSchema)]
-struct Proven {
+pub(super) struct Proven {
     /// Until when it is good for what asks for one.
     #[schema(value_type = schema::Time)]
-    good_until: Timestamp,
+    pub(super) good_until: Timestamp,
 }
 
 /// My sessions

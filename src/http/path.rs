@@ -10,8 +10,8 @@ use super::problem::Problem;
 use crate::app::What;
 use crate::domain::access_log::EntryNumber;
 use crate::domain::ids::{
-    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PersonId,
-    PhoneId, PropertyId, ProposalId, SessionId, TenancyId, VisitId, WebhookId,
+    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PasskeyId,
+    PersonId, PhoneId, PropertyId, ProposalId, SessionId, TenancyId, VisitId, WebhookId,
 };
 use crate::domain::lockdown::ListName;
 
@@ -42,6 +42,7 @@ named! {
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;
     SessionId = "session_id", Session;
+    PasskeyId = "passkey_id", Passkey;
     NoticeId = "notice_id", Notice;
     ApiKeyId = "key_id", ApiKey;
     ProposalId = "proposal_id", Proposal;

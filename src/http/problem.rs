@@ -294,6 +294,13 @@ impl From<Error> for Problem {
                 "the code or an answer is wrong, or the code has ended or was used",
             )
             .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            Error::PasskeyRefused => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "passkey-refused",
+                "The passkey was refused",
+                "the passkey is none of ours, was removed, or has not signed what was asked for just now: ask anew",
+            )
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             Error::ProofNeeded => Self::new(
                 StatusCode::FORBIDDEN,
                 "proof-needed",

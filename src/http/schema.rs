@@ -197,6 +197,9 @@ texts! {
     LinkId = id("link"), "A guest's link.";
     PhoneId = id("phone"), "A phone.";
     SessionId = id("session"), "A session.";
+    PasskeyId = id("passkey"), "A passkey.";
+    PasskeyName = line(64, "Ana's phone"), "What a passkey is called, on one line.";
+    Base64Url = text().min_length(Some(1)).pattern(Some("^[A-Za-z0-9_-]+$")), "Bytes, as base64url without padding.";
     NoticeId = id("notice"), "A notice.";
     ApiKeyId = id("key"), "An API key.";
     ProposalId = id("proposal"), "Something that a second person must confirm.";

@@ -157,7 +157,7 @@ pub(super) async fn end_second_factor(service: Data<Service>, Anyone(who): Anyon
     Ok(HttpResponse::NoContent().finish())
 }
 
-/// Take the second factor off a member who has lost device and codes; all their sessions end, and both are told
+/// Take the second factor and the passkeys off a member who has lost device and codes; all their sessions end, and both are told
 #[utoipa::path(
     tag = "members",
     params(("organization_id" = schema::OrganizationId, Path), ("person_id" = schema::PersonId, Path)),

@@ -166,6 +166,13 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "second-factor-off" => {
             "No code is asked for any more beside your password, or beside that of a member of yours."
         }
+        "passkey-added" => {
+            "A passkey was added by which one signs in as you. If that was not you, remove it and change your password."
+        }
+        "passkey-removed" => "A passkey of yours was removed.",
+        "passkey-copied" => {
+            "A passkey of yours was refused, because somebody may have copied it. Remove it, and make a new one."
+        }
         "recovery-code-used" => {
             "One of your recovery codes was used. If that was not you, change your password; if few are left, make new ones."
         }

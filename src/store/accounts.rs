@@ -131,6 +131,14 @@ pub fn hold_password(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Res
     Ok(held > 0)
 }
 
+/// Keeps whoever else holds this account waiting until this transaction ends.
+pub fn hold_person(conn: &mut Conn, id: &PersonId) -> Result<(), StoreError> {
+    diesel::update(persons::table.find(id.as_str()))
+        .set(persons::password_hash.eq(persons::password_hash))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Replaces the PHC string of the person's password.
 pub fn set_password_hash(conn: &mut Conn, id: &PersonId, password_hash: &str) -> Result<(), StoreError> {
     diesel::update(persons::table.find(id.as_str()))

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 
-use super::schema::{api_keys, grants, guest_links, locks, memberships, phones, tenancies};
+use super::columns::parsed;
+use super::schema::{api_keys, grants, guest_links, locks, memberships, passkeys, phones, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::ending::{Ending, Thing};
 use crate::domain::time::Timestamp;
@@ -34,6 +35,7 @@ pub fn since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Ending>, StoreErro
     ended!(Grant, grants, revoked_at_ms);
     ended!(Tenancy, tenancies, closed_at_ms);
     ended!(Phone, phones, removed_at_ms);
+    ended!(Passkey, passkeys, removed_at_ms);
     ended!(Link, guest_links, voided_at_ms);
     ended!(ApiKey, api_keys, revoked_at_ms);
     ended!(Lock, locks, retired_at_ms);
@@ -81,6 +83,7 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
         (Thing::Phone, _) => diesel::update(phones::table.find(id).filter(phones::removed_at_ms.is_null()))
             .set(phones::removed_at_ms.eq(at))
             .execute(conn)?,
+        (Thing::Passkey, _) => usize::from(super::passkeys::remove(conn, &parsed(id)?, ending.at)?),
         (Thing::ApiKey, _) => diesel::update(api_keys::table.find(id).filter(api_keys::revoked_at_ms.is_null()))
             .set((
                 api_keys::revoked_at_ms.eq(at),

@@ -49,6 +49,7 @@ mod migrations;
 pub mod notices;
 pub mod own_sessions;
 pub mod passes;
+pub mod passkeys;
 pub mod phones;
 mod piece;
 pub mod pins;

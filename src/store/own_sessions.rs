@@ -44,6 +44,16 @@ pub fn had_any(conn: &mut Conn, person: &PersonId) -> Result<bool, StoreError> {
     Ok(found.is_some())
 }
 
+/// Whether the session has not ended.
+pub fn is_living(conn: &mut Conn, id: &SessionId) -> Result<bool, StoreError> {
+    let living: Vec<String> = sessions::table
+        .find(id.as_str())
+        .filter(sessions::ended_at_ms.is_null())
+        .select(sessions::id)
+        .load(conn)?;
+    Ok(!living.is_empty())
+}
+
 /// Ends one of the person's sessions for this reason; says whether there was such a living one.
 pub fn end_own(
     conn: &mut Conn,

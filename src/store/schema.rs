@@ -78,6 +78,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    passkeys (id) {
+        id -> Text,
+        person_id -> Text,
+        name -> Text,
+        credential -> Text,
+        public_key -> Text,
+        counter -> BigInt,
+        synced -> Bool,
+        registered_at_ms -> BigInt,
+        used_at_ms -> Nullable<BigInt>,
+        removed_at_ms -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    passkey_challenges (digest) {
+        digest -> Text,
+        ceremony -> Text,
+        session_id -> Nullable<Text>,
+        ends_at_ms -> BigInt,
+    }
+}
+
+diesel::table! {
     guest_links (id) {
         id -> Text,
         organization_id -> Text,
@@ -858,6 +882,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     guest_link_phones,
     spent_refresh_tokens,
     sign_in_failures,
+    passkeys,
+    passkey_challenges,
     properties,
     units,
     tenancies,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::fixtures::authenticator::Authenticator;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::until;
 use crate::world::{Answer, Door, Landlord, PASSWORD, Person, Phone, Property, TestServer, Unit};
@@ -43,6 +44,9 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("GET /readyz",                                                       [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/sign-in",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/refresh",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
+    // Nobody's passkey signed.
+    ("POST /v1/auth/passkey/options",                                     [200, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/auth/passkey",                                             [401, 401, 401, 401, 401, 401, 401, 401]),
     ("POST /v1/invitations/accept",                                       [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/guest/redeem",                                             [200, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/enrolments",                                               [409, 409, 409, 409, 409, 409, 409, 409]),
@@ -60,6 +64,16 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/me/second-factor/recovery-codes",                          [401, 409, 409, 409, 409, 409, 409, 409]),
     ("DELETE /v1/me/second-factor",                                       [401, 409, 409, 409, 409, 409, 409, 409]),
     ("DELETE /v1/organizations/{organization_id}/members/{person_id}/second-factor", [401, 403, 403, 403, 403, 403, 409, 404]),
+    // Nobody has one yet.
+    ("POST /v1/auth/prove/passkey/options",                               [401, 409, 409, 409, 409, 409, 409, 409]),
+    ("POST /v1/auth/prove/passkey",                                       [401, 401, 401, 401, 401, 401, 401, 401]),
+    ("GET /v1/me/passkeys",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
+    ("POST /v1/me/passkeys/options",                                      [401, 201, 201, 201, 201, 201, 201, 201]),
+    // No authenticator made one.
+    ("POST /v1/me/passkeys",                                              [401, 401, 401, 401, 401, 401, 401, 401]),
+    // Everybody but the anonymous has a passkey of their own, except the stranger, who names the guest's.
+    ("PATCH /v1/me/passkeys/{passkey_id}",                                [401, 200, 200, 200, 200, 200, 200, 404]),
+    ("DELETE /v1/me/passkeys/{passkey_id}",                               [401, 204, 204, 204, 204, 204, 204, 404]),
     ("GET /v1/me/sessions",                                               [401, 200, 200, 200, 200, 200, 200, 200]),
     ("DELETE /v1/me/sessions",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
     // Everybody but the anonymous has another session of their own to end, except the stranger, who names the guest's.
@@ -237,8 +251,9 @@ async fn a_guests_link_lends_its_doors_and_nothing_else(database: TestDatabase) 
     let (linked, phone) = place.owner.link(&grant, json!({})).await.open().await;
     for &(operation, _) in TABLE.iter().filter(|(_, [anonymous, ..])| *anonymous == 401) {
         let (method, path) = operation.split_once(' ').unwrap();
-        // The second is for everybody: 401 says that the code is wrong.
-        if ["POST /v1/auth/sign-out", "POST /v1/lockouts/{lockout_id}/identify"].contains(&operation) {
+        // The others are for everybody: 401 says that the code is wrong, or the passkey nobody's.
+        let for_everybody = ["POST /v1/lockouts/{lockout_id}/identify", "POST /v1/auth/passkey"];
+        if operation == "POST /v1/auth/sign-out" || for_everybody.contains(&operation) {
             continue;
         }
         let path = place.path(operation, path, Role::Anonymous).await;
@@ -460,6 +475,18 @@ impl Place {
             }
             _ => String::new(),
         };
+        let passkey = match operation.contains("{passkey_id}") {
+            true => {
+                let whose = match role {
+                    Role::Anonymous | Role::Stranger => &self.guest,
+                    _ => self.person(role).unwrap_or(&self.guest),
+                };
+                let asked = whose.post("/v1/me/passkeys/options").await.expect(201);
+                let made = json!({ "name": "Phone", "credential": Authenticator::new().make(&asked) });
+                whose.post("/v1/me/passkeys").json(made).await.text_of("id")
+            }
+            false => String::new(),
+        };
         let lockout = match operation {
             "POST /v1/lockouts/{lockout_id}/approve"
             | "POST /v1/lockouts/{lockout_id}/deny"
@@ -519,6 +546,7 @@ impl Place {
             .replace("{attempt_id}", &self.attempt)
             .replace("{phone_id}", &phone)
             .replace("{session_id}", &session)
+            .replace("{passkey_id}", &passkey)
             .replace("{notice_id}", &self.guest_notice)
             .replace("{lockout_id}", &lockout)
             .replace("{line_id}", &line)
@@ -607,6 +635,15 @@ impl Place {
                 link.redemption(&Phone::new_key())
             }
             "POST /v1/me/second-factor/confirm" => json!({ "code": "00000-00000" }),
+            "POST /v1/auth/passkey" | "POST /v1/auth/prove/passkey" => {
+                let asked = json!({ "public_key": { "challenge": "A".repeat(43) } });
+                json!({ "credential": Authenticator::new().sign(&asked) })
+            }
+            "POST /v1/me/passkeys" => {
+                let asked = json!({ "public_key": { "challenge": "A".repeat(43) } });
+                json!({ "name": "Phone", "credential": Authenticator::new().make(&asked) })
+            }
+            "PATCH /v1/me/passkeys/{passkey_id}" => json!({ "name": "Old phone" }),
             "POST /v1/auth/prove" => json!({ "password": PASSWORD }),
             "POST /v1/auth/password" => json!({ "current_password": PASSWORD, "new_password": PASSWORD }),
             "PUT /v1/me/notice-settings" => json!({ "no_letter_for": ["access-given"] }),

@@ -24,6 +24,7 @@ mod members;
 mod moves;
 mod outsiders;
 mod passes;
+mod passkeys;
 mod phones;
 mod pins;
 mod places;

@@ -7,6 +7,7 @@ use doorward_lock::wire::Typ;
 use serde_json::{Value, json};
 
 use super::installation::Installation;
+use crate::fixtures::authenticator::Authenticator;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::outsider::Outsider;
 use crate::fixtures::wait::until;
@@ -15,6 +16,15 @@ use crate::world::{HandLock, Person, claims_of};
 /// The life in which the token's counter was given.
 fn generation(ctr: &Value) -> u64 {
     ctr.as_u64().unwrap() >> 48
+}
+
+/// A device with a passkey of this person, and the passkey's name.
+async fn passkey(person: &Person) -> (Authenticator, String) {
+    let asked = person.post("/v1/me/passkeys/options").await.expect(201);
+    let mut device = Authenticator::new();
+    let made = json!({ "name": "Phone", "credential": device.make(&asked) });
+    let id = person.post("/v1/me/passkeys").json(made).await.text_of("id");
+    (device, id)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,6 +43,8 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
     let ending = ana.grant(&max, &door, json!({})).await;
     let program = ana.program("Bookings").await;
     let key = ana.key(&program, &["locks:read"]).await;
+    let (mut kept, _) = passkey(&gus).await;
+    let (mut lost, lost_id) = passkey(&gus).await;
 
     // It goes on while the backup is made.
     let is_over = Arc::new(AtomicBool::new(false));
@@ -68,8 +80,14 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
     ana.delete(&member).await.expect(200);
     let keys = format!("/v1/service-accounts/{program}/keys/{}", key["id"].as_str().unwrap());
     ana.delete(&keys).await.expect(204);
+    gus.delete(&format!("/v1/me/passkeys/{lost_id}")).await.expect(204);
     let noted = installation.path("state/endings.jsonl");
-    let all = [ending["id"].as_str().unwrap(), &pia.id, key["id"].as_str().unwrap()];
+    let all = [
+        ending["id"].as_str().unwrap(),
+        &pia.id,
+        key["id"].as_str().unwrap(),
+        &lost_id,
+    ];
     until("all endings to be noted", async || {
         let text = std::fs::read_to_string(&noted).unwrap_or_default();
         all.iter().all(|id| text.contains(id))
@@ -110,6 +128,12 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
         .bearer(key["key"].as_str().unwrap())
         .await;
     by_key.expect_problem(401, "unauthenticated");
+    for (device, status) in [(&mut kept, 200), (&mut lost, 401)] {
+        let asked = installation.http.post("/v1/auth/passkey/options").await.expect(200);
+        let signed = json!({ "credential": device.sign(&asked) });
+        let answer = installation.http.post("/v1/auth/passkey").json(signed).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
     let alarms = ana.list("/v1/access-log?kind=alarm").await;
     let restored = alarms.iter().find(|alarm| alarm["reason"] == "restored").unwrap();
     assert_eq!(restored["detail"]["generation"], 2);
