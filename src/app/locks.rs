@@ -7,7 +7,7 @@ use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
 use crate::domain::ids::{LockId, PropertyId, UnitId};
-use crate::domain::lock::{Lock, LockKind, LockState};
+use crate::domain::lock::{Lock, LockKind};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
@@ -57,27 +57,8 @@ impl App {
                 let property =
                     places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
                 let unit = unit.map(|unit| unit_of(conn, unit, &property.id, &scope)).transpose()?;
-                let lock = Lock {
-                    id,
-                    organization: property.organization,
-                    property: property.id,
-                    unit,
-                    name,
-                    kind,
-                    state: LockState::Unclaimed,
-                    created_at: now,
-                    model: None,
-                    firmware: None,
-                    quarantined: false,
-                    assurance: None,
-                    online: None,
-                    bolt: None,
-                    door: None,
-                    battery: None,
-                    shareable: true,
-                };
-                locks::add(conn, &lock, &digest, ends_at)?;
-                write_down(conn, &who, &lock, NewEntry::new(Kind::LockAdded, now), now)?;
+                let lock = Lock::unclaimed(id, &property, unit, name, kind, now);
+                add(conn, &who, &lock, Some((&digest, ends_at)), now)?;
                 Ok::<_, Error>(lock)
             })
             .await?;
@@ -229,6 +210,19 @@ const UNCLAIMED: Error = Error::Conflict {
 fn unit_of(conn: &mut Conn, unit: UnitId, property: &PropertyId, scope: &Scope) -> Result<UnitId, Error> {
     let found = places::find_unit(conn, &unit, scope)?.filter(|unit| unit.property == *property);
     found.map(|unit| unit.id).ok_or(Error::NotFound(What::Unit))
+}
+
+/// Adds a lock that no controller has claimed and writes it down; a claim, where there is one, is by the digest of its code and
+/// its end.
+pub(super) fn add(
+    conn: &mut Conn,
+    who: &Actor,
+    lock: &Lock,
+    claim: Option<(&[u8; 32], Timestamp)>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    locks::add(conn, lock, claim)?;
+    write_down(conn, who, lock, NewEntry::new(Kind::LockAdded, now), now)
 }
 
 /// Writes down what `who` did with the lock.

@@ -43,6 +43,7 @@ pub mod guests;
 mod house_access;
 pub mod housekeeping;
 pub mod idempotency;
+pub mod imports;
 mod in_turn;
 pub mod invitations;
 pub mod keys;

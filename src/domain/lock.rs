@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{LockId, OrganizationId, PropertyId, UnitId};
-use super::place::PlaceName;
+use super::place::{PlaceName, Property};
 use super::text::{self, BadText};
 use super::time::Timestamp;
 
@@ -187,6 +187,37 @@ pub const SILENCE: std::time::Duration = std::time::Duration::from_secs(150);
 pub const BATTERY_SILENCE: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
 
 impl Lock {
+    /// A lock of the property that no controller has claimed, at the unit's own door or at a shared one.
+    #[must_use]
+    pub fn unclaimed(
+        id: LockId,
+        property: &Property,
+        unit: Option<UnitId>,
+        name: PlaceName,
+        kind: LockKind,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            organization: property.organization.clone(),
+            property: property.id.clone(),
+            unit,
+            name,
+            kind,
+            state: LockState::Unclaimed,
+            created_at: now,
+            model: None,
+            firmware: None,
+            quarantined: false,
+            assurance: None,
+            online: None,
+            bolt: None,
+            door: None,
+            battery: None,
+            shareable: true,
+        }
+    }
+
     /// Whether the landlord has closed it to access under other people's rights.
     #[must_use]
     pub fn is_closed_to_sharing(&self) -> bool {

@@ -10,6 +10,7 @@ pub mod ending;
 pub mod grant;
 pub mod guest;
 pub mod ids;
+pub mod import;
 pub mod letter;
 pub mod lock;
 pub mod lockdown;

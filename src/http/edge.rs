@@ -26,6 +26,12 @@ pub(super) const LONGEST_BODY: usize = 16 * 1024;
 /// The most bytes of a body with a lock's messages: 64 events with room to spare.
 const LONGEST_CARRIED: usize = 96 * 1024;
 
+/// The most bytes of a body with tables to bring in: some 20,000 flats with their doors and tenants.
+const LONGEST_IMPORT: usize = 6 * 1024 * 1024;
+
+/// The one operation with a body that long.
+const IMPORT: &str = "/v1/organizations/{organization_id}/import";
+
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -104,6 +110,10 @@ enum Passage {
 
 /// Reads the body, checks the query, lets the caller in.
 async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut ServiceRequest) -> Result<Passage, Problem> {
+    if route == Some(IMPORT) {
+        // So much is held in memory for nobody who is not let in.
+        auth::admit(req.request()).await?;
+    }
     // Read even where no handler wants it: what is left unread would cost the connection.
     let body = read_body(req, longest_body(route)).await?;
     req.extensions_mut().insert(Body(body));
@@ -121,10 +131,11 @@ async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut Service
     Ok(if operation.once { Passage::Once } else { Passage::Any })
 }
 
-/// The most bytes of a body: what a phone carries in from a lock is longer than what anybody writes.
+/// The most bytes of a body: what a phone carries in from a lock, and tables, are longer than what anybody writes.
 fn longest_body(route: Option<&str>) -> usize {
     match route {
         Some("/v1/locks/{lock_id}/messages") => LONGEST_CARRIED,
+        Some(IMPORT) => LONGEST_IMPORT,
         _ => LONGEST_BODY,
     }
 }

@@ -19,6 +19,7 @@ mod export;
 mod grants;
 mod guests;
 mod idempotency;
+mod imports;
 mod invitations;
 mod json;
 mod ledger;
@@ -169,6 +170,7 @@ fn routes(to: &mut ServiceConfig) {
         .service(places::delete_property)
         .service(places::list_units)
         .service(places::add_unit)
+        .service(imports::import_tables)
         .service(lockdowns::begin_lockdown)
         .service(lockdowns::show_lockdowns)
         .service(lockdowns::end_lockdowns)

@@ -50,6 +50,10 @@ struct Problem {
     line: Option<u64>,
     /// `malformed-body`: where reading stopped.
     column: Option<u64>,
+    /// `import-refused`: what stands against it, the first 500.
+    faults: Option<Vec<super::imports::ImportFault>>,
+    /// `import-refused`: how many there are in all.
+    fault_count: Option<u64>,
     /// `internal`: under what to look in the log.
     request_id: Option<String>,
 }

@@ -261,6 +261,7 @@ texts! {
     LockState = text().enum_values(Some(["unclaimed", "enrolled", "retired"])), "Where a lock is in its life.";
     Standing = text().enum_values(Some(crate::domain::tenancy::Standing::ALL.map(crate::domain::tenancy::Standing::as_str))),
         "Where a tenancy stands.";
+    ImportSheet = text().enum_values(Some(crate::domain::import::Sheet::ALL.map(crate::domain::import::Sheet::as_str))), "A table to bring in.";
     Action = text().enum_values(Some(["unlock", "lock"])), "A movement of the bolt.";
     AttemptStatus = text().enum_values(Some(["pending", "confirmed", "refused", "expired", "failed"])),
         "Where an attempt stands.";

@@ -10,6 +10,7 @@ use super::schema::{access_log_heads, grants, memberships, organizations, person
 use super::{Conn, StoreError, log_tree};
 use crate::domain::account::{Email, Membership, OrganizationName, Person, PersonName, Role};
 use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::import::Resident;
 use crate::domain::time::Timestamp;
 
 /// What stands in the place of a password's hash where no password lets anybody in: an account whose address leads
@@ -108,6 +109,46 @@ pub fn names(conn: &mut Conn, ids: &[&PersonId]) -> Result<HashMap<PersonId, Per
     rows.into_iter()
         .map(|(id, name)| Ok((parsed(&id)?, text(name)?)))
         .collect()
+}
+
+/// Holds the organization's row until this transaction ends, so that of two who bring houses in at once the second sees the
+/// first.
+pub fn hold_organization(conn: &mut Conn, id: &OrganizationId) -> Result<(), StoreError> {
+    diesel::update(organizations::table.find(id.as_str()))
+        .set(organizations::name.eq(organizations::name))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// How many addresses are looked up with one statement.
+const LOOKED_UP_AT_ONCE: usize = 500;
+
+/// Who has these addresses, and as what they belong to the organization.
+pub fn residents(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    emails: &[&Email],
+) -> Result<HashMap<Email, Resident>, StoreError> {
+    let mut found = HashMap::new();
+    for emails in emails.chunks(LOOKED_UP_AT_ONCE) {
+        let rows: Vec<(String, String, Option<String>)> = persons::table
+            .left_join(
+                memberships::table.on(memberships::person_id
+                    .eq(persons::id)
+                    .and(memberships::organization_id.eq(organization.as_str()))),
+            )
+            .filter(persons::email.eq_any(emails.iter().map(|email| email.as_str())))
+            .select((persons::email, persons::id, memberships::role.nullable()))
+            .load(conn)?;
+        for (email, id, role) in rows {
+            let resident = Resident {
+                person: parsed(&id)?,
+                role: role.as_deref().map(parsed).transpose()?,
+            };
+            found.insert(parsed(&email)?, resident);
+        }
+    }
+    Ok(found)
 }
 
 /// The person with this address and the PHC string of their password.

@@ -8,6 +8,8 @@ use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
 use crate::domain::account::{Email, Role};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, UnitId};
+use crate::domain::import::Invited;
+use crate::domain::tenancy::Term;
 use crate::domain::time::Timestamp;
 
 /// What an invitation gives to whom, and until when it can be accepted.
@@ -127,6 +129,32 @@ pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> R
         invited_by: parsed(&invited_by)?,
         ends_at: Timestamp::from_millis(open_until),
     }))
+}
+
+/// The stays that somebody was invited to in the organization and can still accept at `now`.
+pub fn open_stays(conn: &mut Conn, organization: &OrganizationId, now: Timestamp) -> Result<Vec<Invited>, StoreError> {
+    let rows: Vec<(String, Option<String>, Option<i64>, Option<i64>)> = invitations::table
+        .filter(invitations::organization_id.eq(organization.as_str()))
+        .filter(invitations::unit_id.is_not_null())
+        .filter(invitations::accepted_at_ms.is_null())
+        .filter(invitations::ends_at_ms.gt(now.as_millis()))
+        .select((
+            invitations::email,
+            invitations::unit_id,
+            invitations::tenancy_starts_at_ms,
+            invitations::tenancy_ends_at_ms,
+        ))
+        .load(conn)?;
+    let mut stays = Vec::with_capacity(rows.len());
+    for (email, unit, starts_at, ends_at) in rows {
+        if let (Some(unit), Some(starts_at)) = (parsed_option(unit.as_deref())?, instant(starts_at)) {
+            let ends_at = instant(ends_at);
+            let term = Term { starts_at, ends_at };
+            let email = parsed(&email)?;
+            stays.push(Invited { email, unit, term });
+        }
+    }
+    Ok(stays)
 }
 
 /// Marks the invitation as accepted by `person` and gives them the grants that waited for it. Says whether it was

@@ -76,8 +76,8 @@ fn lock((row, report): (Row, ReportRow)) -> Result<Lock, StoreError> {
     })
 }
 
-/// Adds an unclaimed lock, and the digest of the code that claims it until `claim_ends_at`.
-pub fn add(conn: &mut Conn, lock: &Lock, claim_digest: &[u8; 32], claim_ends_at: Timestamp) -> Result<(), StoreError> {
+/// Adds an unclaimed lock, with the digest of the code that claims it and until when it does, where there is one.
+pub fn add(conn: &mut Conn, lock: &Lock, claim: Option<(&[u8; 32], Timestamp)>) -> Result<(), StoreError> {
     diesel::insert_into(locks::table)
         .values((
             locks::id.eq(lock.id.as_str()),
@@ -88,8 +88,8 @@ pub fn add(conn: &mut Conn, lock: &Lock, claim_digest: &[u8; 32], claim_ends_at:
             locks::kind.eq(lock.kind.as_str()),
             locks::state.eq(lock.state.as_str()),
             locks::created_at_ms.eq(lock.created_at.as_millis()),
-            locks::claim_digest.eq(hexadecimal(claim_digest)),
-            locks::claim_ends_at_ms.eq(claim_ends_at.as_millis()),
+            locks::claim_digest.eq(claim.map(|(digest, _)| hexadecimal(digest))),
+            locks::claim_ends_at_ms.eq(claim.map(|(_, ends_at)| ends_at.as_millis())),
             locks::counter.eq(0),
             locks::last_issued_at_ms.eq(0),
             locks::chain_seq.eq(-1),

@@ -168,6 +168,16 @@ pub fn find_unit(conn: &mut Conn, id: &UnitId, scope: &Scope) -> Result<Option<U
     row.map(UnitRow::into_domain).transpose()
 }
 
+/// All units within `scope`, by id.
+pub fn all_units(conn: &mut Conn, scope: &Scope) -> Result<Vec<Unit>, StoreError> {
+    let rows: Vec<UnitRow> = units::table
+        .filter(units::organization_id.eq_any(scope.ids()))
+        .order(units::id)
+        .select(UnitRow::as_select())
+        .load(conn)?;
+    rows.into_iter().map(UnitRow::into_domain).collect()
+}
+
 /// The units of the property, by id, those after `after`, at most `limit`.
 pub fn units(
     conn: &mut Conn,

@@ -214,6 +214,26 @@ pub fn of_person_in(conn: &mut Conn, person: &PersonId, unit: &UnitId) -> Result
     rows.into_iter().map(tenancy).collect()
 }
 
+/// All tenancies of these persons in the organization, those that have ended included, by id.
+pub fn of_persons(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    persons: &[&PersonId],
+) -> Result<Vec<Tenancy>, StoreError> {
+    let mut found = Vec::new();
+    for persons in persons.chunks(500) {
+        let rows: Vec<Row> = tenancies::table
+            .inner_join(units::table)
+            .filter(tenancies::organization_id.eq(organization.as_str()))
+            .filter(tenancies::person_id.eq_any(persons.iter().map(|person| person.as_str())))
+            .order(tenancies::id)
+            .select(COLUMNS)
+            .load(conn)?;
+        found.extend(rows.into_iter().map(tenancy).collect::<Result<Vec<_>, _>>()?);
+    }
+    Ok(found)
+}
+
 /// The person's tenancies in the organization whose end was not carried out, by id.
 pub fn open_of(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<Vec<Tenancy>, StoreError> {
     let rows: Vec<Row> = tenancies::table

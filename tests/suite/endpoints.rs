@@ -200,6 +200,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 403, 403, 204, 204, 404]),
     ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 200, 200, 404]),
     ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("POST /v1/organizations/{organization_id}/import",                   [401, 403, 403, 403, 403, 200, 200, 404]),
     // These end the caller's sessions.
     ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200, 200, 200]),
     ("POST /v1/auth/sign-out",                                            [401, 204, 204, 204, 204, 204, 204, 204]),
@@ -682,6 +683,9 @@ impl Place {
                 "reason": "Somebody asked", "minutes": 5,
             }),
             "POST /v1/properties/{property_id}/units" => json!({ "name": self.unused_name() }),
+            "POST /v1/organizations/{organization_id}/import" => json!({
+                "properties": format!("name,address,time_zone\n{},Oak Lane 1,Europe/Vienna\n", self.unused_name()),
+            }),
             "POST /v1/locks" => json!({
                 "property_id": self.house.id, "unit_id": self.unit.id, "name": "Balcony", "kind": "controller",
             }),

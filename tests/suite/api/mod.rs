@@ -13,6 +13,7 @@ mod grants;
 mod guests;
 mod house_access;
 mod idempotency;
+mod imports;
 mod invitations;
 mod keys;
 mod ledger;
