@@ -17,7 +17,7 @@ pub use show::{AtDoor, Shown};
 
 pub(super) use order::begin_in;
 
-pub(super) use heard::{count_lockdown, lacks_lockdown, note_lockdown};
+pub(super) use heard::{count_lockdown, lacks_lockdown, note_lockdown, restore_lockdown};
 
 use std::collections::BTreeSet;
 

@@ -116,6 +116,8 @@ pub struct Metrics {
     pub signing_keys_end: Gauge,
     /// Purposes whose keys are old enough to be rotated, and were not.
     pub signing_keys_due: Gauge,
+    /// Until when it is noted outside the database what has ended, in seconds since 1970.
+    pub endings_noted: Gauge,
     /// Tasks that panicked and were started again.
     pub task_restarts: Counter,
 }
@@ -154,6 +156,7 @@ impl Default for Metrics {
             root_key_here: Gauge::default(),
             signing_keys_end: Gauge::default(),
             signing_keys_due: Gauge::default(),
+            endings_noted: Gauge::default(),
             task_restarts: Counter::default(),
         };
         metrics.register();
@@ -225,6 +228,11 @@ impl Metrics {
                 "waiting_passwords",
                 "Passwords that wait to be checked",
                 &self.passwords_waiting,
+            ),
+            (
+                "endings_noted_timestamp_seconds",
+                "Until when it is noted outside the database what has ended",
+                &self.endings_noted,
             ),
             ("waiting_reads", "Reads that wait for the database", &self.reads_waiting),
             (

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::grants::{By, end_with};
+use super::lockdowns::restore_lockdown;
+use super::pins;
 use super::revocations::{hold_locks, void_all_after_restore};
 use super::{App, Error};
 use crate::domain::access_log::{Kind, NewEntry};
@@ -13,7 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::installation::{self, GENERATION};
 use crate::store::{
-    Conn, StoreError, access_log, accounts, endings, grants, idempotency, letters, locks, passkeys, sessions, shown,
+    Conn, StoreError, access_log, accounts, backup, endings, grants, idempotency, letters, locks, passkeys, sessions,
+    shown,
 };
 
 /// What became of a database that was taken over.
@@ -25,6 +28,8 @@ pub struct Adopted {
     pub sessions: usize,
     /// How many locks get to know that no pass from before counts.
     pub locks: usize,
+    /// When the backup was made; `None` where it does not say.
+    pub copied_at: Option<Timestamp>,
 }
 
 impl App {
@@ -39,14 +44,19 @@ impl App {
             .write(move |conn| {
                 let mut adopted = Adopted {
                     sessions: sessions::end_every(conn, "restored", now)?,
+                    copied_at: backup::copied_at(conn)?,
                     ..Adopted::default()
                 };
                 // Answers to requests that nobody repeats, and news that are none.
                 idempotency::forget_older(conn, now)?;
                 letters::withdraw_every(conn)?;
                 passkeys::forget_every_challenge(conn)?;
+                // None is connected to what is not running; each is asked anew, by its hello, what it holds.
+                locks::report_all_away(conn, now)?;
                 for lock in locks::enrolled(conn)? {
                     void_all_after_restore(conn, &lock, now)?;
+                    pins::restore(conn, &lock, now)?;
+                    restore_lockdown(conn, &lock, now)?;
                     adopted.locks += 1;
                 }
                 let organizations = accounts::organizations(conn)?;
@@ -79,7 +89,8 @@ impl App {
     /// # Errors
     /// Only those of the database.
     pub async fn endings_since(&self, since: Timestamp) -> Result<Vec<Ending>, Error> {
-        self.db.read(move |conn| Ok(endings::since(conn, since)?)).await
+        let now = self.now();
+        self.db.read(move |conn| Ok(endings::since(conn, since, now)?)).await
     }
 }
 

@@ -19,7 +19,7 @@ impl Backup {
     /// Writes the backup.
     pub fn run(self) -> Outcome {
         let config = configured(self.file.config.as_deref())?;
-        backup::back_up(&config, &self.to)?;
+        backup::back_up(&config, &*Sources::machine().clock, &self.to)?;
         say(&format!("wrote {}; the keys are not in it", self.to.display()));
         Ok(())
     }
@@ -59,15 +59,32 @@ impl Restore {
             "restored: {} sessions ended, {} locks will be told that no pass of before counts, {} endings since the backup repeated",
             adopted.sessions, adopted.locks, adopted.repeated
         ));
-        let notes = restored.endings.display();
-        match restored.unreadable {
+        let file = restored.endings.display();
+        let stands_again = "stands again; take it back before the house is open";
+        match restored.notes {
             None => say(&format!(
-                "there are no notes of what has ended at {notes}: whatever ended since the backup stands again; take it back before the house is open"
+                "there are no notes of what has ended at {file}: whatever ended since the backup {stands_again}"
             )),
-            Some(0) => {}
-            Some(lines) => say(&format!(
-                "{lines} lines of {notes} cannot be read: what they say has ended stands again"
-            )),
+            Some(notes) => {
+                if notes.unreadable > 0 {
+                    let lines = notes.unreadable;
+                    say(&format!(
+                        "{lines} lines of {file} cannot be read: what they say has ended stands again"
+                    ));
+                }
+                match (notes.covers_since, adopted.copied_at) {
+                    (None, _) => say(&format!(
+                        "{file} does not say from when on it is complete: what ended before its first line {stands_again}"
+                    )),
+                    (Some(since), Some(at)) if since <= at => {}
+                    (Some(since), Some(at)) => say(&format!(
+                        "the backup was made at {at}, and {file} is complete from {since} on: what ended between them {stands_again}"
+                    )),
+                    (Some(since), None) => say(&format!(
+                        "{file} is complete from {since} on: if the backup is older, what ended between them {stands_again}"
+                    )),
+                }
+            }
         }
         say(
             "what was changed and not ended since the backup stands as it was then: docs/OPERATIONS.md, \"Restore\", says what to look at",

@@ -230,12 +230,6 @@ impl Config {
         given.unwrap_or_else(|| self.state_dir.join("endings.jsonl"))
     }
 
-    /// Where it is noted in which life the installation is.
-    #[must_use]
-    pub fn generation_file(&self) -> PathBuf {
-        self.state_dir.join("generation")
-    }
-
     /// The folder of the certificate authority.
     #[must_use]
     pub fn tls_dir(&self) -> PathBuf {

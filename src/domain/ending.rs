@@ -25,6 +25,8 @@ pub enum Thing {
     ApiKey,
     /// A lock was retired.
     Lock,
+    /// An invitation was accepted or withdrawn, or has run out.
+    Invitation,
 }
 
 /// Something that has ended. It names nobody.
@@ -40,4 +42,17 @@ pub struct Ending {
     pub organization: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A line of the notes of what has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// Something has ended.
+    Ending(Ending),
+    /// The notes begin: whatever ended at this time or later is in what follows.
+    Beginning {
+        /// When.
+        covers_since: Timestamp,
+    },
 }

@@ -9,6 +9,7 @@ use super::{Sources, StartError, endings, offline};
 use crate::app::restoring::Adopted;
 use crate::config::Config;
 use crate::domain::ending::Ending;
+use crate::domain::time::{Clock, Timestamp};
 use crate::store::installation::ISSUER;
 use crate::store::{DatabaseUrl, StoreError, backup};
 
@@ -37,6 +38,9 @@ pub enum BackupError {
         /// What the configuration says.
         expected: String,
     },
+    /// The restored database did not take its own log in.
+    #[error("{} is left over: the restored database is not whole", .0.display())]
+    Unfinished(PathBuf),
     /// A file could not be written or moved.
     #[error("{}: {what}", path.display())]
     File {
@@ -90,8 +94,10 @@ fn sync_folder(file: &Path) -> Result<(), BackupError> {
 ///
 /// # Errors
 /// [`BackupError`]; nothing is left at `to` then.
-pub fn back_up(config: &Config, to: &Path) -> Result<(), BackupError> {
+pub fn back_up(config: &Config, clock: &dyn Clock, to: &Path) -> Result<(), BackupError> {
     let from = file_of(config)?;
+    // What ends from now on may be missing in it.
+    let at = clock.now();
     if to.exists() {
         return Err(BackupError::Exists(to.to_owned()));
     }
@@ -102,6 +108,7 @@ pub fn back_up(config: &Config, to: &Path) -> Result<(), BackupError> {
         .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
         .map_err(failed(&unfinished, "create"))
         .and_then(|()| Ok(backup::copy(&from, &unfinished)?))
+        .and_then(|()| Ok(backup::stamp(&unfinished, at)?))
         .and_then(|()| Ok(backup::inspect(&unfinished, ISSUER)?))
         .and_then(|_| {
             File::open(&unfinished)
@@ -132,8 +139,17 @@ pub struct Restored {
     pub adopted: Adopted,
     /// Where notes of what has ended were looked for.
     pub endings: PathBuf,
-    /// How many lines of them say nothing; `None` where there are no notes.
-    pub unreadable: Option<usize>,
+    /// What they are worth; `None` where there are none.
+    pub notes: Option<Notes>,
+}
+
+/// What notes of what has ended are worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notes {
+    /// From when on they cover what has ended; `None` where they do not say.
+    pub covers_since: Option<Timestamp>,
+    /// How many of their lines say nothing.
+    pub unreadable: usize,
 }
 
 /// Puts a backup in the place of the database and takes it over: a new life above all counters of before, nobody signed in,
@@ -147,13 +163,16 @@ pub async fn restore(config: &Config, sources: Sources, restore: Restore) -> Res
     if restore.endings.is_some() && noted.is_none() {
         return Err(BackupError::NoNotes(file));
     }
-    let unreadable = noted.as_ref().map(|noted| noted.unreadable);
+    let notes = noted.as_ref().map(|noted| Notes {
+        covers_since: noted.covers_since,
+        unreadable: noted.unreadable,
+    });
     let ended = noted.map_or_else(Vec::new, |noted| noted.endings);
     let adopted = put_in_place(config, sources, &restore, ended).await?;
     Ok(Restored {
         adopted,
         endings: file,
-        unreadable,
+        notes,
     })
 }
 
@@ -194,7 +213,7 @@ async fn put_in_place(
             ),
         }
     }
-    let aside = beside(&place, ".restoring");
+    let aside = draft_of(&place);
     for ending in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(beside(&aside, ending));
     }
@@ -206,18 +225,16 @@ async fn put_in_place(
     let mut beside_config = config.clone();
     beside_config.database.url = format!("sqlite:{}", aside.display()).into();
     let adopted = offline::adopt(&beside_config, sources, ended).await?;
+    // What it was taken over by stands in the file itself, and not in a log that stays behind.
+    let log = beside(&aside, "-wal");
+    if log.exists() {
+        return Err(BackupError::Unfinished(log));
+    }
     File::open(&aside)
         .and_then(|file| file.sync_all())
         .map_err(failed(&aside, "sync"))?;
     if had {
-        let kept = beside(&place, &format!(".before-restore-{}", sequel(&place)));
-        fs::hard_link(&place, &kept).map_err(failed(&kept, "keep"))?;
-        // What a damaged one could not take in; of another there is none left.
-        for ending in ["-wal", "-shm"] {
-            if beside(&place, ending).exists() {
-                fs::rename(beside(&place, ending), beside(&kept, ending)).map_err(failed(&kept, "keep"))?;
-            }
-        }
+        put_aside(&place)?;
     }
     fs::rename(&aside, &place).map_err(failed(&place, "replace"))?;
     let _ = fs::remove_file(beside(&aside, ".lock"));
@@ -225,8 +242,71 @@ async fn put_in_place(
     Ok(adopted)
 }
 
+/// What a restore makes of the backup, before it takes the place of the database.
+fn draft_of(place: &Path) -> PathBuf {
+    beside(place, ".restoring")
+}
+
+/// Keeps the database that is at `place` under another name.
+fn put_aside(place: &Path) -> Result<(), BackupError> {
+    let kept = beside(place, &format!(".before-restore-{}", sequel(place)));
+    if !beside(place, "-wal").exists() {
+        // It stays until the next one takes its place.
+        return fs::hard_link(place, &kept).map_err(failed(&kept, "keep"));
+    }
+    // It is damaged and could not take in its log, which must not be taken for that of the next one, nor it be opened without:
+    // in the moment between there is no database, and no start ([`refuse_broken_off`]).
+    fs::rename(place, &kept).map_err(failed(&kept, "keep"))?;
+    for ending in ["-wal", "-shm"] {
+        let (from, to) = (beside(place, ending), beside(&kept, ending));
+        if from.exists() {
+            fs::rename(&from, &to).map_err(failed(&to, "keep"))?;
+        }
+    }
+    sync_folder(place)
+}
+
+/// Refuses to make a new database where a restore was broken off before the backup took its place.
+pub(super) fn refuse_broken_off(place: &Path) -> Result<(), StartError> {
+    let draft = draft_of(place);
+    if draft.exists() && !place.exists() {
+        return Err(StartError::BrokenOffRestore { draft });
+    }
+    Ok(())
+}
+
 /// The first number under which no database was put aside yet.
 fn sequel(place: &Path) -> u32 {
     let is_free = |number: &u32| !beside(place, &format!(".before-restore-{number}")).exists();
     (1..u32::MAX).find(is_free).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_database_goes_with_its_log_and_no_other_is_made_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("doorward.db");
+        for ending in ["", "-wal", "-shm", ".restoring"] {
+            fs::write(beside(&place, ending), ending).unwrap();
+        }
+        put_aside(&place).unwrap();
+        for ending in ["", "-wal", "-shm"] {
+            let kept = beside(&place, &format!(".before-restore-1{ending}"));
+            assert_eq!(fs::read_to_string(kept).unwrap(), ending);
+            assert!(!beside(&place, ending).exists());
+        }
+        assert!(matches!(
+            refuse_broken_off(&place),
+            Err(StartError::BrokenOffRestore { .. })
+        ));
+        // A whole one stays in its place until the next takes it.
+        fs::write(&place, "whole").unwrap();
+        put_aside(&place).unwrap();
+        assert_eq!(fs::read_to_string(&place).unwrap(), "whole");
+        assert!(beside(&place, ".before-restore-2").exists());
+        assert!(refuse_broken_off(&place).is_ok());
+    }
 }

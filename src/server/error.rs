@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::crypto::authority::AuthorityError;
 use crate::crypto::keys::KeyError;
 use crate::crypto::pin_keys::PinKeyError;
+use crate::crypto::private_folder::FolderError;
 use crate::crypto::tls::IdentityError;
 use crate::crypto::vault::VaultError;
 use crate::domain::account::BadEmail;
@@ -54,6 +55,33 @@ pub enum StartError {
     /// A fact of the installation in the database is not what it must be.
     #[error("the installation's {0} in the database is damaged")]
     DamagedInstallation(&'static str),
+    /// The database is of an earlier life of the installation than the last.
+    #[error(
+        "the database is of life {found} of this installation, which has come to {noted}: it was put back from a backup, and nobody has taken it over. Run `doorward restore --adopt`"
+    )]
+    EarlierLife {
+        /// The database's.
+        found: u16,
+        /// The last one.
+        noted: u16,
+    },
+    /// The note of the last life cannot be read.
+    #[error("cannot read {}, where it is noted in which life this installation is", path.display())]
+    LifeUnknown {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The note of the last life cannot be written.
+    #[error("cannot note in which life this installation is")]
+    LifeNotNoted(#[from] FolderError),
+    /// A restore was broken off before the backup took the database's place.
+    #[error("a restore was broken off: there is {} and no database. Run `doorward restore` once more", draft.display())]
+    BrokenOffRestore {
+        /// What the restore had made.
+        draft: PathBuf,
+    },
     /// The certificate authority for locks cannot be read.
     #[error("cannot read the authority {} that locks are to trust", path.display())]
     AuthorityFile {

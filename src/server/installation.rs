@@ -4,10 +4,14 @@ use super::StartError;
 use crate::app::Issuer;
 use crate::config::Config;
 use crate::crypto::log_key::LogKey;
+use crate::crypto::private_folder::PrivateFolder;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::time::Timestamp;
 use crate::store::installation::{GENERATION, ISSUER};
 use crate::store::{Conn, Db, StoreError, access_log, accounts, installation};
+
+/// In the state folder, where it is noted in which life the installation is.
+const GENERATION_FILE: &str = "generation";
 
 const LOG_KEY: &str = "log-key";
 const LEAVES: &str = "leaves";
@@ -41,19 +45,35 @@ pub(super) async fn open(db: &Db, configured: String) -> Result<Issuer, StartErr
     })
 }
 
-/// Notes outside the database in which life it is: a database that is restored from a backup of before does not know.
+/// Notes outside the database in which life it is: a database that is restored from a backup of before does not know. The note
+/// only ever goes up.
+///
+/// # Errors
+/// [`StartError::EarlierLife`] where the installation has come further: the counters of this database's life were given away.
 pub(super) fn note_generation(config: &Config, generation: u16) -> Result<(), StartError> {
-    if noted_generation(config) == generation {
-        return Ok(());
+    let noted = noted_generation(config)?;
+    if noted > generation {
+        return Err(StartError::EarlierLife {
+            found: generation,
+            noted,
+        });
     }
-    let path = config.generation_file();
-    std::fs::write(&path, format!("{generation}\n")).map_err(|source| StartError::StateFolder { path, source })
+    if noted < generation {
+        let folder = PrivateFolder::unguarded(&config.state_dir);
+        folder.replace(GENERATION_FILE, format!("{generation}\n").as_bytes())?;
+    }
+    Ok(())
 }
 
 /// The life that was noted last; 0 where none was.
-fn noted_generation(config: &Config) -> u16 {
-    let noted = std::fs::read_to_string(config.generation_file()).ok();
-    noted.and_then(|noted| noted.trim().parse().ok()).unwrap_or_default()
+fn noted_generation(config: &Config) -> Result<u16, StartError> {
+    let path = config.state_dir.join(GENERATION_FILE);
+    let noted = match std::fs::read_to_string(&path) {
+        Ok(noted) => noted.trim().parse().map_err(std::io::Error::other),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(error),
+    };
+    noted.map_err(|source| StartError::LifeUnknown { path, source })
 }
 
 /// The life above all that are known.
@@ -61,7 +81,7 @@ pub(super) async fn next_generation(config: &Config, db: &Db) -> Result<u16, Sta
     let present = db.read(|conn| installation::find(conn, GENERATION)).await?;
     let present: Option<u16> = present.and_then(|present| present.parse().ok());
     let present = present.ok_or(StartError::DamagedInstallation(GENERATION))?;
-    match present.max(noted_generation(config)) + 1 {
+    match present.max(noted_generation(config)?).saturating_add(1) {
         next if next <= MOST_GENERATIONS => Ok(next),
         _ => Err(StartError::DamagedInstallation(GENERATION)),
     }

@@ -290,6 +290,9 @@ fn settings(config: &Config, issuer: Issuer, broker: BrokerAddress) -> Settings 
 /// [`StartError::Store`] and [`StartError::DatabaseUrl`].
 pub async fn open_database(config: &Config) -> Result<Db, StartError> {
     let url: DatabaseUrl = config.database_url().expose().parse()?;
+    if let Some(place) = url.file() {
+        backup::refuse_broken_off(place)?;
+    }
     let options = store::Options {
         readers: config.database.readers,
         writers: config.database.writers,

@@ -7,8 +7,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel::sqlite::SqliteConnection;
 
-use super::StoreError;
-use super::schema::installation;
+use super::schema::installation as facts;
+use super::{Conn, StoreError, installation};
+use crate::domain::time::Timestamp;
 
 #[derive(QueryableByName)]
 struct Finding {
@@ -33,6 +34,26 @@ fn open(path: &Path) -> Result<SqliteConnection, StoreError> {
 /// The path as SQLite's URIs write it.
 fn escaped(path: &str) -> String {
     path.replace('%', "%25").replace('?', "%3f").replace('#', "%23")
+}
+
+/// When the copy was made, of a database that is one: a fact of the installation.
+const COPIED_AT: &str = "copied-at";
+
+/// Writes down in the copy in `file` that it was made at `at`, or later.
+///
+/// # Errors
+/// Those of the database.
+pub fn stamp(file: &Path, at: Timestamp) -> Result<(), StoreError> {
+    installation::set(&mut Conn::Sqlite(open(file)?), COPIED_AT, &at.to_string())
+}
+
+/// When the database was copied that this one began as; `None` where that is not known.
+///
+/// # Errors
+/// Those of the database.
+pub fn copied_at(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
+    let at = installation::find(conn, COPIED_AT)?;
+    at.map(|at| at.parse().map_err(StoreError::corrupt)).transpose()
 }
 
 /// Writes a copy of the database in `from` to `to`, which must not be there yet, or be empty: of one moment, whatever is written
@@ -65,9 +86,9 @@ pub fn inspect(file: &Path, fact: &str) -> Result<Option<String>, StoreError> {
         [only] if only.integrity_check == "ok" => {}
         _ => return Err(StoreError::corrupt("the database is damaged")),
     }
-    installation::table
+    facts::table
         .find(fact)
-        .select(installation::value)
+        .select(facts::value)
         .first(&mut conn)
         .optional()
         .map_err(|_| StoreError::corrupt("this is no database of Doorward"))

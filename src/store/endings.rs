@@ -3,14 +3,14 @@
 use diesel::prelude::*;
 
 use super::columns::parsed;
-use super::schema::{api_keys, grants, guest_links, locks, memberships, passkeys, phones, tenancies};
+use super::schema::{api_keys, grants, guest_links, invitations, locks, memberships, passkeys, phones, tenancies};
 use super::{Conn, StoreError};
 use crate::domain::ending::{Ending, Thing};
 use crate::domain::time::Timestamp;
 
-/// What has ended at `since` or later.
-pub fn since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Ending>, StoreError> {
-    let since = since.as_millis();
+/// What has ended from `since` to `now`.
+pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<Ending>, StoreError> {
+    let (since, now) = (since.as_millis(), now.as_millis());
     let mut endings = Vec::new();
     let mut take = |what: Thing, rows: Vec<(String, Option<i64>)>| {
         let ended = rows.into_iter().filter_map(|(id, at_ms)| Some((id, at_ms?)));
@@ -39,6 +39,17 @@ pub fn since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Ending>, StoreErro
     ended!(Link, guest_links, voided_at_ms);
     ended!(ApiKey, api_keys, revoked_at_ms);
     ended!(Lock, locks, retired_at_ms);
+    ended!(Invitation, invitations, accepted_at_ms);
+    // Whoever withdraws one sets its end.
+    let closed: Vec<(String, i64)> = invitations::table
+        .filter(invitations::ends_at_ms.between(since, now))
+        .filter(invitations::accepted_at_ms.is_null())
+        .select((invitations::id, invitations::ends_at_ms))
+        .load(conn)?;
+    take(
+        Thing::Invitation,
+        closed.into_iter().map(|(id, at_ms)| (id, Some(at_ms))).collect(),
+    );
     let left: Vec<(String, String, Option<i64>)> = memberships::table
         .filter(memberships::ended_at_ms.ge(since))
         .select((
@@ -89,6 +100,12 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
                 api_keys::revoked_at_ms.eq(at),
                 api_keys::revoked_by.eq(api_keys::made_by.nullable()),
             ))
+            .execute(conn)?,
+        // Also one that was accepted: who came by it is not known any more, and is invited anew.
+        (Thing::Invitation, _) => diesel::update(invitations::table.find(id))
+            .filter(invitations::accepted_at_ms.is_null())
+            .filter(invitations::ends_at_ms.gt(at))
+            .set(invitations::ends_at_ms.eq(at))
             .execute(conn)?,
         // Whoever runs the house looks at the door first.
         (Thing::Lock, _) => diesel::update(locks::table.find(id).filter(locks::quarantined_at_ms.is_null()))

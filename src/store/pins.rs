@@ -34,6 +34,7 @@ struct LockRow {
     slots_limit: i64,
     digits_least: i64,
     digits_most: i64,
+    restored: Option<i64>,
 }
 
 fn signed(number: u64) -> Result<i64, StoreError> {
@@ -71,6 +72,7 @@ impl LockRow {
             slots_limit: i64::from(pins.limits.slots),
             digits_least: i64::from(pins.limits.digits_least),
             digits_most: i64::from(pins.limits.digits_most),
+            restored: delivery.restored.map(signed).transpose()?,
         })
     }
 
@@ -87,6 +89,7 @@ impl LockRow {
                 next_try_at: Timestamp::from_millis(self.next_try_at_ms),
                 refusal: self.refusal,
                 boot: self.boot.map(count).transpose()?,
+                restored: self.restored.map(count).transpose()?,
             },
             codes: Codes {
                 generation: count(self.codes)?,

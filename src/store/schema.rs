@@ -550,6 +550,7 @@ diesel::table! {
         slots_limit -> BigInt,
         digits_least -> BigInt,
         digits_most -> BigInt,
+        restored -> Nullable<BigInt>,
     }
 }
 

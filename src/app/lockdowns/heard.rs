@@ -37,6 +37,20 @@ pub(in crate::app) fn note_lockdown(
     Ok(held < epoch)
 }
 
+/// This database was restored from a copy: whatever the lock was told meanwhile, what is true now becomes news to it. The epoch
+/// becomes a time, which lies above all that was counted since.
+pub(in crate::app) fn restore_lockdown(conn: &mut Conn, lock: &LockId, now: Timestamp) -> Result<(), Error> {
+    let known = lockdowns::document(conn, lock)?;
+    let epoch = known.as_ref().map_or(0, |known| known.epoch);
+    let milliseconds = u64::try_from(now.as_millis()).unwrap_or_default();
+    let news = Document {
+        epoch: milliseconds.max(epoch + 1),
+        holds: known.map_or_else(Vec::new, |known| known.holds),
+        said_at: now,
+    };
+    Ok(lockdowns::put_document(conn, lock, &news)?)
+}
+
 /// Counts up the epoch that the lock holds, after an event that says that it took a newer one. The event does not say which;
 /// so it counts as the next one, until a hello tells. An event from before the last hello is in what that said.
 pub(in crate::app) fn count_lockdown(conn: &mut Conn, lock: &LockId, seq: i64) -> Result<(), Error> {

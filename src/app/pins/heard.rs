@@ -1,6 +1,7 @@
 //! What locks say of their PINs: what they hold, and by which of them they opened.
 
-use super::{LockPins, lock_of, present};
+use super::review::rotate;
+use super::{LockPins, hold, lock_of, present};
 use crate::app::Error;
 use crate::domain::grant::Holder;
 use crate::domain::ids::{GrantId, LockId, PersonId};
@@ -27,17 +28,35 @@ pub(in crate::app) fn hear_hello(
     };
     let mut present = present(conn, &lock, known, now)?;
     let before = present.clone();
-    if present.delivery.hello(held, boot, head) == Heard::Ahead {
+    let heard = present.delivery.hello(held, boot, head, now);
+    if matches!(heard, Heard::Anew | Heard::Ahead) {
         send_all_anew(conn, &mut present, now)?;
+    }
+    if heard == Heard::Ahead {
+        // A time lies above whatever was counted in the life that is lost.
+        let above = u32::try_from(now.as_seconds()).unwrap_or(u32::MAX);
+        present.codes.generation = present.codes.generation.max(above);
     }
     if present != before {
         pins::save(conn, &present)?;
         pins::free_cleared(conn, id, present.delivery.held)?;
     }
+    if heard == Heard::Ahead {
+        // Codes may have been made void meanwhile: the lock would refuse whatever is computed in the former way.
+        present = rotate(conn, &lock, (None, Some("restored")), now)?;
+    }
     Ok(present.delivery.is_due(now))
 }
 
-/// The lock holds a version that these books never sent: they were restored from a copy. Every slot that they know is set
+/// This database was restored from a copy: what the lock holds of PINs is not known until it says so.
+pub(in crate::app) fn restore(conn: &mut Conn, id: &LockId, now: Timestamp) -> Result<(), Error> {
+    let Some(lock) = lock_of(conn, id)? else { return Ok(()) };
+    let mut known = hold(conn, &lock, now)?;
+    known.delivery.restore();
+    Ok(pins::save(conn, &known)?)
+}
+
+/// These books were restored from a copy, and the lock may have been told of others since. Every slot that they know is set
 /// again, and every other one of the lock's is cleared.
 fn send_all_anew(conn: &mut Conn, present: &mut LockPins, now: Timestamp) -> Result<(), Error> {
     let slots = pins::slots_of(conn, &present.lock)?;

@@ -20,7 +20,7 @@ mod show;
 mod transfer;
 
 pub(super) use give::uses_left;
-pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, spoke};
+pub(super) use heard::{Keypad, Spoken, hear_event, hear_hello, restore, spoke};
 pub(super) use review::void_codes_after;
 pub(super) use reword::{Reworded, Untold, reword};
 pub(super) use show::views_of_grant;

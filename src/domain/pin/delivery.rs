@@ -34,6 +34,9 @@ pub struct Delivery {
     pub refusal: Option<String>,
     /// Number of the start in which it last said hello.
     pub boot: Option<u32>,
+    /// The version with which these books ended when they were restored from a copy, until the lock has said hello: nothing is
+    /// sent before, since nobody knows what it was told meanwhile.
+    pub restored: Option<u64>,
 }
 
 /// What a hello told.
@@ -43,7 +46,11 @@ pub enum Heard {
     Nothing,
     /// What the lock holds.
     Held,
-    /// The lock holds more than was ever sent: these books were restored from a copy, and everything is sent anew.
+    /// What the lock holds. These books were restored from a copy, and what was sent since may be on its way to it still: everything
+    /// is sent anew.
+    Anew,
+    /// The lock holds more than these books ever sent: they were restored from a copy, and everything is sent anew, also what
+    /// counts once for all that was given.
     Ahead,
 }
 
@@ -60,7 +67,18 @@ impl Delivery {
             next_try_at: Timestamp::MIN,
             refusal: None,
             boot: None,
+            restored: None,
         }
+    }
+
+    /// These books were restored from a copy: what the lock holds is not known until it says hello.
+    pub fn restore(&mut self) {
+        // Restored twice without a hello, they know no more than the first time.
+        self.restored.get_or_insert(self.version);
+        self.held = 0;
+        self.sent.clear();
+        self.boot = None;
+        self.begin_anew();
     }
 
     /// The version of one more change; it is sent at once.
@@ -79,7 +97,7 @@ impl Delivery {
     /// Whether something should be sent to the lock, if it is there.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
-        self.version > self.held && self.tries < MAX_TRIES && self.next_try_at <= now
+        self.restored.is_none() && self.version > self.held && self.tries < MAX_TRIES && self.next_try_at <= now
     }
 
     /// Whether it was tried as often as it is worth while.
@@ -123,8 +141,8 @@ impl Delivery {
         }
     }
 
-    /// The lock has said hello in its start `boot`: it holds version `held`, and its newest event is `head`.
-    pub fn hello(&mut self, held: u64, boot: u32, head: Option<(&str, i64)>) -> Heard {
+    /// The lock has said hello at `now` in its start `boot`: it holds version `held`, and its newest event is `head`.
+    pub fn hello(&mut self, held: u64, boot: u32, head: Option<(&str, i64)>, now: Timestamp) -> Heard {
         let is_new_start = self.boot.is_some_and(|known| known != boot);
         self.boot = Some(boot);
         if is_new_start {
@@ -137,10 +155,26 @@ impl Delivery {
             self.seen = (Some(chain.to_owned()), seq);
         }
         self.sent.retain(|version| *version > held);
-        if held > self.version {
-            self.version = held;
+        let restored = self.restored.take();
+        if restored.is_some() {
             self.held = held;
-            return Heard::Ahead;
+            self.begin_anew();
+        }
+        match restored {
+            // It knows of nothing, and is told whatever is wanted.
+            Some(_) if held == 0 && self.version == 0 => return Heard::Nothing,
+            Some(_) if held == 0 => return Heard::Held,
+            Some(known) => {
+                // A time stands above whatever was counted in the life that is lost.
+                self.version = self.version.max(held).max(now.as_seconds());
+                return if held > known { Heard::Ahead } else { Heard::Anew };
+            }
+            None if held > self.version => {
+                self.version = held.max(now.as_seconds());
+                self.held = held;
+                return Heard::Ahead;
+            }
+            None => {}
         }
         if held == self.held {
             return Heard::Nothing;
@@ -181,29 +215,29 @@ mod tests {
     #[test]
     fn a_hello_tells_exactly_unless_it_is_older_than_what_is_known() {
         let mut delivery = sent(&[5, 7]);
-        assert_eq!(delivery.hello(7, 1, Some(("a", 4))), Heard::Held);
+        assert_eq!(delivery.hello(7, 1, Some(("a", 4)), at(9)), Heard::Held);
         assert_eq!((delivery.held, delivery.sent.len()), (7, 0));
         delivery.change();
         delivery.send(8, at(0));
         assert!(!delivery.confirm("a", 4), "the event of version 7, late");
-        assert_eq!(delivery.hello(5, 1, Some(("a", 3))), Heard::Nothing, "overtaken");
+        assert_eq!(delivery.hello(5, 1, Some(("a", 3)), at(9)), Heard::Nothing, "overtaken");
         assert_eq!(delivery.held, 7);
         assert!(delivery.confirm("a", 6));
         assert_eq!(delivery.held, 8);
         assert_eq!(
-            delivery.hello(0, 1, Some(("a", 9))),
+            delivery.hello(0, 1, Some(("a", 9)), at(9)),
             Heard::Held,
             "it has lost its storage"
         );
         assert_eq!(delivery.held, 0);
-        assert_eq!(delivery.hello(40, 1, Some(("a", 9))), Heard::Ahead);
+        assert_eq!(delivery.hello(40, 1, Some(("a", 9)), at(9)), Heard::Ahead);
         assert_eq!((delivery.version, delivery.held), (40, 40));
     }
 
     #[test]
     fn it_is_tried_less_and_less_often_and_then_no_more() {
         let mut delivery = Delivery::begin(1);
-        delivery.hello(0, 1, None);
+        delivery.hello(0, 1, None, at(9));
         let mut now = at(1_000);
         let mut pauses = Vec::new();
         while delivery.is_due(now) {
@@ -219,7 +253,7 @@ mod tests {
                 delivery.change();
             },
             |delivery: &mut Delivery| {
-                delivery.hello(0, 2, None);
+                delivery.hello(0, 2, None, at(9));
             },
         ] {
             let mut delivery = delivery.clone();
@@ -235,5 +269,44 @@ mod tests {
         assert!(!delivery.is_due(at(1 << 30)) && !delivery.has_given_up(at(1 << 30)));
         assert!(!delivery.confirm("a", 5), "a message that was not ours to wait for");
         assert_eq!(delivery.held, 1);
+    }
+
+    #[test]
+    fn restored_books_are_believed_once_the_lock_has_spoken() {
+        let now = at(1_800_000_000);
+        let mut books = sent(&[5, 7]);
+        books.confirm("a", 3);
+        books.restore();
+        assert!(!books.confirm("a", 4), "of a message that these books may not know");
+        let given = books.change();
+        assert!(!books.is_due(now), "the lock may hold more than these books");
+        let known = {
+            let mut books = books.clone();
+            books.restore();
+            books.restored
+        };
+        assert_eq!(known, Some(7), "a second time they know no more");
+        for (held, heard) in [
+            (0, Heard::Held),
+            (5, Heard::Anew),
+            (7, Heard::Anew),
+            (8, Heard::Ahead),
+            (2_000_000_000, Heard::Ahead),
+        ] {
+            let mut books = books.clone();
+            assert_eq!(books.hello(held, 3, Some(("a", 9)), now), heard, "{held}");
+            assert_eq!((books.held, books.restored), (held, None));
+            if heard == Heard::Held {
+                assert_eq!(books.version, given, "all of it is told to a lock that holds nothing");
+                assert!(books.is_due(now));
+            } else {
+                assert!(books.change() > held.max(now.as_seconds()));
+            }
+            assert_ne!(books.hello(held, 3, Some(("a", 9)), now), heard, "it is said once");
+        }
+        let mut untold = Delivery::begin(0);
+        untold.restore();
+        assert_eq!(untold.hello(0, 1, None, now), Heard::Nothing);
+        assert!(!untold.is_due(now));
     }
 }

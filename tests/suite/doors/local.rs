@@ -73,7 +73,7 @@ pub(super) fn door(at: &LocalCarrier) -> LockDoor {
 }
 
 /// A lock that is installed, knows the time, and listens on the local network.
-pub(super) async fn install(door: &Door) -> (InstalledLock, LocalCarrier) {
+pub async fn install(door: &Door) -> (InstalledLock, LocalCarrier) {
     let lock = door.install().await;
     lock.until_shown("the time", |view| view.clock == ClockState::Fresh)
         .await;
@@ -81,6 +81,14 @@ pub(super) async fn install(door: &Door) -> (InstalledLock, LocalCarrier) {
         .await
         .unwrap();
     (lock, carrier)
+}
+
+/// The lock's word for these digits.
+pub async fn enter(at: &LocalCarrier, digits: &str) -> String {
+    let request = reqwest::Client::new().post(format!("http://{}/pin", at.address()));
+    let answer = request.json(&json!({ "pin": digits })).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    answer["result"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

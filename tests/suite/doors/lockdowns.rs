@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use doorward::agent::local::LocalCarrier;
 use doorward_lock::wire::{Action, Cause, Kind, RESULT_OK, Typ};
 use serde_json::{Value, json};
 
 use super::entries;
-use super::local::{Phone, door, install};
+use super::local::{Phone, door, enter, install};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::{found, until};
 use crate::world::{HandLock, Landlord, Property, claims_of, house};
@@ -36,14 +35,6 @@ async fn until_status(ana: &Landlord, house: &Property, status: &str) -> Value {
         (shown["status"] == status).then_some(shown)
     })
     .await
-}
-
-/// The lock's word for these digits.
-async fn enter(at: &LocalCarrier, digits: &str) -> String {
-    let request = reqwest::Client::new().post(format!("http://{}/pin", at.address()));
-    let answer = request.json(&json!({ "pin": digits })).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
-    answer["result"].as_str().unwrap().to_owned()
 }
 
 async fn a_door_keeps_people_out_with_the_backend_gone_and_opens_by_itself(database: TestDatabase) {

@@ -10,7 +10,7 @@ mod guest;
 mod keypad;
 mod keys;
 mod life;
-mod local;
+pub mod local;
 mod lockdowns;
 mod moves;
 mod passes;

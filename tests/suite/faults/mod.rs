@@ -10,5 +10,7 @@ pub mod nodes;
 pub mod outages;
 mod random;
 mod restore;
+mod restored_house;
+mod restored_locks;
 mod scene;
 mod start;

@@ -30,6 +30,11 @@ impl HandClock {
         Self(Arc::new(AtomicI64::new(MachineClock.now().as_millis())))
     }
 
+    /// Moves a clock of the machine to the machine's present time.
+    pub fn catch_up(&self) {
+        self.0.fetch_max(MachineClock.now().as_millis(), Ordering::SeqCst);
+    }
+
     /// Moves the clock to this instant, which may be an earlier one.
     pub fn set(&self, to: &str) {
         let to: Timestamp = to.parse().unwrap();

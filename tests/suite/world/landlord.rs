@@ -12,7 +12,7 @@ pub struct Landlord {
     person: Person,
     /// Their organization.
     pub organization: String,
-    pub(super) clock: HandClock,
+    pub clock: HandClock,
 }
 
 impl Deref for Landlord {

@@ -1,0 +1,1 @@
+ALTER TABLE lock_pins DROP COLUMN restored;

@@ -1,0 +1,2 @@
+DROP INDEX invitations_noted_ended;
+DROP INDEX invitations_noted_accepted;
