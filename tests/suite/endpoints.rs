@@ -482,9 +482,7 @@ impl Place {
                     Role::Anonymous | Role::Stranger => &self.guest,
                     _ => self.person(role).unwrap_or(&self.guest),
                 };
-                let asked = whose.post("/v1/me/passkeys/options").await.expect(201);
-                let made = json!({ "name": "Phone", "credential": Authenticator::new().make(&asked) });
-                whose.post("/v1/me/passkeys").json(made).await.text_of("id")
+                Authenticator::of(whose).await.1
             }
             false => String::new(),
         };

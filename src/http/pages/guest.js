@@ -12,21 +12,7 @@ function tell(text, kind) {
   state.hidden = !text;
 }
 
-function element(name, text, className) {
-  const made = document.createElement(name);
-  if (text) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
 // What is kept: one record a link, in the browser's own database.
-
-function answered(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
 
 let shelf = null;
 // For browsers that keep nothing: until the page is closed.
@@ -72,77 +58,16 @@ async function kept() {
 
 // The exchange.
 
-function base64url(bytes) {
-  const text = btoa(String.fromCharCode(...new Uint8Array(bytes)));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function bytesOf(text) {
-  return new TextEncoder().encode(text);
-}
-
-async function digest(text) {
-  return base64url(await crypto.subtle.digest("SHA-256", bytesOf(text)));
-}
-
 async function linkOf(secret) {
   const id = await digest(secret);
   const known = (await kept()).find((link) => link.id === id);
   if (known) return { ...known, since: Date.now() };
-  const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"]);
-  const { x, y } = await crypto.subtle.exportKey("jwk", pair.publicKey);
-  const publicKey = { kty: "EC", crv: "P-256", x, y };
-  // RFC 7638: these members in this order.
-  const thumbprint = await digest(`{"crv":"P-256","kty":"EC","x":"${x}","y":"${y}"}`);
-  return { id, secret, publicKey, thumbprint, key: pair.privateKey, since: Date.now(), session: null };
+  return { id, secret, ...(await newKey()), since: Date.now(), session: null };
 }
 
-class Refused extends Error {
-  constructor(status, problem) {
-    super(problem.detail || "");
-    this.status = status;
-    this.problem = problem;
-    this.word = (problem.type || "").split(":").pop();
-  }
-}
-
-// A compact JWS by the link's key.
-async function signedBy(link, header, claims) {
-  const signed = [header, claims].map((part) => base64url(bytesOf(JSON.stringify(part)))).join(".");
-  const signature = await crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, link.key, bytesOf(signed));
-  return `${signed}.${base64url(signature)}`;
-}
-
-// That this request comes from the phone that holds the link's key (RFC 9449): a copy of the session opens nothing.
-async function proofOf(link, method, path, token) {
-  const header = { typ: "dpop+jwt", alg: "ES256", jwk: link.publicKey };
-  const jti = base64url(crypto.getRandomValues(new Uint8Array(16)));
-  const claims = { jti, htm: method, htu: serviceUrl + path.split("?")[0], iat: await secondsNow() };
-  if (token) claims.ath = await digest(token);
-  return signedBy(link, header, claims);
-}
-
-async function ask(link, method, path, body) {
+function ask(link, method, path, body) {
   const session = path === "/v1/guest/redeem" ? null : link.session;
-  const headers = { DPoP: await proofOf(link, method, path, session && session.access_token) };
-  if (body) headers["Content-Type"] = "application/json";
-  if (session) headers.Authorization = `DPoP ${session.access_token}`;
-  const answer = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
-  const content = answer.status === 204 ? null : await answer.json();
-  if (!answer.ok) throw new Refused(answer.status, content);
-  return content;
-}
-
-// By how many milliseconds the server's clock is ahead of this phone's, which may be wrong: proofs are of now.
-let ahead = null;
-
-async function secondsNow() {
-  if (ahead === null) {
-    const answer = await fetch("/healthz", { cache: "no-store" });
-    const date = Date.parse(answer.headers.get("Date") || "");
-    ahead = Number.isNaN(date) ? 0 : date - Date.now();
-  }
-  return Math.floor((Date.now() + ahead) / 1000);
+  return askBy(link, session && session.access_token, method, path, body);
 }
 
 async function redeem(link) {

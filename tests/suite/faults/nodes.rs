@@ -1,8 +1,11 @@
 //! Two nodes on one Postgres, at one external broker.
 
+use std::future::IntoFuture as _;
+
 use serde_json::json;
 
 use super::outages::{lock_at, server_at};
+use crate::fixtures::authenticator::Authenticator;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
@@ -102,4 +105,23 @@ async fn two_nodes_are_one_backend() {
     elsewhere.unlock(&door).await.expect_refused("grant-revoked");
     lock.until_heard().await;
     assert_eq!(lock.tokens.len(), 6, "and no token more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_passkey_signed_counts_at_one_of_two_nodes() {
+    let database = TestDatabase::postgres();
+    let (mosquitto, authority) = broker_for_two();
+    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
+    let two = one.another_node("node-2").await;
+    let ana = one.landlord("ana").await;
+    let (mut device, _) = Authenticator::of(&ana).await;
+    for round in 0..5 {
+        let asked = one.http.post("/v1/auth/passkey/options").await.expect(200);
+        let signed = json!({ "credential": device.sign(&asked) });
+        let show = |http: &crate::world::Http| http.post("/v1/auth/passkey").json(signed.clone()).into_future();
+        let (here, there) = tokio::join!(show(&one.http), show(&two.http));
+        let mut statuses = [here.status, there.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 401], "{round}: {} {}", here.text, there.text);
+    }
 }

@@ -18,15 +18,6 @@ fn generation(ctr: &Value) -> u64 {
     ctr.as_u64().unwrap() >> 48
 }
 
-/// A device with a passkey of this person, and the passkey's name.
-async fn passkey(person: &Person) -> (Authenticator, String) {
-    let asked = person.post("/v1/me/passkeys/options").await.expect(201);
-    let mut device = Authenticator::new();
-    let made = json!({ "name": "Phone", "credential": device.make(&asked) });
-    let id = person.post("/v1/me/passkeys").json(made).await.text_of("id");
-    (device, id)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whose_right_ended_since() {
     let database = TestDatabase::sqlite();
@@ -43,8 +34,9 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
     let ending = ana.grant(&max, &door, json!({})).await;
     let program = ana.program("Bookings").await;
     let key = ana.key(&program, &["locks:read"]).await;
-    let (mut kept, _) = passkey(&gus).await;
-    let (mut lost, lost_id) = passkey(&gus).await;
+    let (mut kept, _) = Authenticator::of(&gus).await;
+    let (mut lost, lost_id) = Authenticator::of(&gus).await;
+    let asked_before = installation.http.post("/v1/auth/passkey/options").await.expect(200);
 
     // It goes on while the backup is made.
     let is_over = Arc::new(AtomicBool::new(false));
@@ -128,6 +120,10 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
         .bearer(key["key"].as_str().unwrap())
         .await;
     by_key.expect_problem(401, "unauthenticated");
+    // It may have been answered since.
+    let signed = json!({ "credential": kept.sign(&asked_before) });
+    let answer = installation.http.post("/v1/auth/passkey").json(signed).await;
+    answer.expect_problem(401, "passkey-refused");
     for (device, status) in [(&mut kept, 200), (&mut lost, 401)] {
         let asked = installation.http.post("/v1/auth/passkey/options").await.expect(200);
         let signed = json!({ "credential": device.sign(&asked) });
