@@ -25,6 +25,8 @@ pub enum Thing {
     ApiKey,
     /// A lock was retired.
     Lock,
+    /// A counted use of a grant was taken.
+    Use,
     /// An invitation was accepted or withdrawn, or has run out.
     Invitation,
 }
@@ -40,6 +42,9 @@ pub struct Ending {
     /// In which organization, of a membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
+    /// How many uses are taken, of a counted grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<i64>,
     /// When.
     pub at: Timestamp,
 }

@@ -18,6 +18,7 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
             what,
             id,
             organization: None,
+            taken: None,
             at: Timestamp::from_millis(at_ms),
         }));
     };
@@ -50,6 +51,19 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
         Thing::Invitation,
         closed.into_iter().map(|(id, at_ms)| (id, Some(at_ms))).collect(),
     );
+    let used: Vec<(String, i64, Option<i64>)> = grants::table
+        .filter(grants::used_at_ms.ge(since))
+        .select((grants::id, grants::uses_taken, grants::used_at_ms))
+        .load(conn)?;
+    endings.extend(used.into_iter().filter_map(|(id, taken, at_ms)| {
+        Some(Ending {
+            what: Thing::Use,
+            id,
+            organization: None,
+            taken: Some(taken),
+            at: Timestamp::from_millis(at_ms?),
+        })
+    }));
     let left: Vec<(String, String, Option<i64>)> = memberships::table
         .filter(memberships::ended_at_ms.ge(since))
         .select((
@@ -63,6 +77,7 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
             what: Thing::Membership,
             id: person,
             organization: Some(organization),
+            taken: None,
             at: Timestamp::from_millis(at_ms?),
         })
     }));
@@ -100,6 +115,11 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
                 api_keys::revoked_at_ms.eq(at),
                 api_keys::revoked_by.eq(api_keys::made_by.nullable()),
             ))
+            .execute(conn)?,
+        // One that was given back since counts as taken: rather one too few than one too many.
+        (Thing::Use, _) => diesel::update(grants::table.find(id))
+            .filter(grants::uses_taken.lt(ending.taken.unwrap_or(0)))
+            .set(grants::uses_taken.eq(ending.taken.unwrap_or(0)))
             .execute(conn)?,
         // Also one that was accepted: who came by it is not known any more, and is invited anew.
         (Thing::Invitation, _) => diesel::update(invitations::table.find(id))

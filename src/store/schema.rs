@@ -297,6 +297,7 @@ diesel::table! {
         schedule -> Nullable<Text>,
         uses_limit -> Nullable<BigInt>,
         uses_taken -> BigInt,
+        used_at_ms -> Nullable<BigInt>,
         revoked_at_ms -> Nullable<BigInt>,
         revoked_by -> Nullable<Text>,
         ways -> Text,

@@ -7,6 +7,7 @@ use crate::app::Error;
 use crate::domain::account::Scope;
 use crate::domain::ids::PersonId;
 use crate::domain::lock::Lock;
+use crate::domain::time::Timestamp;
 use crate::domain::unlock::{RightName, RightSource};
 use crate::store::{Conn, grants, passes};
 
@@ -21,7 +22,7 @@ pub(super) struct Bearer {
 
 /// Whose pass caused the event, where a pass did. An opening by a counted grant takes a use, once: the caller has just
 /// stored the event for the first time.
-pub(super) fn bearer(conn: &mut Conn, lock: &Lock, event: &Verified) -> Result<Option<Bearer>, Error> {
+pub(super) fn bearer(conn: &mut Conn, lock: &Lock, event: &Verified, now: Timestamp) -> Result<Option<Bearer>, Error> {
     let EventCause::Pass(name) = &event.cause else {
         return Ok(None);
     };
@@ -39,7 +40,7 @@ pub(super) fn bearer(conn: &mut Conn, lock: &Lock, event: &Verified) -> Result<O
             if counted {
                 passes::count_use(conn, grant, &lock.id)?;
             }
-            counted && !grants::take_use(conn, grant)?
+            counted && !grants::take_use(conn, grant, now)?
         }
         _ => false,
     };

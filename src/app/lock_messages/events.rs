@@ -327,11 +327,17 @@ fn write_down(
     let spoken = match event.keypad() {
         Some(keypad) => {
             let opened = event.kind == wire::Kind::Unlocked.as_str();
-            spoke(conn, (lock, event.enrolment), keypad, (&event.chain, event.seq), opened)?
+            spoke(
+                conn,
+                (lock, event.enrolment),
+                keypad,
+                (&event.chain, event.seq),
+                opened.then_some(now),
+            )?
         }
         None => None,
     };
-    let bearer = bearer(conn, lock, event)?;
+    let bearer = bearer(conn, lock, event, now)?;
     let entry = entry_of(
         event,
         attempt.as_ref(),

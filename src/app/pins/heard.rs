@@ -143,19 +143,19 @@ pub(in crate::app) enum Keypad<'a> {
     Code(&'a str),
 }
 
-/// For whom the keypad spoke when the lock said the event of this number; where the bolt was drawn by it, that takes one of
-/// the grant's counted uses. The lock's row is held.
+/// For whom the keypad spoke when the lock said the event of this number; where the bolt was drawn by it, as was heard at `opened`,
+/// that takes one of the grant's counted uses. The lock's row is held.
 pub(in crate::app) fn spoke(
     conn: &mut Conn,
     (lock, enrolment): (&Lock, u32),
     keypad: Keypad<'_>,
     place: (&str, i64),
-    opened: bool,
+    opened: Option<Timestamp>,
 ) -> Result<Option<Spoken>, Error> {
     let grant = match keypad {
         Keypad::Pin(number) => {
             let slot = pins::slot_at(conn, (&lock.id, enrolment), number, place)?;
-            if let Some(slot) = slot.as_ref().filter(|_| opened) {
+            if let Some(slot) = slot.as_ref().filter(|_| opened.is_some()) {
                 let opened = Slot {
                     openings: slot.openings.saturating_add(1),
                     ..slot.clone()
@@ -170,8 +170,8 @@ pub(in crate::app) fn spoke(
         },
     };
     let Some(grant) = grant else { return Ok(None) };
-    if opened {
-        grants::take_use(conn, &grant)?;
+    if let Some(now) = opened {
+        grants::take_use(conn, &grant, now)?;
     }
     let holder = super::grant_of(conn, lock, &grant)?.map(|grant| grant.holder);
     Ok(Some(Spoken {

@@ -142,7 +142,7 @@ fn settle(conn: &mut Conn, request: Request) -> Result<Decided, Error> {
         return refuse(conn, who, attempt, &lock, Refusal::GrantRevoked, Some(by), now);
     }
     if let (true, RightSource::Grant(grant)) = (takes_use, &by)
-        && !grants::take_use(conn, grant)?
+        && !grants::take_use(conn, grant, now)?
     {
         return refuse(conn, who, attempt, &lock, Refusal::UsesExhausted, Some(by), now);
     }

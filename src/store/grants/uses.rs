@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use crate::domain::grant::Uses;
 use crate::domain::ids::GrantId;
+use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::columns::parsed_option;
 use crate::store::schema::grants;
@@ -27,7 +28,7 @@ pub fn uses(conn: &mut Conn, id: &GrantId) -> Result<Option<Uses>, StoreError> {
 
 /// Takes one of the grant's counted uses, and one of the grant's under which it hangs, where that counts them. Says whether
 /// each had one left, so that of two last uses at once one succeeds; where one had none, none is taken.
-pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
+pub fn take_use(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<bool, StoreError> {
     let above = counted_above(conn, id)?;
     let is_counted = uses(conn, id)?.is_some();
     let mut taken_of = Vec::new();
@@ -38,7 +39,10 @@ pub fn take_use(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
                 .find(counted.as_str())
                 .filter(grants::uses_taken.nullable().lt(grants::uses_limit)),
         )
-        .set(grants::uses_taken.eq(grants::uses_taken + 1))
+        .set((
+            grants::uses_taken.eq(grants::uses_taken + 1),
+            grants::used_at_ms.eq(now.as_millis()),
+        ))
         .execute(conn)?;
         if taken == 0 {
             for counted in taken_of {

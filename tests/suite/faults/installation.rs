@@ -1,14 +1,13 @@
 //! The real program as an operator runs it: a process, its environment, its state folder.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::free_ports;
-use crate::fixtures::wait::soon;
+use crate::fixtures::wait::{SOON, soon, until_within};
 use crate::world::{HandClock, Http, Landlord, PASSWORD, Person};
 
 /// How long a token lives here, in seconds: as short as can be, for the tests that wait for its end.
@@ -169,18 +168,11 @@ impl Installation {
 
     /// Waits until it says that it has everything that it needs, or that it has not.
     pub async fn until_ready(&self, ready: bool) {
-        let is_ready = async {
-            loop {
-                let answer = self.http.get("/readyz").try_send().await;
-                if answer.is_some_and(|answer| (answer.status == 200) == ready) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+        let is_ready = async || {
+            let answer = self.http.get("/readyz").try_send().await;
+            answer.is_some_and(|answer| (answer.status == 200) == ready)
         };
-        if tokio::time::timeout(Duration::from_secs(30), is_ready).await.is_err() {
-            panic!("in vain: waited for ready = {ready}; the log:\n{}", self.log());
-        }
+        until_within(3 * SOON, &format!("ready = {ready}"), is_ready, async || self.log()).await;
     }
 
     /// What it has written so far.

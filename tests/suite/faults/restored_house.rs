@@ -36,17 +36,25 @@ async fn whatever_had_ended_since_the_backup_lets_nobody_in() {
     let front = ana.add_lock(&house, "Front door").await;
     let grant = ana.grant_guest("Gil", &front, json!({})).await;
     let link = ana.link(&grant, json!({})).await;
+    let zoe = ana.guest("zoe").await;
+    ana.grant(&zoe, &door, json!({ "uses": 1 })).await;
     let offer = json!({ "role": "guest", "letter": false });
     let invitation = ana.invite("kim@people.example", offer).await.text_of("secret_link");
     // Those of the tenants, who have accepted.
-    until_noted(&installation, &[("invitation", 2)]).await;
+    until_noted(&installation, &[("invitation", 3)]).await;
     let backup = installation.path("backup.db");
     installation.said(&["backup", backup.to_str().unwrap()], "").await;
 
+    let (opened, _) = tokio::join!(zoe.unlock(&door), lock.obey());
+    opened.expect_opened();
     ana.end_tenancy(&ana.tenancy_of(&tom, &flat).await, json!({})).await;
     ana.take_link_back(&grant).await.expect(200);
     Person::accept(&installation.http, "kim", "kim@people.example", &invitation).await;
-    until_noted(&installation, &[("tenancy", 1), ("link", 1), ("invitation", 3)]).await;
+    until_noted(
+        &installation,
+        &[("tenancy", 1), ("link", 1), ("invitation", 4), ("use", 1)],
+    )
+    .await;
     backend.kill().await;
 
     let restore = ["restore", backup.to_str().unwrap(), "--replace"];
@@ -55,12 +63,13 @@ async fn whatever_had_ended_since_the_backup_lets_nobody_in() {
     let _backend = installation.serve().await;
     lock.connect().await;
     lock.hello().await;
-    for person in [&tom, &eve, &*ana] {
+    for person in [&tom, &eve, &zoe, &*ana] {
         person.sign_in_again().await;
     }
     let (opened, _) = tokio::join!(eve.unlock(&door), lock.obey());
     opened.expect_opened();
     tom.unlock(&door).await.expect_refused("grant-expired");
+    zoe.unlock(&door).await.expect_refused("uses-exhausted");
     link.redeem(&Phone::new_key()).await.expect_problem(404, "not-found");
     let (_, secret) = invitation.split_once('#').unwrap();
     let accept = json!({ "secret": secret, "name": "Kim", "password": PASSWORD });
