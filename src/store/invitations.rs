@@ -131,9 +131,12 @@ pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> R
     }))
 }
 
+/// Address, unit, and the term.
+type StayRow = (String, Option<String>, Option<i64>, Option<i64>);
+
 /// The stays that somebody was invited to in the organization and can still accept at `now`.
 pub fn open_stays(conn: &mut Conn, organization: &OrganizationId, now: Timestamp) -> Result<Vec<Invited>, StoreError> {
-    let rows: Vec<(String, Option<String>, Option<i64>, Option<i64>)> = invitations::table
+    let rows: Vec<StayRow> = invitations::table
         .filter(invitations::organization_id.eq(organization.as_str()))
         .filter(invitations::unit_id.is_not_null())
         .filter(invitations::accepted_at_ms.is_null())

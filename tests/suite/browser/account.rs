@@ -195,7 +195,7 @@ async fn a_code_is_switched_on_by_its_picture_and_off_again() {
     let secret = page
         .script("return document.getElementById('factor-secret').textContent")
         .await;
-    let secret = Secret::try_from_base32(&secret.as_str().unwrap().replace(' ', "")).unwrap();
+    let secret = Secret::try_from_base32(secret.as_str().unwrap().replace(' ', "")).unwrap();
     let totp = Builder::new().with_secret(secret).build().unwrap();
     let code = |steps: u64| {
         let now = u64::try_from(t.clock.now().as_millis() / 1000).unwrap();

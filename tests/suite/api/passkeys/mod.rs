@@ -27,7 +27,6 @@ async fn sign_in(http: &Http, device: &mut Authenticator) -> Answer {
 }
 
 /// With this access token and without a proof beside it.
-
 fn by(http: &Http, token: &str, method: &str, path: &str) -> Request {
     http.request(method, path).bearer(token)
 }
