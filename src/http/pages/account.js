@@ -30,7 +30,9 @@ const sessionsPart = part("sessions", async (list) => {
 });
 
 function sessionItem(session) {
-  const times = `Since ${timeIn(null, session.began_at)}, last used about ${timeIn(null, session.used_at)}.`;
+  // Kept is only the hour in which it was used last: one that began within it was not used before it began.
+  const used = Date.parse(session.used_at) > Date.parse(session.began_at) ? `, last used in the hour from ${timeIn(null, session.used_at)}` : "";
+  const times = `Since ${timeIn(null, session.began_at)}${used}.`;
   if (session.current) return item(`${session.device} (this one)`, [times], [], sessionsPart);
   const end = async () => {
     await call("DELETE", `/v1/me/sessions/${session.id}`);
