@@ -8,15 +8,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -156,6 +157,54 @@ pub(crate) struct Shown<'a> {
     pub(crate) token: Option<&'a str>,
     /// That whoever asks holds a key (RFC 9449), to which the token is bound where there is one.
     pub(crate) proof: Option<&'a str>,
+    /// Under which key the request is to happen once.
+    pub(crate) once: Option<&'a str>,
+}
+
+/// An answer whose body is on its way.
+pub(crate) struct Opened {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    body: Incoming,
+    carrier: JoinHandle<()>,
+    patience: Duration,
+}
+
+impl Opened {
+    /// The next bytes of the body; `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, Unanswered> {
+        let lost = |error: String| Unanswered::Lost(error);
+        loop {
+            let frame = timeout(self.patience, self.body.frame()).await;
+            let frame = frame.map_err(|_| lost(format!("nothing more came within {:?}", self.patience)))?;
+            match frame.transpose().map_err(|error| lost(error.to_string()))? {
+                None => return Ok(None),
+                Some(frame) => {
+                    if let Ok(bytes) = frame.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The whole body, at most `limit` bytes of it.
+    pub(crate) async fn rest(mut self, limit: usize) -> Result<Vec<u8>, Unanswered> {
+        let mut body = Vec::new();
+        while let Some(bytes) = self.chunk().await? {
+            if body.len() + bytes.len() > limit {
+                return Err(Unanswered::Lost(format!("the answer is longer than {limit} bytes")));
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(body)
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
 }
 
 /// There is no answer.
@@ -197,6 +246,12 @@ impl Server {
         }
     }
 
+    /// The same, where an answer, or each part of a long one, may take this long.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn address(&self) -> &BackendAddress {
@@ -216,6 +271,29 @@ impl Server {
         shown: Shown<'_>,
         body: Option<String>,
     ) -> Result<Answer, Unanswered> {
+        let answer = timeout(self.patience, async {
+            let opened = self.open(method, path, shown, body).await?;
+            let seconds = opened.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            Ok(Answer {
+                status: opened.status,
+                retry_after: seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs),
+                body: opened.rest(ANSWER_LIMIT).await?,
+            })
+        });
+        // A connection that does not stand within its own time says so itself, and sooner.
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Unanswered::Lost(format!("no answer within {:?}", self.patience))))
+    }
+
+    /// As [`Self::ask`]; the body is read as it comes.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        shown: Shown<'_>,
+        body: Option<String>,
+    ) -> Result<Opened, Unanswered> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.address.path))
@@ -224,6 +302,9 @@ impl Server {
             .header(ACCEPT, "application/json, application/problem+json");
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(key) = shown.once {
+            request = request.header("Idempotency-Key", key);
         }
         if let Some(proof) = shown.proof {
             request = request.header("DPoP", proof);
@@ -245,9 +326,17 @@ impl Server {
             Stream::Plain(stream) => timeout(self.patience, exchange(stream, request)).await,
             Stream::Tls(stream) => timeout(self.patience, exchange(stream, request)).await,
         };
-        answer
+        let (response, carrier) = answer
             .map_err(|_| Unanswered::Lost(format!("no answer within {:?}", self.patience)))?
-            .map_err(|error| Unanswered::Lost(error.to_string()))
+            .map_err(|error| Unanswered::Lost(error.to_string()))?;
+        let (parts, body) = response.into_parts();
+        Ok(Opened {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            carrier,
+            patience: self.patience,
+        })
     }
 
     async fn connect(&self) -> std::io::Result<Stream> {
@@ -266,31 +355,26 @@ enum Stream {
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// One request and its answer on a connection of their own.
-async fn exchange<T>(stream: T, request: Request<Full<Bytes>>) -> Result<Answer, Failure>
+/// One request on a connection of its own: the head of its answer, and what carries the rest.
+async fn exchange<T>(
+    stream: T,
+    request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, JoinHandle<()>), hyper::Error>
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let carrier = tokio::spawn(connection);
-    let answer = match sender.send_request(request).await {
-        Ok(response) => read(response).await,
-        Err(error) => Err(error.into()),
-    };
-    carrier.abort();
-    answer
-}
-
-async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Failure> {
-    let (parts, body) = response.into_parts();
-    let seconds = parts.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Ok(Answer {
-        status: parts.status,
-        retry_after: seconds.and_then(|text| text.parse().ok()).map(Duration::from_secs),
-        body: Limited::new(body, ANSWER_LIMIT).collect().await?.to_bytes().to_vec(),
-    })
+    let carrier = tokio::spawn(async move {
+        // What breaks here breaks the answer too, which says it.
+        connection.await.unwrap_or_default();
+    });
+    match sender.send_request(request).await {
+        Ok(response) => Ok((response, carrier)),
+        Err(error) => {
+            carrier.abort();
+            Err(error)
+        }
+    }
 }
 
 fn trusting_file(path: &Path) -> Result<Arc<ClientConfig>, TrustError> {

@@ -8,9 +8,10 @@ use super::invitations::{Draft, SecretLink};
 use super::revocations::hold_locks;
 use super::{Actor, App, Error, What, locks, managed_by, must_have_phone_key, tenancies};
 use crate::crypto::random::Random;
-use crate::domain::account::{Role, Scope};
+use crate::domain::account::{Email, Role, Scope};
 use crate::domain::ids::{OrganizationId, TenancyId};
 use crate::domain::import::{self, Counts, Fault, Known, Plan, Rows, Sheet, Stay, Table};
+use crate::domain::place::PlaceName;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
 use crate::store::invitations::{self, InvitedTenancy};
@@ -27,9 +28,22 @@ pub enum Outcome {
         added: Counts,
         /// How many say what stands already.
         unchanged: Counts,
-        /// Who was invited, by the line of the table of tenancies; nobody where it was only tried.
-        invited: Vec<(u64, SecretLink)>,
+        /// Who was invited; nobody where it was only tried.
+        invited: Vec<InvitedByRow>,
     },
+}
+
+/// An invitation that came of a row.
+#[derive(Debug)]
+pub struct InvitedByRow {
+    /// The line of the table of tenancies.
+    pub line: u64,
+    /// Who.
+    pub email: Email,
+    /// What the unit is called.
+    pub unit: PlaceName,
+    /// The invitation and its link.
+    pub link: SecretLink,
 }
 
 impl App {
@@ -93,14 +107,18 @@ impl App {
         now: Timestamp,
     ) -> Result<Outcome, Error> {
         // Secrets are drawn before it counts: of members too, who may have left by then.
-        let stays = checked.stays.into_iter();
-        let mut drafts: HashMap<u64, Draft> = stays
-            .map(|stay| (stay.line, self.draft_invitation(stay.email, now)))
-            .collect();
-        let mut links: HashMap<u64, SecretLink> = drafts
-            .iter()
-            .map(|(line, draft)| (*line, self.link_of(draft)))
-            .collect();
+        let (mut drafts, mut promised) = (HashMap::new(), HashMap::new());
+        for stay in checked.stays {
+            let draft = self.draft_invitation(stay.email.clone(), now);
+            let by_row = InvitedByRow {
+                line: stay.line,
+                email: stay.email,
+                unit: stay.unit.name,
+                link: self.link_of(&draft),
+            };
+            drafts.insert(stay.line, draft);
+            promised.insert(stay.line, by_row);
+        }
         let (who, random) = (who.clone(), Arc::clone(&self.random));
         let written = self
             .db
@@ -127,9 +145,7 @@ impl App {
         if !ended.is_nothing() {
             self.make_end_effective(ended).await?;
         }
-        let invited = invited
-            .into_iter()
-            .filter_map(|line| Some((line, links.remove(&line)?)));
+        let invited = invited.into_iter().filter_map(|line| promised.remove(&line));
         Ok(Outcome::Fits {
             added,
             unchanged,

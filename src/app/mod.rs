@@ -29,6 +29,7 @@ pub mod alarms;
 pub mod api_keys;
 pub mod attempts;
 pub mod belongings;
+pub mod books;
 pub mod bootstrap;
 mod broker_turns;
 mod changes;

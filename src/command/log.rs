@@ -10,8 +10,12 @@ use doorward::crypto::note::NoteKey;
 
 use super::{Outcome, say};
 
+mod export;
+
 #[derive(Debug, Subcommand)]
 pub enum Log {
+    /// Write an access log with its proofs into a file, through the backend that runs. What breaks off goes on where it was.
+    Export(export::Export),
     /// Check an export (JSON lines) of an access log, or of all that is a person's own. Needs no backend and no network.
     Verify(Verify),
 }
@@ -29,8 +33,17 @@ pub struct Verify {
 }
 
 impl Log {
-    pub fn run(self) -> Outcome {
-        let Self::Verify(Verify { export, keys, since }) = self;
+    pub async fn run(self) -> Outcome {
+        match self {
+            Self::Export(export) => export.run().await,
+            Self::Verify(verify) => verify.run(),
+        }
+    }
+}
+
+impl Verify {
+    fn run(self) -> Outcome {
+        let Self { export, keys, since } = self;
         let mut kept = Vec::new();
         for file in since {
             let note = std::fs::read_to_string(&file)?;

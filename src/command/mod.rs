@@ -13,9 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 mod backup;
 mod demo;
+mod export;
+mod import;
 mod keys;
 mod landlord;
 mod log;
+mod office;
 mod pass;
 mod serve;
 mod service_account;
@@ -40,6 +43,10 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup in the place of the database. The backend must not be running.
     Restore(backup::Restore),
+    /// Bring properties, units, locks and tenancies in out of CSV files, through the backend that runs: all of it or nothing.
+    Import(import::Import),
+    /// Write everything that an organization has into a file, through the backend that runs.
+    Export(export::Export),
     /// Landlords.
     Landlord {
         #[command(subcommand)]
@@ -55,7 +62,7 @@ enum Command {
         #[command(subcommand)]
         command: keys::Keys,
     },
-    /// Exports of access logs, checked with nothing but public keys.
+    /// Exports of access logs: written, and checked with nothing but public keys.
     Log {
         #[command(subcommand)]
         command: log::Log,
@@ -99,10 +106,12 @@ fn start(command: Command) -> Outcome {
             Command::Migrate(serve) => serve.migrate().await,
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run().await,
+            Command::Import(import) => import.run().await,
+            Command::Export(export) => export.run().await,
             Command::Landlord { command } => command.run().await,
             Command::ServiceAccount { command } => command.run().await,
             Command::Keys { command } => command.run(),
-            Command::Log { command } => command.run(),
+            Command::Log { command } => command.run().await,
             Command::Pass { command } => command.run().await,
             Command::Lock { command } => run_agent(|stop| command.run(stop)).await,
             Command::Adapter { command } => run_agent(|stop| command.run(stop)).await,

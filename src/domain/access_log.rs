@@ -183,6 +183,8 @@ kinds! {
     WebhookStopped = "webhook-stopped",
     /// The access log was exported.
     LogExported = "log-exported",
+    /// Everything that the organization has was exported.
+    BooksExported = "books-exported",
     /// A hidden part of the log was opened to somebody for a while, for a reason.
     LookOpened = "look-opened",
     /// What a property's log shows and for how long was changed.

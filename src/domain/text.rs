@@ -24,6 +24,17 @@ pub fn single_line(given: &str, longest: usize) -> Result<String, BadText> {
     Ok(text.to_owned())
 }
 
+/// What people or locks wrote, as a cell that no spreadsheet takes for a formula: one that begins like a formula gets an
+/// apostrophe before it.
+#[must_use]
+pub fn harmless(cell: String) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}")
+    } else {
+        cell
+    }
+}
+
 /// Makes a newtype over `String` a text by [`single_line`]: conversions for serde and its `as_str`.
 macro_rules! line_type {
     ($name:ident, $longest:literal) => {
@@ -70,6 +81,16 @@ mod tests {
             ("12345678901", None),
         ] {
             assert_eq!(single_line(given, 10).ok().as_deref(), taken, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for formula in ["=HYPERLINK(1)", "+1", "-1", "@a", "\ta", "\ra"] {
+            assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
+        }
+        for plain in ["", "jammed", "a=b"] {
+            assert_eq!(harmless(plain.to_owned()), plain);
         }
     }
 }

@@ -52,31 +52,6 @@ pub(super) fn lines(records: impl IntoIterator<Item = impl Serialize>) -> Result
     Ok(lines)
 }
 
-/// What people or locks wrote, as a cell that no spreadsheet takes for a formula: one that begins like a formula gets an
-/// apostrophe before it.
-pub(super) fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell
-    }
-}
-
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Internal("writing the export", error.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::harmless;
-
-    #[test]
-    fn no_cell_is_a_formula() {
-        for formula in ["=HYPERLINK(1)", "+1", "-1", "@a", "\ta", "\ra"] {
-            assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
-        }
-        for plain in ["", "jammed", "a=b"] {
-            assert_eq!(harmless(plain.to_owned()), plain);
-        }
-    }
 }

@@ -4,7 +4,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, get, post, put};
 
 use self::asked::{Change, Give, GrantFilter};
-use self::shown::{ChangedGrant, ProvisionedGrant};
+use self::shown::ChangedGrant;
 use super::auth::Anyone;
 use super::json::Json;
 use super::page::{List, Paging};
@@ -21,7 +21,7 @@ mod asked;
 mod shown;
 pub(super) mod spare;
 
-pub(super) use self::shown::{GivenGrant, Grant, Revoked};
+pub(super) use self::shown::{GivenGrant, Grant, ProvisionedGrant, Revoked};
 
 /// The grants that the caller looks after for a landlord, and those that they gave under their own right
 #[utoipa::path(

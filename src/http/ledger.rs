@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::auth::{Anyone, Desk, Manager};
-use super::export::{Format, harmless, lines, rows};
+use super::export::{Format, lines, rows};
 use super::json::Json;
 use super::page::{List, Paging};
 use super::path::Id;
@@ -18,6 +18,7 @@ use crate::app::Error;
 use crate::domain::ids::{LedgerLineId, LockoutId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::lockout::Why;
 use crate::domain::lockout::ledger::{self, Item};
+use crate::domain::text::harmless;
 use crate::domain::time::Timestamp;
 
 /// The header with the detached signature over an export.
@@ -25,7 +26,7 @@ const SIGNATURE: &str = "Doorward-Signature";
 
 /// A line of the ledger; it never changes.
 #[derive(Serialize, ToSchema)]
-struct LedgerLine {
+pub(super) struct LedgerLine {
     #[schema(value_type = schema::LedgerLineId)]
     id: LedgerLineId,
     #[schema(value_type = schema::OrganizationId)]

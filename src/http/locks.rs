@@ -61,7 +61,7 @@ struct SeenBattery {
 
 /// A door's lock.
 #[derive(Serialize, ToSchema)]
-struct Lock {
+pub(super) struct Lock {
     #[schema(value_type = schema::LockId)]
     id: LockId,
     #[schema(value_type = schema::OrganizationId)]
@@ -111,7 +111,7 @@ struct Lock {
 
 impl Lock {
     /// `lock` as it is told at `now`.
-    fn of(lock: lock::Lock, now: Timestamp) -> Self {
+    pub(super) fn of(lock: lock::Lock, now: Timestamp) -> Self {
         let (is_online, bolt, door) = (lock.is_online(now), lock.bolt_now(now), lock.door_now(now));
         Self {
             battery: lock.battery.map(|seen| SeenBattery {

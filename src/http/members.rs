@@ -19,7 +19,7 @@ use crate::domain::ids::{OrganizationId, PersonId};
 
 /// A member of an organization.
 #[derive(Serialize, ToSchema)]
-struct Member {
+pub(super) struct Member {
     #[schema(value_type = schema::PersonId)]
     id: PersonId,
     /// `null` for a program, and for a guest without an account.

@@ -13,6 +13,7 @@ use crate::app::App;
 mod access_log;
 mod auth;
 mod belongings;
+mod books;
 mod edge;
 mod enrolments;
 mod export;
@@ -171,6 +172,7 @@ fn routes(to: &mut ServiceConfig) {
         .service(places::list_units)
         .service(places::add_unit)
         .service(imports::import_tables)
+        .service(books::export_books)
         .service(lockdowns::begin_lockdown)
         .service(lockdowns::show_lockdowns)
         .service(lockdowns::end_lockdowns)

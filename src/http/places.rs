@@ -19,7 +19,7 @@ use crate::domain::time::{TimeZone, Timestamp};
 
 /// A building or a group of buildings.
 #[derive(Serialize, ToSchema)]
-struct Property {
+pub(super) struct Property {
     #[schema(value_type = schema::PropertyId)]
     id: PropertyId,
     #[schema(value_type = schema::OrganizationId)]
@@ -50,7 +50,7 @@ impl From<place::Property> for Property {
 
 /// A flat in a property.
 #[derive(Serialize, ToSchema)]
-struct Unit {
+pub(super) struct Unit {
     #[schema(value_type = schema::UnitId)]
     id: UnitId,
     #[schema(value_type = schema::PropertyId)]

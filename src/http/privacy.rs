@@ -27,7 +27,7 @@ enum Rule {
 
 /// A property's rule.
 #[derive(Serialize, ToSchema)]
-struct Privacy {
+pub(super) struct Privacy {
     #[schema(inline)]
     own_doors: Rule,
     /// Since when the landlord sees everything; `null` where they do not.

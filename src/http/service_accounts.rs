@@ -29,7 +29,7 @@ struct OpenAccount {
 
 /// The account of a program.
 #[derive(Serialize, ToSchema)]
-struct ServiceAccount {
+pub(super) struct ServiceAccount {
     /// What grants name as `person_id`.
     #[schema(value_type = schema::PersonId)]
     id: PersonId,
@@ -68,7 +68,7 @@ struct MakeKey {
 
 /// A key, without the key itself.
 #[derive(Serialize, ToSchema)]
-struct ApiKey {
+pub(super) struct ApiKey {
     #[schema(value_type = schema::ApiKeyId)]
     id: ApiKeyId,
     #[schema(value_type = schema::OrganizationId)]

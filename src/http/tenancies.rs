@@ -62,7 +62,7 @@ struct EndTenancy {
 
 /// A person's stay in a unit.
 #[derive(Serialize, ToSchema)]
-struct Tenancy {
+pub(super) struct Tenancy {
     #[schema(value_type = schema::TenancyId)]
     id: TenancyId,
     #[schema(value_type = schema::OrganizationId)]
@@ -91,7 +91,7 @@ struct Tenancy {
 }
 
 impl Tenancy {
-    fn of(named: NamedTenancy, now: Timestamp) -> Self {
+    pub(super) fn of(named: NamedTenancy, now: Timestamp) -> Self {
         let NamedTenancy {
             tenancy,
             unit_name,

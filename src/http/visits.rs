@@ -6,7 +6,8 @@ use actix_web::{HttpResponse, get, post};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use self::shown::{Cancelled, CodeForVendor, NewControllers, VendorLetIn, Visit};
+pub(super) use self::shown::Visit;
+use self::shown::{Cancelled, CodeForVendor, NewControllers, VendorLetIn};
 use super::auth::{Anyone, Desk, Manager, Staff};
 use super::json::{Json, Object, object_or_nothing};
 use super::page::{List, Paging};

@@ -79,7 +79,7 @@ struct Replay {
 
 /// A webhook.
 #[derive(Serialize, ToSchema)]
-struct Webhook {
+pub(super) struct Webhook {
     #[schema(value_type = schema::WebhookId)]
     id: WebhookId,
     #[schema(value_type = schema::OrganizationId)]

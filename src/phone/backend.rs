@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::PhoneError;
-use crate::client::{BackendAddress, Server, Shown, TrustError};
+use crate::client::{BackendAddress, Opened, Server, Shown, TrustError, Unanswered};
 use crate::crypto::dpop;
 use crate::crypto::public_key::PublicKey;
 use crate::crypto::random::Random;
@@ -144,8 +144,48 @@ impl Backend {
     /// # Errors
     /// [`PhoneError`], for this and all below.
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<Session, PhoneError> {
-        let body = json!({ "email": email, "password": password });
+        self.sign_in_with(email, password, None).await
+    }
+
+    /// Signs in with what a second factor shows, where there is one.
+    pub(super) async fn sign_in_with(
+        &self,
+        email: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> Result<Session, PhoneError> {
+        let body = json!({ "email": email, "password": password, "code": code, "device": "Command line" });
         self.session("/v1/auth/sign-in", self.prover.is_some(), body).await
+    }
+
+    /// The same, where an answer, or each part of a long one, may take this long.
+    pub(super) fn patient(self, patience: std::time::Duration) -> Self {
+        let server = self.server.patient(patience);
+        Self { server, ..self }
+    }
+
+    /// An answer whose body is read as it comes, whatever its status; under `once` it happens once.
+    pub(super) async fn open(
+        &self,
+        session: &Session,
+        method: Method,
+        path: &str,
+        once: Option<&str>,
+        body: Option<String>,
+    ) -> Result<Opened, Unanswered> {
+        let proof = match session.is_bound {
+            true => {
+                let proof = self.prove(&method, path, Some(&session.access_token));
+                Some(proof.map_err(|error| Unanswered::NotSent(error.to_string()))?)
+            }
+            false => None,
+        };
+        let shown = Shown {
+            token: Some(session.access_token.expose()),
+            proof: proof.as_deref(),
+            once,
+        };
+        self.server.open(method, path, shown, body).await
     }
 
     /// The next session; the one that `refresh_token` came with ends. `is_bound` where that was bound to the phone's key.
@@ -160,8 +200,8 @@ impl Backend {
             false => None,
         };
         let shown = Shown {
-            token: None,
             proof: proof.as_deref(),
+            ..Shown::default()
         };
         let tokens: Tokens = ask(&self.server, Method::POST, path, shown, Some(body)).await?;
         Ok(Session {
@@ -258,6 +298,7 @@ impl Backend {
         let shown = Shown {
             token: Some(session.access_token.expose()),
             proof: proof.as_deref(),
+            once: None,
         };
         ask(&self.server, method, path, shown, body).await
     }

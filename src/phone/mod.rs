@@ -4,11 +4,13 @@
 mod backend;
 mod door;
 mod error;
+mod office;
 mod visit;
 mod wallet;
 
 pub use backend::{Backend, Prover, Session};
 pub use door::{DoorAddress, LockDoor};
 pub use error::PhoneError;
+pub use office::{Bound, Download, Fault, Imported, Invitation, Office, OfficeError};
 pub use visit::Opened;
 pub use wallet::Wallet;

@@ -114,8 +114,7 @@ impl Wallet {
     /// # Errors
     /// [`PhoneError::Signature`] where the key's point cannot be written, which no key of ours is.
     pub fn public_key(&self) -> Result<PublicKey, PhoneError> {
-        let (x, y) = keys::PublicKey::from_key(*self.key.verifying_key()).coordinates();
-        PublicKey::from_jwk(&keys::jwk(&x, &y)).map_err(|_| PhoneError::Signature)
+        public_key_of(&self.key)
     }
 
     /// What proves to a backend that requests are this phone's.
@@ -222,6 +221,12 @@ fn epoch_of(document: &str) -> Option<(Typ, u64)> {
         _ => return None,
     };
     Some((typ, epoch))
+}
+
+/// The public half of the key.
+pub(super) fn public_key_of(key: &SigningKey) -> Result<PublicKey, PhoneError> {
+    let (x, y) = keys::PublicKey::from_key(*key.verifying_key()).coordinates();
+    PublicKey::from_jwk(&keys::jwk(&x, &y)).map_err(|_| PhoneError::Signature)
 }
 
 /// A new private key as base64url.

@@ -200,6 +200,7 @@ const TABLE: &[(&str, [u16; 8])] = &[
     ("DELETE /v1/properties/{property_id}",                               [401, 403, 403, 403, 403, 204, 204, 404]),
     ("GET /v1/properties/{property_id}/units",                            [401, 403, 403, 200, 200, 200, 200, 404]),
     ("POST /v1/properties/{property_id}/units",                           [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/organizations/{organization_id}/export",                    [401, 403, 403, 403, 403, 403, 200, 404]),
     ("POST /v1/organizations/{organization_id}/import",                   [401, 403, 403, 403, 403, 200, 200, 404]),
     // These end the caller's sessions.
     ("POST /v1/auth/password",                                            [401, 200, 200, 200, 200, 200, 200, 200]),

@@ -153,6 +153,7 @@ impl Topic {
             | Kind::WebhookRemoved
             | Kind::WebhookStopped
             | Kind::LogExported
+            | Kind::BooksExported
             | Kind::LookOpened
             | Kind::PrivacyChanged
             | Kind::Forgotten => Self::Office,

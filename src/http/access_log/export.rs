@@ -13,10 +13,12 @@ use super::LogFilter;
 use super::evidence::Line;
 use crate::app::Error;
 use crate::app::access_log::{Filter, NamedEntry, View};
+use crate::app::evidence::SignedCheckpoint;
+use crate::domain::text::harmless;
 use crate::http::Service;
 use crate::http::auth::Anyone;
 use crate::http::edge::chain;
-use crate::http::export::{Format, harmless, lines, rows};
+use crate::http::export::{Format, lines, rows};
 use crate::http::problem::Problem;
 use crate::http::query::Query;
 
@@ -26,12 +28,18 @@ const LOG_SIZE: &str = "Doorward-Log-Size";
 /// How many entries are read at once.
 const PART: u16 = 500;
 
-/// What kind of file.
+/// What kind of file, and what of it: all, or what one that broke off still lacks.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Export {
     #[param(inline)]
     format: Format,
+    /// The number of the last entry that came whole, of an export that broke off: the rest follows without its head.
+    #[param(value_type = u64, required = false)]
+    after: Option<u64>,
+    /// With `after`: the `Doorward-Log-Size` of that export.
+    #[param(value_type = u64, required = false)]
+    size: Option<u64>,
 }
 
 const COLUMNS: [&str; 17] = [
@@ -81,7 +89,7 @@ fn cells(named: &NamedEntry) -> [String; 17] {
 }
 
 /// An export on its way.
-struct Reader {
+pub(in crate::http) struct Reader {
     service: Data<Service>,
     view: View,
     filter: Filter,
@@ -93,8 +101,28 @@ struct Reader {
 }
 
 impl Reader {
+    /// The entries that the checkpoint speaks of, below a line with it, each with what proves it.
+    pub(in crate::http) fn of_lines(
+        service: Data<Service>,
+        view: View,
+        filter: Filter,
+        checkpoint: SignedCheckpoint,
+    ) -> Result<Self, Error> {
+        let size = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);
+        let head = lines([Line::head(checkpoint, view.has_all(&filter))])?;
+        Ok(Self {
+            service,
+            view,
+            filter,
+            format: Format::Jsonl,
+            after: 0,
+            size,
+            waiting: VecDeque::from([head]),
+        })
+    }
+
     /// The next part; `None` at the end.
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
+    pub(in crate::http) async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
         if let Some(part) = self.waiting.pop_front() {
             return Ok(Some((part.into(), self)));
         }
@@ -159,28 +187,44 @@ impl Reader {
 pub(in crate::http) async fn export(
     service: Data<Service>,
     Anyone(who): Anyone,
-    Query(Export { format }): Query<Export>,
+    Query(Export { format, after, size }): Query<Export>,
     Query(filter): Query<LogFilter>,
 ) -> Result<HttpResponse, Problem> {
     let (view, filter) = filter.view(&service, &who).await?;
+    let rest = match (after, size) {
+        (None, None) => None,
+        (Some(after), Some(size)) => Some((after, size)),
+        _ => return Err(Problem::invalid_query("after", "`after` and `size` come together")),
+    };
     let last = service.app.begin_log_export(&who, &view).await?;
-    let (head, size) = match format {
-        Format::Csv => (rows([COLUMNS])?, last),
+    let mut reader = match format {
+        Format::Csv => Reader {
+            view,
+            filter,
+            format,
+            after: 0,
+            size: last,
+            waiting: VecDeque::from([rows([COLUMNS])?]),
+            service,
+        },
         Format::Jsonl => {
             let checkpoint = service.app.checkpoint(&view).await?;
-            let size = i64::try_from(checkpoint.size).unwrap_or(i64::MAX);
-            (lines([Line::head(checkpoint, view.has_all(&filter))])?, size)
+            Reader::of_lines(service, view, filter, checkpoint)?
         }
     };
-    let reader = Reader {
-        view,
-        filter,
-        format,
-        after: 0,
-        size,
-        waiting: VecDeque::from([head]),
-        service,
-    };
+    if let Some((after, size)) = rest {
+        let (after, size) = (
+            i64::try_from(after).unwrap_or(i64::MAX),
+            i64::try_from(size).unwrap_or(i64::MAX),
+        );
+        // The proofs of the rest are in the state that its head has signed, which was no further than what is told now.
+        if size > reader.size {
+            return Err(Problem::invalid_query("size", "no export was as long as that"));
+        }
+        reader.waiting.clear();
+        (reader.after, reader.size) = (after, size);
+    }
+    let size = reader.size;
     let parts = stream::try_unfold(reader, |reader| async {
         // The status has gone out: what is left is to break the connection, so that nobody takes half for whole.
         let broke_off = |error: &Error| tracing::error!("an export of the access log broke off: {}", chain(error));

@@ -175,7 +175,7 @@ impl From<Given> for GivenGrant {
 
 /// A grant, and what its locks know of it.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ProvisionedGrant {
+pub(in crate::http) struct ProvisionedGrant {
     #[serde(flatten)]
     grant: Grant,
     /// The link by which its holder comes in without an account; `null` where none stands.

@@ -14,10 +14,11 @@ use super::path::Id;
 use super::problem::Problem;
 use super::query::Query;
 use super::{Service, schema};
-use crate::app::imports::Outcome;
-use crate::app::invitations::SecretLink;
+use crate::app::imports::{InvitedByRow, Outcome};
+use crate::domain::account::Email;
 use crate::domain::ids::{InvitationId, OrganizationId};
 use crate::domain::import::{self, Fault, Sheet, Table};
+use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
 mod table;
@@ -100,6 +101,10 @@ impl From<Fault> for ImportFault {
 struct ImportedInvitation {
     /// The line of the table of tenancies.
     line: u64,
+    #[schema(value_type = schema::PlaceName)]
+    unit_name: PlaceName,
+    #[schema(value_type = schema::Email)]
+    email: Email,
     #[schema(value_type = schema::InvitationId)]
     id: InvitationId,
     /// Shown this once, and only where no letter takes it there: hand it on yourself.
@@ -110,10 +115,13 @@ struct ImportedInvitation {
     by_letter: bool,
 }
 
-impl From<(u64, SecretLink)> for ImportedInvitation {
-    fn from((line, link): (u64, SecretLink)) -> Self {
+impl From<InvitedByRow> for ImportedInvitation {
+    fn from(invited: InvitedByRow) -> Self {
+        let link = invited.link;
         Self {
-            line,
+            line: invited.line,
+            unit_name: invited.unit,
+            email: invited.email,
             id: link.id,
             secret_link: (!link.by_letter).then_some(link.url),
             expires_at: link.ends_at,

@@ -17,7 +17,7 @@ use crate::http::{Service, schema};
 
 /// A policy as it holds.
 #[derive(Serialize, ToSchema)]
-struct LockoutPolicyView {
+pub(in crate::http) struct LockoutPolicyView {
     #[serde(flatten)]
     #[schema(value_type = schema::LockoutPolicy)]
     policy: Policy,

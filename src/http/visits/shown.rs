@@ -39,7 +39,7 @@ struct Emergency {
 
 /// A visit of a vendor.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Visit {
+pub(in crate::http) struct Visit {
     #[schema(value_type = schema::VisitId)]
     id: VisitId,
     #[schema(value_type = schema::PropertyId)]

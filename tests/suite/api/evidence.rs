@@ -19,6 +19,7 @@ use crate::world::{Door, InstalledLock, Landlord, Person, Property, TestServer, 
 on_each_database!(
     an_export_is_checked_with_the_public_key_alone,
     whoever_sees_some_of_it_proves_that_too,
+    what_broke_off_goes_on_in_the_log_that_it_began_with,
     a_file_that_was_touched_is_found_out,
     what_was_edited_in_the_database_is_named,
     what_was_taken_out_of_the_database_is_named,
@@ -160,6 +161,35 @@ async fn an_export_is_checked_with_the_public_key_alone(database: TestDatabase) 
         let output = verify().args(["--key", &other]).output().unwrap();
         assert!(!output.status.success());
         assert!(printed(&output).contains(complaint), "{}", printed(&output));
+    }
+}
+
+async fn what_broke_off_goes_on_in_the_log_that_it_began_with(database: TestDatabase) {
+    let s = lived(&database).await;
+    for (who, query) in [
+        (&*s.ana, String::new()),
+        (&s.tom, String::new()),
+        (&*s.ana, format!("&lock_id={}", s.front.id)),
+    ] {
+        let path = format!("/v1/access-log/export?format=jsonl{query}");
+        let whole = who.get(&path).await;
+        let size = whole.header("doorward-log-size").to_owned();
+        let lines: Vec<&str> = whole.text.split_inclusive('\n').collect();
+        let came = lines.len() / 2;
+        let last: Value = serde_json::from_str(lines[came - 1]).unwrap();
+        // Meanwhile the log goes on.
+        s.tom.unlock(&s.front).await.expect_opened();
+        let rest = who.get(&format!("{path}&after={}&size={size}", last["seq"])).await;
+        assert_eq!(rest.header("doorward-log-size"), size);
+        assert_eq!([&lines[..came].concat(), rest.text.as_str()].concat(), whole.text);
+        // What is asked for again is written down again.
+        let newest = &s.ana.list("/v1/access-log?kind=log-exported").await[0];
+        assert!(newest["seq"].as_u64() > size.parse().ok(), "{newest}");
+        for bad in ["&after=1", "&size=1", "&after=1&size=1000000"] {
+            who.get(&format!("{path}{bad}"))
+                .await
+                .expect_problem(400, "invalid-query");
+        }
     }
 }
 

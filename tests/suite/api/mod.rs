@@ -2,6 +2,7 @@
 
 mod access_log;
 mod bad_input;
+mod books;
 mod delegation;
 mod dpop;
 pub mod enrolments;

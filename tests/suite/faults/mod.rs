@@ -2,6 +2,7 @@
 //! (`invariants`), and everything recovers by itself.
 
 mod hostile;
+mod in_and_out;
 mod installation;
 mod invariants;
 mod keys;

@@ -1,0 +1,125 @@
+//! How a landlord's command line signs in, and how it says how far it is.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use doorward::client::BackendAddress;
+use doorward::crypto::random::OsRandom;
+use doorward::phone::{Bound, Office, OfficeError};
+use doorward::server::MachineClock;
+use zeroize::Zeroizing;
+
+/// How often it is said how far something is.
+const SAID_EVERY: Duration = Duration::from_secs(2);
+
+/// Where the backend is, and who asks.
+#[derive(Debug, clap::Args)]
+pub struct SignIn {
+    /// The backend's address, such as `https://doors.example`.
+    #[arg(long, value_name = "URL")]
+    server: BackendAddress,
+    /// What the backend calls itself, its `http.public_url`, where it is reached at another address.
+    #[arg(long, value_name = "URL")]
+    known_as: Option<String>,
+    /// The certificate authority to trust for the backend, as PEM; else those that this machine trusts.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// The address to sign in with.
+    #[arg(long)]
+    email: String,
+    /// A file whose first line is the password, or `-` for the standard input.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    password_file: PathBuf,
+    /// What the second factor's device shows, where there is one.
+    #[arg(long)]
+    code: Option<String>,
+}
+
+/// Somebody who can sign in, and again.
+pub struct Desk {
+    sign_in: SignIn,
+    password: Zeroizing<String>,
+}
+
+impl SignIn {
+    /// Reads the password.
+    pub fn desk(self) -> std::io::Result<Desk> {
+        let mut password = Zeroizing::new(String::new());
+        if self.password_file == Path::new("-") {
+            std::io::stdin().lock().read_line(&mut password)?;
+        } else {
+            password = Zeroizing::new(std::fs::read_to_string(&self.password_file)?);
+        }
+        let password = Zeroizing::new(password.lines().next().unwrap_or_default().to_owned());
+        let sign_in = self;
+        Ok(Desk { sign_in, password })
+    }
+}
+
+impl Desk {
+    /// Signs in; with `bound` in a session that is bound to a key of this run.
+    pub async fn sign_in(&self, bound: bool) -> Result<Office, OfficeError> {
+        let SignIn {
+            server,
+            known_as,
+            ca_file,
+            email,
+            code,
+            ..
+        } = &self.sign_in;
+        let key = bound.then(|| Bound {
+            known_as: known_as.as_deref(),
+            clock: Arc::new(MachineClock),
+            random: Arc::new(OsRandom),
+        });
+        let who = (email.as_str(), self.password.as_str(), code.as_deref());
+        Office::sign_in(server.clone(), ca_file.as_deref(), who, key).await
+    }
+}
+
+/// Says on the standard error how far something is: now and then, and on a terminal always on the same line.
+pub struct Progress {
+    said_at: Option<Instant>,
+}
+
+impl Progress {
+    /// Nothing was said yet.
+    pub fn new() -> Self {
+        Self { said_at: None }
+    }
+
+    /// Says it, unless something was said just now.
+    pub fn say(&mut self, what: impl FnOnce() -> String) {
+        if self.said_at.is_none_or(|at| at.elapsed() >= SAID_EVERY) {
+            self.said_at = Some(Instant::now());
+            tell(&what(), true);
+        }
+    }
+
+    /// Says the last of it.
+    pub fn end(self, what: &str) {
+        tell(what, false);
+    }
+}
+
+/// Writes a line to the standard error. Where nobody reads that, it is lost, and nothing else.
+fn tell(line: &str, more: bool) {
+    let mut stderr = std::io::stderr().lock();
+    let is_terminal = stderr.is_terminal();
+    let begin = if is_terminal { "\r\x1b[K" } else { "" };
+    let end = if is_terminal && more { "" } else { "\n" };
+    let written = write!(stderr, "{begin}{line}{end}").and_then(|()| stderr.flush());
+    written.unwrap_or_default();
+}
+
+/// A new file that nobody else may read.
+pub fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
