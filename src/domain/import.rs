@@ -16,6 +16,9 @@ pub use reading::{Rows, read};
 /// The most rows of one table.
 pub const MOST_ROWS: usize = 20_000;
 
+/// The most new locks and tenancies of one import: each is written down in the log, and nobody else's opening is meanwhile.
+pub const MOST_WRITTEN_DOWN: usize = 2_000;
+
 /// A table by what its rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::moment::{Edge, moment};
 use super::reading::{LockRow, PropertyRow, TenancyRow, UnitRow};
-use super::{Fault, Rows, Sheet};
+use super::{Fault, MOST_WRITTEN_DOWN, Rows, Sheet};
 use crate::domain::account::{Email, Role};
 use crate::domain::ids::{LockId, OrganizationId, PersonId, PropertyId, UnitId};
 use crate::domain::lock::{Lock, LockKind, LockState};
@@ -122,6 +122,7 @@ pub fn plan(rows: &Rows, known: Known, now: Timestamp, fresh: &mut dyn FnMut() -
     rows.units.iter().for_each(|row| planner.unit(row));
     rows.locks.iter().for_each(|row| planner.lock(row));
     rows.tenancies.iter().for_each(|row| planner.tenancy(row));
+    planner.check_size();
     match planner.faults.is_empty() {
         true => Ok(planner.plan),
         false => Err(planner.faults),
@@ -203,6 +204,20 @@ impl<'a> Planner<'a> {
             plan: Plan::default(),
             faults: Vec::new(),
         }
+    }
+
+    /// Refuses more than can be written down while others wait for their doors.
+    fn check_size(&mut self) {
+        let Plan { locks, stays, .. } = &self.plan;
+        if locks.len() + stays.len() <= MOST_WRITTEN_DOWN {
+            return;
+        }
+        let first = stays.get(MOST_WRITTEN_DOWN.saturating_sub(locks.len()));
+        let (sheet, line) = first.map_or((Sheet::Locks, 1), |stay| (Sheet::Tenancies, stay.line));
+        let why = format!(
+            "at most {MOST_WRITTEN_DOWN} new locks and tenancies come in at once: bring the rest in with another"
+        );
+        self.faults.push(Fault::new(sheet, line, None, why));
     }
 
     fn complain(&mut self, sheet: Sheet, line: u64, column: &str, why: impl std::fmt::Display) {

@@ -414,6 +414,28 @@ proptest! {
 }
 
 #[test]
+fn no_more_comes_in_at_once_than_others_can_wait_for() {
+    let doors = |count: usize| (0..count).map(|number| format!("Linden||Door {number}"));
+    for (count, stays, expected) in [
+        (MOST_WRITTEN_DOWN, 0, vec![]),
+        (MOST_WRITTEN_DOWN + 1, 0, vec![(Sheet::Locks, 1, None)]),
+        (MOST_WRITTEN_DOWN - 1, 2, vec![(Sheet::Tenancies, 3, None)]),
+    ] {
+        let lines: Vec<String> = std::iter::once("property|unit|name".to_owned())
+            .chain(doors(count))
+            .collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let given = [
+            HOUSE,
+            FLATS,
+            (Sheet::Locks, &lines[..]),
+            (Sheet::Tenancies, &STAYS.1[..=stays]),
+        ];
+        assert_eq!(told(&faults(nobody(), &given)), expected, "{count}");
+    }
+}
+
+#[test]
 fn locks_that_come_in_are_unclaimed() {
     let plan = planned(nobody(), &[HOUSE, FLATS, DOORS]);
     let ids: Vec<&LockId> = plan.locks.iter().map(|lock: &Lock| &lock.id).collect();
