@@ -78,10 +78,6 @@ struct Side {
 impl Side {
     async fn start(grants: u64, entries: u64) -> Result<Self, Failure> {
         let real = Real::start(DOORS).await?;
-        let mut client = Client::connect(real.http()).await?;
-        let who = json!({ "email": EMAIL, "password": PASSWORD });
-        let signed_in = client.post("/v1/auth/sign-in", "", &who).await?;
-        let landlord = signed_in["access_token"].as_str().unwrap_or_default().to_owned();
         let mut place = Place::open(&real.database())?;
         let began = Instant::now();
         place.add_grants(grants)?;
@@ -101,6 +97,10 @@ impl Side {
             filled.duration_since(began).as_secs_f64(),
             entries as f64 / took
         );
+        let mut client = Client::connect(real.http()).await?;
+        let who = json!({ "email": EMAIL, "password": PASSWORD });
+        let signed_in = client.post("/v1/auth/sign-in", "", &who).await?;
+        let landlord = signed_in["access_token"].as_str().unwrap_or_default().to_owned();
         Ok(Self {
             real,
             client,
@@ -160,6 +160,39 @@ impl Side {
     }
 }
 
+/// A log export as it was.
+struct Exported {
+    lines: usize,
+    took: Duration,
+    /// By how much the process was larger than before, at most.
+    peak_kib: f64,
+}
+
+impl Side {
+    /// Exports the whole log with its proofs.
+    async fn export(&mut self) -> Result<Exported, Failure> {
+        // From now on the peak is that of the export.
+        std::fs::write("/proc/self/clear_refs", "5")?;
+        let before = memory_kib("VmRSS:")?;
+        let began = Instant::now();
+        let path = "/v1/access-log/export?format=jsonl";
+        let lines = self.client.count_lines(path, &self.landlord).await?;
+        Ok(Exported {
+            lines,
+            took: began.elapsed(),
+            peak_kib: memory_kib("VmHWM:")? - before,
+        })
+    }
+}
+
+/// What the kernel says of this process under this name.
+fn memory_kib(name: &str) -> Result<f64, Failure> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.ok_or("no such figure")?.parse()?)
+}
+
 fn main() -> Result<(), Failure> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -195,6 +228,16 @@ async fn run(options: &Options) -> Result<(), Failure> {
             times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
         });
         println!("{name:>24} {small:>12.3} {large:>12.3} {:>7.2}", large / small);
+    }
+    for side in &mut sides {
+        let export = side.export().await?;
+        println!(
+            "export: {} entries in {:.1} s, {:.0} a second, {:.1} MiB more at most",
+            export.lines,
+            export.took.as_secs_f64(),
+            export.lines as f64 / export.took.as_secs_f64(),
+            export.peak_kib / 1024.0
+        );
     }
     for side in sides {
         let (sealed, all) = { side.place }.sealed()?;

@@ -130,5 +130,7 @@ fn config(folder: &TempDir) -> Config {
     config.limits.requests_per_minute = 1_000_000;
     config.limits.sign_ins_per_minute = 1_000_000;
     config.limits.unlocks_per_minute = 1_000_000;
+    // Tokens of the beginning are asked with at the end.
+    config.sessions.access_minutes = 1440;
     config
 }

@@ -63,6 +63,34 @@ impl Client {
         Ok(Answer { status, body })
     }
 
+    /// Gets what is at `path` and lets go of it as it comes. Gives how many lines it has.
+    ///
+    /// # Errors
+    /// Where the connection breaks, or the answer is no success.
+    #[allow(dead_code, reason = "not every bench gets what is long")]
+    pub async fn count_lines(&mut self, path: &str, token: &str) -> Result<usize, Failure> {
+        let request = Request::builder().uri(path).header(HOST, &self.host);
+        let request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        self.requests.ready().await?;
+        let answer = self
+            .requests
+            .send_request(request.body(Full::new(Bytes::new()))?)
+            .await?;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        let mut lines = 0;
+        while let Some(frame) = body.frame().await {
+            if let Ok(part) = frame?.into_data() {
+                lines += part.iter().filter(|byte| **byte == b'\n').count();
+            }
+        }
+        if status.is_success() {
+            Ok(lines)
+        } else {
+            Err(format!("{path}: {status}").into())
+        }
+    }
+
     /// Posts `body` and reads the answer, which must be a success.
     ///
     /// # Errors
