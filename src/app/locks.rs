@@ -2,7 +2,7 @@
 
 use super::grants::{By, follow_each, hold_hanging_at};
 use super::revocations::void_all;
-use super::{Actor, App, Error, What, house_access, managed_by, staffed_by, visits};
+use super::{Actor, App, Error, What, house_access, managed_by, must_have_phone_key, staffed_by, visits};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::chain::Progress;
@@ -116,6 +116,9 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+                if change.unit.is_some() || change.shareable.is_some() {
+                    must_have_phone_key(conn, &lock.organization, &who)?;
+                }
                 let (before, was_closed) = (lock.clone(), lock.is_closed_to_sharing());
                 let unit = match change.unit {
                     None => lock.unit,

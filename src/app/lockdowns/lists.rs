@@ -3,7 +3,7 @@
 use super::deliver::{left_out, settle_all};
 use crate::app::lockdowns::order::check_named;
 use crate::app::revocations::hold_locks;
-use crate::app::{Actor, App, Error, What, managed_by, viewed_by};
+use crate::app::{Actor, App, Error, What, managed_by, must_have_phone_key, viewed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
 use crate::domain::ids::{GrantId, LockId, PersonId, PropertyId};
@@ -55,6 +55,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 let property =
                     places::find_property(conn, &property, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                must_have_phone_key(conn, &property.organization, &who)?;
                 let NewList { persons, grants } = new;
                 check_named(conn, &property.organization, "person_ids", &persons, &grants)?;
                 let known = lockdowns::lists(conn, &property.id)?;

@@ -11,7 +11,7 @@ use super::{doors_of, tell_people, write_down};
 use crate::app::in_turn::each_in_turn;
 use crate::app::proposals::{self, Matter, Settled, Weighty};
 use crate::app::revocations::hold_locks;
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error, What, managed_by, must_have_phone_key};
 use crate::crypto::random::Random;
 use crate::domain::access_log::Kind;
 use crate::domain::account::Scope;
@@ -106,6 +106,7 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &caller)?;
                 let known = lockdowns::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lockdown))?;
+                must_have_phone_key(conn, &known.organization, &caller)?;
                 let has_ended = known.ended.is_some() || known.until <= now;
                 let lockdown = Lockdown {
                     until: new.until,
@@ -146,6 +147,7 @@ impl App {
             .write(move |conn| {
                 let scope = managed_by(conn, &caller)?;
                 let lockdown = lockdowns::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lockdown))?;
+                must_have_phone_key(conn, &lockdown.organization, &caller)?;
                 let property = lockdown.property.clone();
                 let doors = end_early(conn, lockdown, &caller, &*random, now)?;
                 Ok::<_, Error>((property, doors))
@@ -165,7 +167,8 @@ impl App {
             .db
             .write(move |conn| {
                 let scope = managed_by(conn, &caller)?;
-                places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                let property = places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                must_have_phone_key(conn, &property.organization, &caller)?;
                 let mut doors = Vec::new();
                 for lockdown in lockdowns::open_of(conn, &id)? {
                     doors.extend(end_early(conn, lockdown, &caller, &*random, now)?);

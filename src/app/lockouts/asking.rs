@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{Opened, Opening, Shown, desk_of, open, shown};
 use crate::app::letters::queue;
 use crate::app::notices::tell;
-use crate::app::{Actor, App, Error, What, served_by};
+use crate::app::{Actor, App, Error, What, must_have_phone_key, served_by};
 use crate::crypto::digest::{digest, hexadecimal};
 use crate::crypto::identity_code::IdentityCode;
 use crate::crypto::random::Random;
@@ -188,6 +188,7 @@ impl App {
                     .into_iter()
                     .find(|resident| scope.contains(&resident.organization));
                 let meant = meant.ok_or_else(missing)?;
+                must_have_phone_key(conn, &meant.organization, &who)?;
                 if person == who.person {
                     return Err(Error::Conflict {
                         word: "own-lockout",

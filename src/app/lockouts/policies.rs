@@ -1,6 +1,6 @@
 //! What a property has decided about lock-outs.
 
-use crate::app::{Actor, App, Error, What, joined_by, managed_by};
+use crate::app::{Actor, App, Error, What, joined_by, managed_by, must_have_phone_key};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Role;
 use crate::domain::ids::{PersonId, PropertyId};
@@ -65,6 +65,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 let property = places::find_property(conn, &property, &scope)?;
                 let property = property.ok_or(Error::NotFound(What::Property))?;
+                must_have_phone_key(conn, &property.organization, &who)?;
                 for person in policy.on_call() {
                     let role = accounts::role(conn, &property.organization, person)?;
                     if !role.is_some_and(Role::serves_desk) {

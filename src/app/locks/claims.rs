@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{RETIRED, UNCLAIMED, write_down};
-use crate::app::{Actor, App, Error, What, managed_by};
+use crate::app::{Actor, App, Error, What, managed_by, must_have_phone_key};
 use crate::crypto::claim_link::ClaimLink;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Scope;
@@ -110,6 +110,8 @@ pub(in crate::app) fn store_claim(
     now: Timestamp,
 ) -> Result<(), Error> {
     let lock = locks::find(conn, id, scope)?.ok_or(Error::NotFound(What::Lock))?;
+    // Whoever enrols a controller of their own says from then on what the door did.
+    must_have_phone_key(conn, &lock.organization, who)?;
     // The lock's state decides where it counts: somebody may be enrolling at this moment.
     if !enrolments::set_claim(conn, id, wanted, &claim.digest, claim.ends_at)? {
         return Err(match (locks::find(conn, id, scope)?.map(|lock| lock.state), wanted) {

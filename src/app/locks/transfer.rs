@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{RETIRED, unit_of, write_down};
 use crate::app::pins::{clear_at, void_codes_at};
 use crate::app::revocations::{hold_locks, void_all};
-use crate::app::{Actor, App, Error, What, house_access, managed_by, visits};
+use crate::app::{Actor, App, Error, What, house_access, managed_by, must_have_phone_key, visits};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::grant::{Grant, Holder};
 use crate::domain::ids::{GrantId, LockId, PropertyId, UnitId};
@@ -55,6 +55,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 who.must_have_proven(now)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
+                must_have_phone_key(conn, &lock.organization, &who)?;
                 if lock.state == LockState::Retired {
                     return Err(RETIRED);
                 }

@@ -339,6 +339,16 @@ async fn where_the_house_wants_keys_nobody_makes_a_way_in_without(database: Test
         ("POST", keys.clone(), key.clone()),
         ("PUT", role, json!({ "role": "manager" })),
         ("POST", visit_path(&visit, "call"), json!({})),
+        // A home's door that becomes everybody's, a controller of one's own, and whom a lockdown does not keep out.
+        ("PATCH", door.path(), json!({ "unit_id": null })),
+        ("PATCH", front.path(), json!({ "unit_id": unit.id })),
+        ("POST", format!("{}/replace", front.path()), json!({})),
+        (
+            "PUT",
+            format!("/v1/properties/{}/lockdown-lists/friends", house.id),
+            json!({ "person_ids": [gus.id], "grant_ids": [] }),
+        ),
+        ("DELETE", format!("/v1/properties/{}/lockdown", house.id), json!({})),
         (
             "POST",
             visit_path(&visit, "emergency"),
