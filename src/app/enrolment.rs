@@ -1,21 +1,27 @@
 //! A controller claims a lock (`docs/PROTOCOL.md`, "Enrolment").
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::lock_messages::write_off;
+use super::notices::tell;
 use super::revocations::void_all;
 use super::{App, BrokerAddress, Error};
 use crate::crypto::claim_code::ClaimCode;
 use crate::crypto::public_key::PublicKey;
+use crate::crypto::random::Random;
 use crate::crypto::secret::Secret;
 use crate::crypto::tokens::{LockKey, Product};
 use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::account::Role;
 use crate::domain::ids::{LockId, OrganizationId};
 use crate::domain::lock::{Lock, ProductName};
+use crate::domain::notice::{self, News};
 use crate::domain::relay::RelayAway;
 use crate::domain::time::Timestamp;
 use crate::store::enrolments::{Claimed, Enrolment, Written};
-use crate::store::{access_log, attempts, enrolments, lock_events, locks};
+use crate::store::{Conn, access_log, accounts, attempts, enrolments, lock_events, locks, tenancies};
 
 /// What a controller brings.
 #[derive(Debug)]
@@ -136,6 +142,7 @@ impl App {
         enrolment: Enrolment,
         now: Timestamp,
     ) -> Result<(Lock, Written), Error> {
+        let random = Arc::clone(&self.random);
         let (lock, written) = self
             .db
             .write(move |conn| {
@@ -165,10 +172,24 @@ impl App {
                 access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
                 // What it had not told by now is not believed any more.
                 write_off(conn, &lock, &progress, now)?;
+                if written.replaced.is_some() {
+                    tell_of_replacement(conn, &*random, &lock, now)?;
+                }
                 Ok::<_, Error>((lock, written))
             })
             .await?;
         self.changes.tell(&lock.id);
         Ok((lock, written))
     }
+}
+
+/// Tells whoever manages the house, and who lives behind the door: whoever holds the new controller says from now on what the
+/// door does.
+fn tell_of_replacement(conn: &mut Conn, random: &dyn Random, lock: &Lock, now: Timestamp) -> Result<(), Error> {
+    let mut persons = accounts::with_role(conn, &lock.organization, Role::manages)?;
+    if let Some(unit) = &lock.unit {
+        persons.extend(tenancies::residents(conn, unit, now)?);
+    }
+    let news = News::new(notice::Kind::LockReplaced, lock.organization.clone()).about(lock);
+    tell(conn, random, persons, &news, now)
 }

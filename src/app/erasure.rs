@@ -7,11 +7,13 @@ use std::sync::atomic::Ordering;
 
 use super::api_keys::end_keys_of;
 use super::grants::{By, Ended, end_with};
-use super::letters::withdraw_all_to;
+use super::letters::{Letters, withdraw_all_to};
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
 use super::second_factors::Asked;
+use super::webhooks::{stop_those_of, write_down_stops};
 use super::{Actor, App, Error};
+use crate::crypto::password::PasswordHash;
 use crate::crypto::random::Random;
 use crate::crypto::recovery_code::FactorCode;
 use crate::domain::access_log::{Kind, NewEntry};
@@ -53,11 +55,7 @@ impl App {
         let proven = self
             .check_password(person.email.clone(), password, Asked::of(who, code, now), from)
             .await?;
-        let unsaid = |error| Error::Internal("erasing an account", error);
-        let secret = self.random.secret().expose().parse();
-        let secret = secret.map_err(|bad: BadPassword| unsaid(bad.into()))?;
-        let hash = self.passwords.hash(secret).await?;
-        let nobody = nobody(&person.id).map_err(unsaid)?;
+        let hash = self.nobodys_password().await?;
         let (caller, random, by_letter) = (who.clone(), Arc::clone(&self.random), Arc::clone(&self.letters));
         let (ended, thumbprints) = self
             .db
@@ -79,18 +77,7 @@ impl App {
                 // Phones, locks, rights, ends of logs: the order in which a pass takes them.
                 let thumbprints = remove_all(conn, &person.id, now)?;
                 let ended = leave_all(conn, &*random, (&caller, &person), &memberships, now)?;
-                accounts::replace(conn, &nobody, hash.as_str())?;
-                invitations::rename(conn, &person.email, &nobody.email)?;
-                // Whoever signs in by one at this moment is in before that, and their session is forgotten with the others.
-                passkeys::remove_all_of(conn, &person.id, now)?;
-                sessions::forget_all_of(conn, &person.id)?;
-                second_factors::remove(conn, &person.id)?;
-                notices::forget_all_of(conn, &person.id)?;
-                letters::set_unwanted(conn, &person.id, &[])?;
-                withdraw_all_to(conn, &by_letter, &person.email)?;
-                looks::forget_concerns(conn, &person.id)?;
-                let own = forgetting::only_of(conn, &person.id)?;
-                forgetting::forget(conn, &own)?;
+                blot_out(conn, &person, &hash, &by_letter, now)?;
                 Ok((ended, thumbprints))
             })
             .await?;
@@ -106,6 +93,43 @@ impl App {
         let by_right = self.make_end_effective(ended).await?;
         Ok(by_right.and(by_phone))
     }
+
+    /// The hash of a password that nobody has.
+    pub(super) async fn nobodys_password(&self) -> Result<PasswordHash, Error> {
+        let secret = self.random.secret().expose().parse();
+        let secret = secret.map_err(|bad: BadPassword| Error::Internal("erasing an account", bad.into()))?;
+        Ok(self.passwords.hash(secret).await?)
+    }
+}
+
+/// Takes away what the database knows of the person: who they are, how they sign in, what they were told, and what only they saw of
+/// logs. Their phones, memberships and rights have ended.
+pub(super) fn blot_out(
+    conn: &mut Conn,
+    person: &Person,
+    hash: &PasswordHash,
+    by_letter: &Letters,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let nobody = nobody(&person.id).map_err(|error| Error::Internal("erasing an account", error))?;
+    accounts::erase(conn, &nobody, hash.as_str(), now)?;
+    invitations::rename(conn, &person.email, &nobody.email)?;
+    // Whoever signs in by one at this moment is in before that, and their session is forgotten with the others.
+    passkeys::remove_all_of(conn, &person.id, now)?;
+    sessions::forget_all_of(conn, &person.id)?;
+    second_factors::remove(conn, &person.id)?;
+    notices::forget_all_of(conn, &person.id)?;
+    letters::set_unwanted(conn, &person.id, &[])?;
+    withdraw_all_to(conn, by_letter, &person.email)?;
+    looks::forget_concerns(conn, &person.id)?;
+    let own = forgetting::only_of(conn, &person.id)?;
+    forgetting::forget(conn, &own)?;
+    Ok(())
+}
+
+/// Whether this is what an erased account leaves.
+pub(super) fn is_nobody(person: &Person) -> bool {
+    person.email.as_str().ends_with("@erased.invalid")
 }
 
 /// The account without what tells whose it was; its address leads nowhere (RFC 6761, 6.4).
@@ -129,11 +153,13 @@ fn leave_all(
 ) -> Result<Ended, Error> {
     let id = &person.id;
     let mut organizations: Vec<OrganizationId> = memberships.iter().map(|joined| joined.organization.clone()).collect();
+    let mut stopped = Vec::new();
     // The ends of several logs, always in this order.
     organizations.sort_unstable();
     for organization in &organizations {
         invitations::close_all_of(conn, organization, &person.email, id, now)?;
         accounts::end_membership(conn, organization, id, now)?;
+        stopped.extend(stop_those_of(conn, organization, id)?);
     }
     let doors = grants::lock_ids_of(conn, id)?;
     let doors = locks::with_ids(conn, &doors)?;
@@ -153,5 +179,6 @@ fn leave_all(
         };
         access_log::append(conn, organization, &entry, now)?;
     }
+    write_down_stops(conn, random, &stopped, now)?;
     Ok(ended)
 }

@@ -106,8 +106,8 @@ impl App {
     /// unit's now, or that was closed to sharing, it ends. A lock that moves takes no visit of a vendor along.
     ///
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::NotFound`] of the lock, or of the unit in its property; [`Error::Invalid`] where a
-    /// unit's own door is to be closed to sharing.
+    /// [`Error::Forbidden`]; [`Error::ProofNeeded`] of more than a name; [`Error::NotFound`] of the lock, or of the unit in its property;
+    /// [`Error::Invalid`] where a unit's own door is to be closed to sharing.
     pub async fn change_lock(&self, who: &Actor, id: LockId, change: LockChange) -> Result<Lock, Error> {
         let (now, who) = (self.now(), who.clone());
         let random = std::sync::Arc::clone(&self.random);
@@ -117,6 +117,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 let lock = locks::find(conn, &id, &scope)?.ok_or(Error::NotFound(What::Lock))?;
                 if change.unit.is_some() || change.shareable.is_some() {
+                    who.must_have_proven(now)?;
                     must_have_phone_key(conn, &lock.organization, &who)?;
                 }
                 let (before, was_closed) = (lock.clone(), lock.is_closed_to_sharing());

@@ -6,6 +6,7 @@ use super::api_keys::end_keys_of;
 use super::grants::{By, end_with};
 use super::revocations::{Revocation, hold_locks};
 use super::tenancies::{close_all_of, doors_to_hold, ended_rights, write_down_all};
+use super::webhooks::{stop_those_of, write_down_stops};
 use super::{Actor, App, Error, What, managed_by, staffed_by};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::{Membership, OrganizationName, Person, Role};
@@ -107,6 +108,7 @@ impl App {
                     invitations::close_all_of(conn, &organization, &removed.email, &who.person, now)?;
                 }
                 accounts::end_membership(conn, &organization, &person, now)?;
+                let stopped = stop_those_of(conn, &organization, &person)?;
                 let doors = grants::lock_ids_of(conn, &person)?;
                 let doors = locks::with_ids(conn, &doors)?;
                 let doors = doors.into_iter().filter(|lock| lock.organization == organization);
@@ -129,6 +131,7 @@ impl App {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }
                 end_keys_of(conn, &who, &organization, &person, now)?;
+                write_down_stops(conn, &*random, &stopped, now)?;
                 let entry = NewEntry {
                     person: Some(person.clone()),
                     actor: Some(who.person.clone()),

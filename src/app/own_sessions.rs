@@ -125,6 +125,7 @@ impl App {
     /// Only those of the database.
     pub async fn end_other_sessions(&self, who: &Actor) -> Result<usize, Error> {
         let (now, who) = (self.now(), who.clone());
+        who.must_have_proven(now)?;
         self.db
             .write(move |conn| {
                 let ended = own_sessions::end_others(conn, &who.session, &who.person, "ended-by-person", now)?;

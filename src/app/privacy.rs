@@ -38,7 +38,7 @@ impl App {
     /// from now on. The same rule again changes nothing and tells nobody.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn change_privacy(
         &self,
         who: &Actor,
@@ -57,6 +57,7 @@ impl App {
                 if rule == before {
                     return Ok(rule);
                 }
+                who.must_have_proven(now)?;
                 privacy::set_rule(conn, &id, &rule, now)?;
                 let detail = serde_json::json!({
                     "own_doors": word(rule.own_doors),

@@ -3,14 +3,18 @@
 
 use std::sync::Arc;
 
+use super::erasure::{blot_out, is_nobody};
 use super::grants::{By, end_with};
+use super::letters::Letters;
 use super::lockdowns::restore_lockdown;
+use super::phones::remove_all;
 use super::pins;
 use super::revocations::{hold_locks, void_all_after_restore};
 use super::{App, Error};
+use crate::crypto::password::PasswordHash;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ending::{Ending, Thing};
-use crate::domain::ids::{GrantId, OrganizationId};
+use crate::domain::ids::{GrantId, OrganizationId, PersonId};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 use crate::store::installation::{self, GENERATION};
@@ -39,7 +43,8 @@ impl App {
     /// # Errors
     /// Only those of the database.
     pub async fn adopt_restored(&self, generation: u16, ended: Vec<Ending>) -> Result<Adopted, Error> {
-        let (now, random) = (self.now(), Arc::clone(&self.random));
+        let (now, random, by_letter) = (self.now(), Arc::clone(&self.random), Arc::clone(&self.letters));
+        let nobodys = self.nobodys_password().await?;
         self.db
             .write(move |conn| {
                 let mut adopted = Adopted {
@@ -71,15 +76,21 @@ impl App {
                     };
                     let is_news = match ending.what {
                         Thing::Grant => repeat_grant(conn, ending, by, now)?,
+                        // After whatever else has ended of theirs.
+                        Thing::Person => continue,
                         _ => endings::repeat(conn, ending)?,
                     };
+                    adopted.repeated += usize::from(is_news);
+                }
+                for ending in ended.iter().filter(|ending| ending.what == Thing::Person) {
+                    let is_news = repeat_erasure(conn, ending, &nobodys, &by_letter, now)?;
                     adopted.repeated += usize::from(is_news);
                 }
                 installation::set(conn, GENERATION, &generation.to_string())?;
                 for (size, organization) in sizes {
                     write_down(conn, &organization, generation, size, now)?;
                 }
-                Ok(adopted)
+                Ok::<_, Error>(adopted)
             })
             .await
     }
@@ -106,6 +117,23 @@ fn repeat_grant(conn: &mut Conn, ending: &Ending, by: By<'_>, now: Timestamp) ->
     }
     // Locks are told when they come: none is connected to a backend that is not running.
     let _ended = end_with(conn, vec![RightSource::Grant(id)], by, now)?;
+    Ok(true)
+}
+
+/// Erases an account once more. Says whether it was there.
+fn repeat_erasure(
+    conn: &mut Conn,
+    ending: &Ending,
+    nobodys: &PasswordHash,
+    by_letter: &Letters,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let id: PersonId = ending.id.parse().map_err(StoreError::corrupt)?;
+    let Some(person) = accounts::find_person(conn, &id)?.filter(|person| !is_nobody(person)) else {
+        return Ok(false);
+    };
+    let _thumbprints = remove_all(conn, &id, now)?;
+    blot_out(conn, &person, nobodys, by_letter, now)?;
     Ok(true)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::api_keys::end_keys_of;
 use super::notices::tell;
+use super::webhooks::{stop_those_of, write_down_stops};
 use super::{Actor, App, Error, What, managed_by, must_have_phone_key};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::account::Role;
@@ -65,7 +66,9 @@ impl App {
                     });
                 }
                 if present.manages() && !role.manages() {
+                    let stopped = stop_those_of(conn, &organization, &person)?;
                     end_keys_of(conn, &who, &organization, &person, now)?;
+                    write_down_stops(conn, &*random, &stopped, now)?;
                 }
                 let change = serde_json::json!({ "from": present, "to": role });
                 let entry = NewEntry {

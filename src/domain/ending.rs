@@ -25,6 +25,10 @@ pub enum Thing {
     ApiKey,
     /// A lock was retired.
     Lock,
+    /// A lock's controller was replaced or released.
+    Controller,
+    /// Somebody's account was erased.
+    Person,
     /// A counted use of a grant was taken.
     Use,
     /// An invitation was accepted or withdrawn, or has run out.
@@ -42,9 +46,9 @@ pub struct Ending {
     /// In which organization, of a membership.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
-    /// How many uses are taken, of a counted grant.
+    /// How many uses are taken, of a counted grant; which controller it was, of a lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken: Option<i64>,
+    pub number: Option<i64>,
     /// When.
     pub at: Timestamp,
 }

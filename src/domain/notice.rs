@@ -103,6 +103,8 @@ kinds! {
     VisitEnded = "visit-ended",
     /// The locks of their home are being changed.
     LockChangeBegun = "lock-change-begun",
+    /// A lock of their house, or of their own door, has another controller now.
+    LockReplaced = "lock-replaced",
     /// A lock of their house, or of their own door, has a low battery.
     BatteryLow = "battery-low",
     /// Something happened in their house that they should look at.

@@ -91,6 +91,7 @@ pub(super) struct Webhook {
     events: Vec<Kind>,
     #[schema(value_type = schema::WebhookState)]
     state: State,
+    /// Who made it, or gave it its present address.
     #[schema(value_type = schema::PersonId)]
     created_by: PersonId,
     #[schema(value_type = schema::Time)]

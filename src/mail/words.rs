@@ -156,6 +156,9 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         "vendor-kept-out" => "A vendor does not get in any more by what was agreed: why stands in the app.",
         "visit-begun" => "A visit has begun.",
         "visit-ended" => "A visit is over.",
+        "lock-replaced" => {
+            "A lock has another controller now. If nobody has worked at that door, tell the house at once."
+        }
         "battery-low" => "The battery of a lock is low: it wants new ones soon.",
         "alarm" => "Something happened that you should look at: what it is stands in the log of the house.",
         "webhook-stopped" => "A webhook is told no more. Look at its deliveries and let it go on.",

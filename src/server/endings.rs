@@ -213,7 +213,7 @@ mod tests {
             what: Thing::Grant,
             id: id.to_owned(),
             organization: None,
-            taken: None,
+            number: None,
             at: Timestamp::from_millis(at),
         }
     }

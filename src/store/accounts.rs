@@ -389,13 +389,14 @@ pub fn ever_joined(conn: &mut Conn, person: &PersonId) -> Result<Vec<Organizatio
     ids.iter().map(|id| parsed(id)).collect()
 }
 
-/// Replaces the person's name, address and password.
-pub fn replace(conn: &mut Conn, person: &Person, password_hash: &str) -> Result<(), StoreError> {
+/// Puts an account that tells nothing in the place of the one that the person had, for good.
+pub fn erase(conn: &mut Conn, person: &Person, password_hash: &str, now: Timestamp) -> Result<(), StoreError> {
     diesel::update(persons::table.find(person.id.as_str()))
         .set((
             persons::email.eq(person.email.as_str()),
             persons::name.eq(person.name.as_str()),
             persons::password_hash.eq(password_hash),
+            persons::erased_at_ms.eq(now.as_millis()),
         ))
         .execute(conn)?;
     Ok(())

@@ -3,9 +3,12 @@
 use diesel::prelude::*;
 
 use super::columns::parsed;
-use super::schema::{api_keys, grants, guest_links, invitations, locks, memberships, passkeys, phones, tenancies};
+use super::schema::{
+    api_keys, enrolments, grants, guest_links, invitations, locks, memberships, passkeys, persons, phones, tenancies,
+};
 use super::{Conn, StoreError};
 use crate::domain::ending::{Ending, Thing};
+use crate::domain::lock::LockState;
 use crate::domain::time::Timestamp;
 
 /// What has ended from `since` to `now`.
@@ -18,7 +21,7 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
             what,
             id,
             organization: None,
-            taken: None,
+            number: None,
             at: Timestamp::from_millis(at_ms),
         }));
     };
@@ -51,6 +54,20 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
         Thing::Invitation,
         closed.into_iter().map(|(id, at_ms)| (id, Some(at_ms))).collect(),
     );
+    ended!(Person, persons, erased_at_ms);
+    let controllers: Vec<(String, i64, Option<i64>)> = enrolments::table
+        .filter(enrolments::ended_at_ms.ge(since))
+        .select((enrolments::lock_id, enrolments::number, enrolments::ended_at_ms))
+        .load(conn)?;
+    endings.extend(controllers.into_iter().filter_map(|(id, number, at_ms)| {
+        Some(Ending {
+            what: Thing::Controller,
+            id,
+            organization: None,
+            number: Some(number),
+            at: Timestamp::from_millis(at_ms?),
+        })
+    }));
     let used: Vec<(String, i64, Option<i64>)> = grants::table
         .filter(grants::used_at_ms.ge(since))
         .select((grants::id, grants::uses_taken, grants::used_at_ms))
@@ -60,7 +77,7 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
             what: Thing::Use,
             id,
             organization: None,
-            taken: Some(taken),
+            number: Some(taken),
             at: Timestamp::from_millis(at_ms?),
         })
     }));
@@ -77,7 +94,7 @@ pub fn since(conn: &mut Conn, since: Timestamp, now: Timestamp) -> Result<Vec<En
             what: Thing::Membership,
             id: person,
             organization: Some(organization),
-            taken: None,
+            number: None,
             at: Timestamp::from_millis(at_ms?),
         })
     }));
@@ -118,8 +135,8 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
             .execute(conn)?,
         // One that was given back since counts as taken: rather one too few than one too many.
         (Thing::Use, _) => diesel::update(grants::table.find(id))
-            .filter(grants::uses_taken.lt(ending.taken.unwrap_or(0)))
-            .set(grants::uses_taken.eq(ending.taken.unwrap_or(0)))
+            .filter(grants::uses_taken.lt(ending.number.unwrap_or(0)))
+            .set(grants::uses_taken.eq(ending.number.unwrap_or(0)))
             .execute(conn)?,
         // Also one that was accepted: who came by it is not known any more, and is invited anew.
         (Thing::Invitation, _) => diesel::update(invitations::table.find(id))
@@ -131,7 +148,14 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
         (Thing::Lock, _) => diesel::update(locks::table.find(id).filter(locks::quarantined_at_ms.is_null()))
             .set(locks::quarantined_at_ms.eq(at))
             .execute(conn)?,
-        (Thing::Grant | Thing::Membership, _) => 0,
+        // Somebody may have it: it is not believed before whoever runs the house says so.
+        (Thing::Controller, _) => diesel::update(locks::table.find(id))
+            .filter(locks::state.eq(LockState::Enrolled.as_str()))
+            .filter(locks::enrolments.le(ending.number.unwrap_or(0)))
+            .filter(locks::quarantined_at_ms.is_null())
+            .set(locks::quarantined_at_ms.eq(at))
+            .execute(conn)?,
+        (Thing::Grant | Thing::Person | Thing::Membership, _) => 0,
     };
     Ok(changed > 0)
 }

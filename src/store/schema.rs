@@ -25,6 +25,7 @@ diesel::table! {
         name -> Text,
         password_hash -> Text,
         created_at_ms -> BigInt,
+        erased_at_ms -> Nullable<BigInt>,
     }
 }
 

@@ -7,7 +7,7 @@ use super::schema::{access_log_heads, webhook_deliveries, webhooks};
 use super::{Conn, StoreError};
 use crate::domain::access_log::Kind;
 use crate::domain::account::Scope;
-use crate::domain::ids::{DeliveryId, OrganizationId, WebhookId};
+use crate::domain::ids::{DeliveryId, OrganizationId, PersonId, WebhookId};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Delivery, Failing, Secrets, State, Webhook};
 
@@ -93,6 +93,7 @@ pub fn replace(conn: &mut Conn, before: &Webhook, now: &Webhook) -> Result<bool,
         .set((
             webhooks::sealed_url.eq(&now.sealed_url),
             webhooks::kinds.eq(words(&now.kinds)),
+            webhooks::created_by.eq(now.created_by.as_str()),
             webhooks::state.eq(now.state.as_str()),
             webhooks::secret_number.eq(i64::from(now.secrets.number)),
             webhooks::former_secret_ends_at_ms.eq(now.secrets.former_ends_at.as_millis()),
@@ -140,6 +141,33 @@ pub fn list(conn: &mut Conn, scope: &Scope, after: Option<&WebhookId>, limit: i6
         .filter(webhooks::id.gt(after.map_or("", WebhookId::as_str)))
         .order(webhooks::id)
         .limit(limit)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// Pauses the organization's webhooks that are told and to which this person gave their address; nobody else changes them until
+/// this transaction ends. Gives them as they are now.
+pub fn pause_all_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+) -> Result<Vec<Webhook>, StoreError> {
+    let theirs = webhooks::table
+        .filter(webhooks::organization_id.eq(organization.as_str()))
+        .filter(webhooks::created_by.eq(person.as_str()))
+        .filter(webhooks::state.eq(State::Active.as_str()));
+    let paused: Vec<String> = diesel::update(theirs)
+        .set((
+            webhooks::state.eq(State::Paused.as_str()),
+            webhooks::turn.eq(webhooks::turn + 1),
+            webhooks::turn_ends_at_ms.eq(0),
+        ))
+        .returning(webhooks::id)
+        .get_results(conn)?;
+    let rows: Vec<Row> = webhooks::table
+        .filter(webhooks::id.eq_any(&paused))
+        .order(webhooks::id)
         .select(Row::as_select())
         .load(conn)?;
     rows.into_iter().map(Row::into_domain).collect()

@@ -51,7 +51,7 @@ impl App {
     /// Decides the policy of the property; it holds for what is asked for from now on.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] where it puts somebody on call who does not sit at the
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Invalid`] where it puts somebody on call who does not sit at the
     /// desk.
     pub async fn set_lockout_policy(
         &self,
@@ -65,6 +65,7 @@ impl App {
                 let scope = managed_by(conn, &who)?;
                 let property = places::find_property(conn, &property, &scope)?;
                 let property = property.ok_or(Error::NotFound(What::Property))?;
+                who.must_have_proven(now)?;
                 must_have_phone_key(conn, &property.organization, &who)?;
                 for person in policy.on_call() {
                     let role = accounts::role(conn, &property.organization, person)?;

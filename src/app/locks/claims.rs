@@ -74,8 +74,9 @@ impl App {
     /// once.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where the lock is unclaimed or retired.
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where the lock is unclaimed or retired.
     pub async fn replace_lock(&self, who: &Actor, id: LockId) -> Result<Claim, Error> {
+        who.must_have_proven(self.now())?;
         self.make_claim(who, id, LockState::Enrolled, Some("replacement")).await
     }
 

@@ -36,10 +36,11 @@ impl App {
     /// none. The present ones work until the new ones enrol. A second call makes new claims, and the first are void.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where no change was ordered, the vendor is not there, a lock
+    /// [`Error::ProofNeeded`], [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where no change was ordered, the vendor is not there, a lock
     /// is unclaimed or retired, or hangs in another home now.
     pub async fn change_locks(&self, who: &Actor, id: VisitId) -> Result<Vec<ClaimOfLock>, Error> {
         let (now, actor, wanted) = (self.now(), who.clone(), id.clone());
+        who.must_have_proven(now)?;
         let doors = self
             .db
             .read(move |conn| {

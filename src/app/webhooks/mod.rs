@@ -10,7 +10,7 @@ use crate::crypto::random::Random;
 use crate::crypto::webhook_key::WebhookKey;
 use crate::domain::access_log::{EntryNumber, Kind, NewEntry, Outcome};
 use crate::domain::account::Role;
-use crate::domain::ids::{DeliveryId, OrganizationId, WebhookId};
+use crate::domain::ids::{DeliveryId, OrganizationId, PersonId, WebhookId};
 use crate::domain::notice::{self, News};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::time::Timestamp;
@@ -214,8 +214,11 @@ impl App {
         let sealed_url = sealed_url.transpose()?;
         let host = change.url.as_ref().map(|url| url.host().to_owned());
         let detail = serde_json::json!({ "host": host, "events": change.kinds, "active": change.is_active });
+        let by = who.person.clone();
         let changed = self.alter(who, id, Kind::WebhookChanged, detail, move |webhook| {
-            webhook.sealed_url = sealed_url.unwrap_or_else(|| webhook.sealed_url.clone());
+            if let Some(sealed_url) = sealed_url {
+                (webhook.sealed_url, webhook.created_by) = (sealed_url, by);
+            }
             webhook.kinds = change.kinds.unwrap_or_else(|| webhook.kinds.clone());
             if let Some(is_active) = change.is_active {
                 webhook.state = if is_active { State::Active } else { State::Paused };
@@ -346,6 +349,28 @@ fn write_down(
         ..NewEntry::new(kind, now)
     });
     Ok(access_log::append(conn, &webhook.organization, &entry, now)?)
+}
+
+/// Stops, before the end of the organization's log is taken, what somebody has told of it who manages it no more. What comes back
+/// is to be written down by [`write_down_stops`].
+pub(super) fn stop_those_of(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+) -> Result<Vec<Webhook>, Error> {
+    Ok(webhooks::pause_all_of(conn, organization, person)?)
+}
+
+/// Writes down that these are told no more, and tells those who can let them go on.
+pub(super) fn write_down_stops(
+    conn: &mut Conn,
+    random: &dyn Random,
+    stopped: &[Webhook],
+    now: Timestamp,
+) -> Result<(), Error> {
+    stopped
+        .iter()
+        .try_for_each(|webhook| write_down_stop(conn, random, webhook, now))
 }
 
 /// Writes down that the webhook is told no more, and tells those who can mend it.

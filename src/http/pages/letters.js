@@ -38,7 +38,7 @@ const LETTERS = [
   ["Spare keys", ["spare-asked", "spare-released", "spare-refused", "spare-returned"]],
   ["Lockdowns", ["lockdown-begun", "lockdown-changed", "lockdown-ended"]],
   ["Somebody looks at a log of yours, or changes what it shows", ["look-opened", "privacy-changed"]],
-  ["Low batteries and alarms", ["battery-low", "alarm"]],
+  ["Low batteries, alarms, and locks with another controller", ["battery-low", "alarm", "lock-replaced"]],
   ["What a second person has to confirm", ["proposal-made", "proposal-confirmed", "proposal-refused"]],
   ["Webhooks that are told no more", ["webhook-stopped"]],
   [

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::lockouts::policy;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::world::{Answer, Http, Landlord, PASSWORD, Person, TestServer, house};
 
@@ -69,6 +70,9 @@ async fn a_person_sees_and_ends_their_sessions(database: TestDatabase) {
     laptop.delete(&path).await.expect(204);
     laptop.delete(&path).await.expect_no("session");
     ana.get("/v1/me").await.expect_problem(401, "unauthenticated");
+    t.clock.advance(10 * MINUTE);
+    let stale = ask(&laptop, "DELETE", "/v1/me/sessions", json!({})).await;
+    stale.expect_problem(403, "proof-needed");
     let ended = laptop.delete("/v1/me/sessions").await.expect(200);
     assert_eq!(ended, json!({ "ended": 1 }));
     third.get("/v1/me").await.expect_problem(401, "unauthenticated");
@@ -208,6 +212,18 @@ async fn dangers(ana: &Landlord) -> Vec<(&'static str, String, Value)> {
             "POST",
             "/v1/webhooks".to_owned(),
             json!({ "organization_id": organization, "url": "https://hooks.example/" }),
+        ),
+        ("PATCH", format!("/v1/locks/{lock}"), json!({ "unit_id": null })),
+        ("POST", format!("/v1/locks/{lock}/replace"), json!({})),
+        (
+            "PUT",
+            format!("/v1/properties/{}/lockout-policy", house.id),
+            policy(json!({})),
+        ),
+        (
+            "PUT",
+            format!("/v1/properties/{}/privacy", house.id),
+            json!({ "own_doors": "landlord-sees", "retention_days": 90 }),
         ),
         ("POST", format!("/v1/locks/{lock}/release"), Value::Null),
         ("POST", format!("/v1/locks/{lock}/retire"), Value::Null),

@@ -12,7 +12,7 @@ use doorward::agent::controller::End;
 use super::{alarms, ask, entries, until_status};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::until;
-use crate::world::{Door, HandLock, Landlord, claims_of, house};
+use crate::world::{Door, HandLock, Landlord, Person, claims_of, house};
 
 on_each_database!(
     a_released_lock_forgets_everything_and_is_claimed_again_with_its_grants,
@@ -228,8 +228,21 @@ async fn a_replaced_controller_works_until_the_new_one_enrols_and_not_a_moment_l
     opened.expect_opened();
     old.until_acknowledged().await;
     assert_eq!(state(&ana, &door).await, "enrolled");
+    let told = async |who: &Person| {
+        let notices = who.list("/v1/me/notices?limit=200").await;
+        notices
+            .iter()
+            .filter(|notice| notice["kind"] == "lock-replaced")
+            .count()
+    };
+    assert_eq!(told(&ana).await, 0);
 
     let mut new = HandLock::enrol(&replacing).await;
+    assert_eq!(
+        (told(&ana).await, told(&gus).await),
+        (1, 0),
+        "whoever manages, and who lives there"
+    );
     old.until_put_out().await;
     assert_eq!(old.refused_by_broker().await, ConnectReturnCode::BadUserNamePassword);
     assert_eq!(new.id(), old.id());

@@ -13,5 +13,6 @@ mod random;
 mod restore;
 mod restored_house;
 mod restored_locks;
+mod restored_people;
 mod scene;
 mod start;

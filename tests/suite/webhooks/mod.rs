@@ -30,6 +30,7 @@ on_each_database!(
     a_slow_target_keeps_nobody_waiting,
     a_restart_loses_nothing,
     a_stopped_webhook_goes_on_where_it_was,
+    who_manages_no_more_has_nothing_told,
     a_removed_webhook_is_told_nothing,
     there_is_a_most,
     a_stolen_database_tells_no_address,
@@ -481,6 +482,58 @@ async fn a_stopped_webhook_goes_on_where_it_was(database: TestDatabase) {
     let told = house.receiver.taken_once(2).await;
     assert_eq!(told[1].path, "/elsewhere");
     assert_eq!(numbers(&told[1..]), house.numbers("grant-given").await);
+}
+
+async fn who_manages_no_more_has_nothing_told(database: TestDatabase) {
+    let mut house = House::start(&database).await;
+    let own = house.hook("/own", json!(["grant-given"])).await;
+    let organization = house.ana.organization.clone();
+    let member = |person: &str| format!("/v1/organizations/{organization}/members/{person}");
+    for (n, leave) in ["removed", "demoted", "moved"].into_iter().enumerate() {
+        let mal = house.ana.manager(&format!("mal{n}")).await;
+        let theirs = match leave {
+            // Made by another, and told to an address of theirs since.
+            "moved" => {
+                let change = json!({ "url": house.receiver.url("/mal") });
+                mal.patch(&format!("/v1/webhooks/{own}")).json(change).await.expect(200);
+                own.clone()
+            }
+            _ => {
+                let made = make(&mal, &house.receiver.url("/mal"), json!(["grant-given"])).await;
+                made["id"].as_str().unwrap().to_owned()
+            }
+        };
+        assert_eq!(house.shown(&theirs).await["state"], "active");
+        match leave {
+            "demoted" => drop(house.ana.change_role(&mal, "desk").await.expect(200)),
+            _ => drop(house.ana.delete(&member(&mal.id)).await.expect(200)),
+        }
+        assert_eq!(house.shown(&theirs).await["state"], "paused", "{leave}");
+        let stopped = &house.entries("webhook-stopped").await[0];
+        assert_eq!(
+            (&stopped["reason"], &stopped["detail"]["webhook_id"]),
+            (&json!("paused"), &json!(theirs))
+        );
+    }
+    let told = house.ana.list("/v1/me/notices?limit=200").await;
+    let told = told.iter().filter(|notice| notice["kind"] == "webhook-stopped");
+    assert_eq!(told.count(), 3, "whoever manages hears of each");
+    let count = |house: &House, path: &str| house.receiver.told().iter().filter(|told| told.path == path).count();
+    let before = count(&house, "/mal");
+    house.give().await;
+    let change = json!({ "url": house.receiver.url("/own"), "active": true });
+    house
+        .ana
+        .patch(&format!("/v1/webhooks/{own}"))
+        .json(change)
+        .await
+        .expect(200);
+    let newest = house.numbers("grant-given").await.pop();
+    until("the house to be told", async || {
+        numbers(&house.receiver.told()).pop() == newest
+    })
+    .await;
+    assert_eq!(count(&house, "/mal"), before);
 }
 
 async fn a_removed_webhook_is_told_nothing(database: TestDatabase) {

@@ -1,0 +1,66 @@
+//! Who was erased, and whose controller was replaced, since the backup that a database was restored from.
+
+use serde_json::json;
+
+use super::installation::Installation;
+use crate::fixtures::databases::TestDatabase;
+use crate::fixtures::wait::until;
+use crate::world::{Door, HandLock, PASSWORD};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again() {
+    let database = TestDatabase::sqlite();
+    let installation = Installation::on(&database);
+    let organization = installation.add_landlord().await;
+    let backend = installation.serve().await;
+    let ana = installation.sign_in(organization).await;
+    let house = ana.add_property("Europe/Vienna").await;
+    let (door, gate) = (
+        ana.add_lock(&house, "Front door").await,
+        ana.add_lock(&house, "Gate").await,
+    );
+    let mut stolen = HandLock::install(&door).await;
+    let _kept = HandLock::install(&gate).await;
+    let (gus, kim) = (ana.guest("gus").await, ana.guest("kim").await);
+    ana.grant(&kim, &door, json!({})).await;
+    let backup = installation.path("backup.db");
+    installation.said(&["backup", backup.to_str().unwrap()], "").await;
+
+    let claim = ana.post(&format!("{}/replace", door.path())).json(json!({})).await;
+    let _new = HandLock::enrol(&door.with_code(&claim.text_of("code"))).await;
+    let erase = json!({ "password": PASSWORD });
+    gus.post("/v1/me/erase").json(erase).await.expect(200);
+    let noted = installation.path("state/endings.jsonl");
+    until("both to be noted", async || {
+        let text = std::fs::read_to_string(&noted).unwrap_or_default();
+        ["controller", "person"]
+            .iter()
+            .all(|kind| text.contains(&format!("\"what\":\"{kind}\"")))
+    })
+    .await;
+    backend.kill().await;
+
+    let restore = ["restore", backup.to_str().unwrap(), "--replace"];
+    installation.said(&restore, "").await;
+    let _backend = installation.serve().await;
+    let sign_in = json!({ "email": gus.email, "password": PASSWORD });
+    let again = installation.http.post("/v1/auth/sign-in").json(sign_in).await;
+    again.expect_problem(401, "wrong-credentials");
+    ana.sign_in_again().await;
+    let database = std::fs::read(database.url().file().unwrap()).unwrap();
+    let address = gus.email.as_bytes();
+    assert!(
+        !database.windows(address.len()).any(|part| part == address),
+        "{}",
+        gus.email
+    );
+    let quarantined = async |door: &Door| ana.get(&door.path()).await.expect(200)["quarantined"].clone();
+    assert_eq!(
+        (quarantined(&door).await, quarantined(&gate).await),
+        (json!(true), json!(false))
+    );
+    stolen.connect().await;
+    stolen.hello().await;
+    kim.sign_in_again().await;
+    kim.unlock(&door).await.expect_refused("lock-not-in-service");
+}
