@@ -112,10 +112,11 @@ pub(super) fn blot_out(
     now: Timestamp,
 ) -> Result<(), Error> {
     let nobody = nobody(&person.id).map_err(|error| Error::Internal("erasing an account", error))?;
+    // Whoever signs in by one at this moment is in before that, and their session is forgotten with the others. The person's row comes
+    // after: a sign-in takes it after the passkey, too.
+    passkeys::remove_all_of(conn, &person.id, now)?;
     accounts::erase(conn, &nobody, hash.as_str(), now)?;
     invitations::rename(conn, &person.email, &nobody.email)?;
-    // Whoever signs in by one at this moment is in before that, and their session is forgotten with the others.
-    passkeys::remove_all_of(conn, &person.id, now)?;
     sessions::forget_all_of(conn, &person.id)?;
     second_factors::remove(conn, &person.id)?;
     notices::forget_all_of(conn, &person.id)?;

@@ -226,7 +226,12 @@ pub(super) fn refuse_to_bring_keys(conn: &mut Conn, moved: &Lock, kept: &[Grant]
     Ok(())
 }
 
-fn is_of_the_house(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<bool, Error> {
+/// Whether the person works for the house.
+pub(super) fn is_of_the_house(
+    conn: &mut Conn,
+    organization: &OrganizationId,
+    person: &PersonId,
+) -> Result<bool, Error> {
     Ok(accounts::role(conn, organization, person)?.is_some_and(Role::is_of_the_house))
 }
 

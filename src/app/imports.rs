@@ -1,16 +1,16 @@
 //! Bringing in what a landlord has in tables: all of it in one transaction, or nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::grants::{By, Ended};
 use super::invitations::{Draft, SecretLink};
 use super::revocations::hold_locks;
-use super::{Actor, App, Error, What, locks, managed_by, must_have_phone_key, tenancies};
+use super::{Actor, App, Error, What, house_access, locks, managed_by, must_have_phone_key, tenancies};
 use crate::crypto::random::Random;
 use crate::domain::account::{Email, Role, Scope};
-use crate::domain::ids::{OrganizationId, TenancyId};
-use crate::domain::import::{self, Counts, Fault, Known, Plan, Rows, Sheet, Stay, Table};
+use crate::domain::ids::{OrganizationId, PersonId, TenancyId};
+use crate::domain::import::{self, Counts, Fault, Known, Plan, Rows, Sheet, Stay};
 use crate::domain::place::PlaceName;
 use crate::domain::tenancy::Tenancy;
 use crate::domain::time::Timestamp;
@@ -47,7 +47,7 @@ pub struct InvitedByRow {
 }
 
 impl App {
-    /// Brings the tables into the organization, all of it or nothing; `is_trial` says what would come of it. Who could do each
+    /// Brings what tables say into the organization, all of it or nothing; `is_trial` says what would come of it. Who could do each
     /// of it by hand can do it so, and what is written down and told is the same. A stay of somebody who is no member becomes
     /// an invitation.
     ///
@@ -58,7 +58,7 @@ impl App {
         &self,
         who: &Actor,
         organization: OrganizationId,
-        tables: BTreeMap<Sheet, Table>,
+        (rows, mut faults): (Rows, Vec<Fault>),
         is_trial: bool,
     ) -> Result<Outcome, Error> {
         let (now, random) = (self.now(), Arc::clone(&self.random));
@@ -67,7 +67,6 @@ impl App {
             .db
             .read(move |conn| {
                 authorize(conn, &actor, &into)?;
-                let (rows, mut faults) = import::read(&tables);
                 if rows.has_tenancies() {
                     must_have_phone_key(conn, &into, &actor)?;
                 }
@@ -143,7 +142,13 @@ impl App {
             Err(faults) => return Ok(Outcome::Refused(faults)),
         };
         if !ended.is_nothing() {
-            self.make_end_effective(ended).await?;
+            // It has ended; locks that are not told now are told by the jobs. Who was invited must have their links.
+            if let Err(error) = self.make_end_effective(ended).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "locks were not told at once of what an import has ended"
+                );
+            }
         }
         let invited = invited.into_iter().filter_map(|line| promised.remove(&line));
         Ok(Outcome::Fits {
@@ -186,7 +191,39 @@ fn weigh(
         },
         residents,
     };
-    Ok(import::plan(rows, known, now, &mut || random.id_bits(now)))
+    let plan = match import::plan(rows, known, now, &mut || random.id_bits(now)) {
+        Ok(plan) => plan,
+        Err(faults) => return Ok(Err(faults)),
+    };
+    let postponed = postponed(conn, organization, &plan, now)?;
+    Ok(if postponed.is_empty() { Ok(plan) } else { Err(postponed) })
+}
+
+/// Stays of somebody of the house with others who live there, which would begin later than the rows say: somebody has to
+/// give those by hand, and see that.
+fn postponed(conn: &mut Conn, organization: &OrganizationId, plan: &Plan, now: Timestamp) -> Result<Vec<Fault>, Error> {
+    let mut faults = Vec::new();
+    for stay in &plan.stays {
+        let Some(person) = &stay.member else { continue };
+        if !house_access::is_of_the_house(conn, organization, person)? {
+            continue;
+        }
+        let comes_with_others = plan.stays.iter().any(|other| {
+            let is_neighbour = other.unit.id == stay.unit.id && other.line != stay.line;
+            is_neighbour && other.member.is_some()
+        });
+        let mut tenancy = tenancy_of(stay, person, None, TenancyId::from_bits(0), now);
+        let is_later = match house_access::postpone_tenancy(conn, organization, &mut tenancy, now) {
+            Ok(access) => access.is_some(),
+            Err(Error::Invalid { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        if is_later || comes_with_others {
+            let why = "somebody of the house moves in with others later than that: give this tenancy by hand";
+            faults.push(Fault::new(Sheet::Tenancies, stay.line, Some("email"), why));
+        }
+    }
+    Ok(faults)
 }
 
 /// Writes all of the plan. Says on which lines somebody was invited, and what has ended of what others could open.
@@ -255,18 +292,24 @@ fn hold_homes(conn: &mut Conn, plan: &Plan, now: Timestamp) -> Result<(), Error>
 
 /// A member's stay, as by hand.
 fn move_in(conn: &mut Conn, who: &Actor, random: &dyn Random, stay: Stay, now: Timestamp) -> Result<Ended, Error> {
-    let person = stay.member.ok_or(Error::NotFound(What::Person))?;
-    let tenancy = Tenancy {
-        id: TenancyId::from_bits(random.id_bits(now)),
-        organization: stay.unit.organization,
-        property: stay.unit.property,
-        unit: stay.unit.id,
-        person,
-        term: stay.term,
-        set_by: Some(who.person.clone()),
-        created_at: now,
-        closed_at: None,
-    };
+    let person = stay.member.as_ref().ok_or(Error::NotFound(What::Person))?;
+    let id = TenancyId::from_bits(random.id_bits(now));
+    let tenancy = tenancy_of(&stay, person, Some(who.person.clone()), id, now);
     let by = By { who: Some(who), random };
     tenancies::begin(conn, by, tenancy, &who.person, now)
+}
+
+/// The stay of this member as a tenancy.
+fn tenancy_of(stay: &Stay, person: &PersonId, by: Option<PersonId>, id: TenancyId, now: Timestamp) -> Tenancy {
+    Tenancy {
+        id,
+        organization: stay.unit.organization.clone(),
+        property: stay.unit.property.clone(),
+        unit: stay.unit.id.clone(),
+        person: person.clone(),
+        term: stay.term,
+        set_by: by,
+        created_at: now,
+        closed_at: None,
+    }
 }

@@ -105,9 +105,12 @@ impl App {
     /// Ends one of the caller's sessions, this one too.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the caller has no such session.
+    /// [`Error::ProofNeeded`] of another one; [`Error::NotFound`] where the caller has no such session.
     pub async fn end_session(&self, who: &Actor, id: SessionId) -> Result<(), Error> {
         let (now, person) = (self.now(), who.person.clone());
+        if id != who.session {
+            who.must_have_proven(now)?;
+        }
         self.db
             .write(move |conn| {
                 if own_sessions::end_own(conn, &id, &person, "ended-by-person", now)? {
@@ -122,7 +125,7 @@ impl App {
     /// Ends all of the caller's sessions but the one that asks; says how many.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// [`Error::ProofNeeded`].
     pub async fn end_other_sessions(&self, who: &Actor) -> Result<usize, Error> {
         let (now, who) = (self.now(), who.clone());
         who.must_have_proven(now)?;

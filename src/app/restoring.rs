@@ -10,8 +10,10 @@ use super::lockdowns::restore_lockdown;
 use super::phones::remove_all;
 use super::pins;
 use super::revocations::{hold_locks, void_all_after_restore};
+use super::webhooks::{stop_those_of, write_down_stops};
 use super::{App, Error};
 use crate::crypto::password::PasswordHash;
+use crate::crypto::random::Random;
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ending::{Ending, Thing};
 use crate::domain::ids::{GrantId, OrganizationId, PersonId};
@@ -78,6 +80,7 @@ impl App {
                         Thing::Grant => repeat_grant(conn, ending, by, now)?,
                         // After whatever else has ended of theirs.
                         Thing::Person => continue,
+                        Thing::Membership => repeat_leaving(conn, &*random, ending, now)?,
                         _ => endings::repeat(conn, ending)?,
                     };
                     adopted.repeated += usize::from(is_news);
@@ -118,6 +121,18 @@ fn repeat_grant(conn: &mut Conn, ending: &Ending, by: By<'_>, now: Timestamp) ->
     // Locks are told when they come: none is connected to a backend that is not running.
     let _ended = end_with(conn, vec![RightSource::Grant(id)], by, now)?;
     Ok(true)
+}
+
+/// Ends a membership once more, and what somebody who manages no more has told of the house. Says whether it stood.
+fn repeat_leaving(conn: &mut Conn, random: &dyn Random, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
+    let is_news = endings::repeat(conn, ending)?;
+    if let (true, Some(organization)) = (is_news, &ending.organization) {
+        let organization = organization.parse().map_err(StoreError::corrupt)?;
+        let person = ending.id.parse().map_err(StoreError::corrupt)?;
+        let stopped = stop_those_of(conn, &organization, &person)?;
+        write_down_stops(conn, random, &stopped, now)?;
+    }
+    Ok(is_news)
 }
 
 /// Erases an account once more. Says whether it was there.

@@ -26,12 +26,13 @@ impl Export {
     pub async fn run(self) -> Outcome {
         let desk = self.sign_in.desk()?;
         let mut file = new_file(&self.to)?;
-        let office = desk.sign_in(false).await?;
+        let office = desk.sign_in().await?;
         let written = write(&office, &self.organization, &mut file).await;
         if written.is_err() {
             // Half a house must not be taken for a whole one.
             std::fs::remove_file(&self.to)?;
         }
+        office.leave().await;
         let lines = written?;
         say(&format!("wrote {}: {lines} lines", self.to.display()));
         Ok(())

@@ -69,10 +69,21 @@ impl Import {
         };
         let desk = self.sign_in.desk()?;
         let sent = send(&desk, &self.organization, &Value::Object(tables), self.dry_run).await;
-        if let (Err(_), Some((path, _))) = (&sent, &links) {
-            std::fs::remove_file(path)?;
-        }
-        let imported = sent?;
+        let imported = match sent {
+            Ok(imported) => imported,
+            Err(error) => {
+                if let Some((path, _)) = &links {
+                    std::fs::remove_file(path)?;
+                }
+                return Err(match (&error, links.is_some()) {
+                    (OfficeError::Unanswered { .. }, true) => format!(
+                        "{error}. It may have come in all the same: run it again, and make those invitations anew by hand that stand already"
+                    )
+                    .into(),
+                    _ => error.into(),
+                });
+            }
+        };
         if let Some((path, file)) = links {
             let shown = write_links(file, &imported.invitations)?;
             match shown {
@@ -87,7 +98,7 @@ impl Import {
     }
 }
 
-/// Sends the tables, in a session that is bound to a key where the house wants one.
+/// Sends the tables, in a session of this run's own.
 async fn send(
     desk: &Desk,
     organization: &OrganizationId,
@@ -95,14 +106,10 @@ async fn send(
     dry_run: bool,
 ) -> Result<Imported, OfficeError> {
     let once = format!("import-{:032x}", OsRandom.bits());
-    let office = desk.sign_in(false).await?;
-    match office.import(organization, tables, dry_run, &once).await {
-        Err(OfficeError::Refused { word, .. }) if word == "phone-key-needed" => {
-            let office = desk.sign_in(true).await?;
-            office.import(organization, tables, dry_run, &once).await
-        }
-        other => other,
-    }
+    let office = desk.sign_in().await?;
+    let imported = office.import(organization, tables, dry_run, &once).await;
+    office.leave().await;
+    imported
 }
 
 /// The file as text.

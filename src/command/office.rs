@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use doorward::client::BackendAddress;
 use doorward::crypto::random::OsRandom;
-use doorward::phone::{Bound, Office, OfficeError};
+use doorward::phone::{Bound, Office, OfficeError, PhoneError};
 use doorward::server::MachineClock;
 use zeroize::Zeroizing;
 
@@ -59,8 +59,18 @@ impl SignIn {
 }
 
 impl Desk {
-    /// Signs in; with `bound` in a session that is bound to a key of this run.
-    pub async fn sign_in(&self, bound: bool) -> Result<Office, OfficeError> {
+    /// Signs in, in a session that is bound to a key of this run, or, where the backend goes by another name than the one that it was
+    /// asked under, in one that is not: a code counts once, so it is not tried the other way round.
+    pub async fn sign_in(&self) -> Result<Office, OfficeError> {
+        match self.sign_in_as(true).await {
+            Err(OfficeError::SignIn(PhoneError::Refused { word, .. })) if word == "proof-refused" => {
+                self.sign_in_as(false).await
+            }
+            other => other,
+        }
+    }
+
+    async fn sign_in_as(&self, bound: bool) -> Result<Office, OfficeError> {
         let SignIn {
             server,
             known_as,

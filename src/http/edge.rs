@@ -35,6 +35,9 @@ const IMPORT: &str = "/v1/organizations/{organization_id}/import";
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
+/// How long tables may take: whoever sends them was let in before, and may have no more than a thin line.
+const IMPORT_TIME: Duration = Duration::from_secs(60);
+
 /// The header that names the request in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -115,7 +118,8 @@ async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut Service
         auth::admit(req.request()).await?;
     }
     // Read even where no handler wants it: what is left unread would cost the connection.
-    let body = read_body(req, longest_body(route)).await?;
+    let (longest, within) = bounds_of_body(route);
+    let body = read_body(req, longest, within).await?;
     req.extensions_mut().insert(Body(body));
     let Some(operations) = route.and_then(|route| service.operations.at(route)) else {
         return Ok(Passage::Any);
@@ -131,16 +135,17 @@ async fn prepare(service: &Data<Service>, route: Option<&str>, req: &mut Service
     Ok(if operation.once { Passage::Once } else { Passage::Any })
 }
 
-/// The most bytes of a body: what a phone carries in from a lock, and tables, are longer than what anybody writes.
-fn longest_body(route: Option<&str>) -> usize {
+/// The most bytes of a body, and how long it may take: what a phone carries in from a lock, and tables, are longer than what
+/// anybody writes.
+fn bounds_of_body(route: Option<&str>) -> (usize, Duration) {
     match route {
-        Some("/v1/locks/{lock_id}/messages") => LONGEST_CARRIED,
-        Some(IMPORT) => LONGEST_IMPORT,
-        _ => LONGEST_BODY,
+        Some("/v1/locks/{lock_id}/messages") => (LONGEST_CARRIED, BODY_TIME),
+        Some(IMPORT) => (LONGEST_IMPORT, IMPORT_TIME),
+        _ => (LONGEST_BODY, BODY_TIME),
     }
 }
 
-async fn read_body(req: &mut ServiceRequest, longest: usize) -> Result<Bytes, Problem> {
+async fn read_body(req: &mut ServiceRequest, longest: usize, within: Duration) -> Result<Bytes, Problem> {
     let too_large = || {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -173,14 +178,14 @@ async fn read_body(req: &mut ServiceRequest, longest: usize) -> Result<Bytes, Pr
         }
         Ok(())
     };
-    match tokio::time::timeout(BODY_TIME, read).await {
+    match tokio::time::timeout(within, read).await {
         Ok(read) => read?,
         Err(_) => {
             return Err(Problem::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "slow-body",
                 "The body took too long",
-                format!("a body comes within {} s", BODY_TIME.as_secs()),
+                format!("a body comes within {} s here", within.as_secs()),
             ));
         }
     }

@@ -316,6 +316,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     #[derive(Deserialize, Default)]
     #[serde(default)]
     struct Problem {
+        r#type: String,
         title: String,
         detail: String,
     }
@@ -339,7 +340,13 @@ pub(super) async fn ask<T: DeserializeOwned>(
         .find(|text| !text.is_empty());
     Err(PhoneError::Refused {
         server: name,
+        word: word_of(&problem.r#type).to_owned(),
         status: answer.status.as_u16(),
         detail: said.unwrap_or_else(|| "it does not say why".to_owned()),
     })
+}
+
+/// The stable word at the end of a problem's type.
+pub(super) fn word_of(kind: &str) -> &str {
+    kind.rsplit(':').next().unwrap_or_default()
 }

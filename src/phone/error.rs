@@ -32,6 +32,8 @@ pub enum PhoneError {
         server: String,
         /// The HTTP status.
         status: u16,
+        /// The stable word for it.
+        word: String,
         /// What it said.
         detail: String,
     },

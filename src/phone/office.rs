@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::backend::{Backend, Prover, Session};
+use super::backend::{Backend, Prover, Session, word_of};
 use super::error::PhoneError;
 use super::wallet::public_key_of;
 use crate::client::{BackendAddress, Opened, TrustError, Unanswered};
@@ -26,6 +26,12 @@ const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 /// How often an import is sent whose answer was lost; it happens once all the same.
 const SENT_AT_MOST: usize = 3;
+
+/// Where a session ends.
+const SIGN_OUT: &str = "/v1/auth/sign-out";
+
+/// How long to wait where an import that was sent before is under way still.
+const UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// The header with the number of a log's last entry.
 const LOG_SIZE: &str = "doorward-log-size";
@@ -185,6 +191,17 @@ impl Office {
         Ok(Self { backend, session })
     }
 
+    /// Signs out. Where that fails the session ends by itself, unused as it is from now on.
+    pub async fn leave(self) {
+        let out = self
+            .backend
+            .open(&self.session, Method::POST, SIGN_OUT, None, None)
+            .await;
+        if let Err(error) = out {
+            tracing::debug!(%error, "the session was not ended");
+        }
+    }
+
     fn server(&self) -> String {
         self.backend.address().to_string()
     }
@@ -198,7 +215,7 @@ impl Office {
         once: &str,
     ) -> Result<Imported, OfficeError> {
         let path = format!("/v1/organizations/{organization}/import?dry_run={is_trial}");
-        let mut sent = 0;
+        let (mut sent, began) = (0, std::time::Instant::now());
         let (status, body) = loop {
             sent += 1;
             let asked = async {
@@ -208,6 +225,14 @@ impl Office {
                 Ok((opened.status, opened.rest(LONGEST_ANSWER).await?))
             };
             match asked.await {
+                // The one before arrived, and only its answer was lost.
+                Ok((StatusCode::CONFLICT, body)) if sent > 1 && word_in(&body) == "idempotency-in-progress" => {
+                    tokio::time::sleep(UNDER_WAY).await;
+                    sent = 1;
+                    if began.elapsed() > PATIENCE {
+                        break (StatusCode::CONFLICT, body);
+                    }
+                }
                 Ok(answer) => break answer,
                 Err(Unanswered::Lost(_)) if sent < SENT_AT_MOST => {}
                 Err(error) => return Err(unanswered(&self.server(), &error)),
@@ -245,6 +270,12 @@ impl Office {
     }
 }
 
+/// The word for a refusal in its body.
+fn word_in(body: &[u8]) -> String {
+    let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    word_of(&problem.r#type).to_owned()
+}
+
 fn prover(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Prover, OfficeError> {
     // Zero and what is past the curve's order are no keys; nobody has ever drawn one.
     let mut scalar = Zeroizing::new([0; 32]);
@@ -267,7 +298,7 @@ fn unanswered(server: &str, error: &Unanswered) -> OfficeError {
 }
 
 fn refused(server: String, status: StatusCode, problem: Problem) -> OfficeError {
-    let word = problem.r#type.rsplit(':').next().unwrap_or_default().to_owned();
+    let word = word_of(&problem.r#type).to_owned();
     let detail = match problem.detail.is_empty() {
         true => "it does not say why".to_owned(),
         false => problem.detail,

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Sources, StartError, endings, offline};
+use super::{Sources, StartError, endings, installation, offline};
 use crate::app::restoring::Adopted;
 use crate::config::Config;
 use crate::domain::ending::Ending;
@@ -184,7 +184,9 @@ async fn put_in_place(
     ended: Vec<Ending>,
 ) -> Result<Adopted, BackupError> {
     let Some(from) = &restore.from else {
-        return offline::adopt(config, sources, ended).await;
+        let (adopted, generation) = offline::adopt(config, sources, ended).await?;
+        installation::note_generation(config, generation)?;
+        return Ok(adopted);
     };
     let place = file_of(config)?;
     let found = backup::inspect(from, ISSUER)?;
@@ -224,7 +226,7 @@ async fn put_in_place(
     backup::copy(from, &aside)?;
     let mut beside_config = config.clone();
     beside_config.database.url = format!("sqlite:{}", aside.display()).into();
-    let adopted = offline::adopt(&beside_config, sources, ended).await?;
+    let (adopted, generation) = offline::adopt(&beside_config, sources, ended).await?;
     // What it was taken over by stands in the file itself, and not in a log that stays behind.
     let log = beside(&aside, "-wal");
     if log.exists() {
@@ -239,6 +241,8 @@ async fn put_in_place(
     fs::rename(&aside, &place).map_err(failed(&place, "replace"))?;
     let _ = fs::remove_file(beside(&aside, ".lock"));
     sync_folder(&place)?;
+    // Not before: the database that was there would not be started with any more. After a loss of power here the start notes it.
+    installation::note_generation(config, generation)?;
     Ok(adopted)
 }
 
@@ -251,11 +255,13 @@ fn draft_of(place: &Path) -> PathBuf {
 fn put_aside(place: &Path) -> Result<(), BackupError> {
     let kept = beside(place, &format!(".before-restore-{}", sequel(place)));
     if !beside(place, "-wal").exists() {
-        // It stays until the next one takes its place.
-        return fs::hard_link(place, &kept).map_err(failed(&kept, "keep"));
+        // It stays until the next one takes its place, where the file system knows of two names.
+        if fs::hard_link(place, &kept).is_ok() {
+            return Ok(());
+        }
     }
-    // It is damaged and could not take in its log, which must not be taken for that of the next one, nor it be opened without:
-    // in the moment between there is no database, and no start ([`refuse_broken_off`]).
+    // Or it is damaged and could not take in its log, which must not be taken for that of the next one, nor it be opened
+    // without: in the moment between there is no database, and no start ([`refuse_broken_off`]).
     fs::rename(place, &kept).map_err(failed(&kept, "keep"))?;
     for ending in ["-wal", "-shm"] {
         let (from, to) = (beside(place, ending), beside(&kept, ending));

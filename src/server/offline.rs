@@ -49,7 +49,13 @@ impl Registrar for NoRelay {
 }
 
 /// Takes the database that `config` names over as one that was restored, in a life above all that are known.
-pub(super) async fn adopt(config: &Config, sources: Sources, ended: Vec<Ending>) -> Result<Adopted, BackupError> {
+///
+/// Gives that life too, to be noted once the database is in its place.
+pub(super) async fn adopt(
+    config: &Config,
+    sources: Sources,
+    ended: Vec<Ending>,
+) -> Result<(Adopted, u16), BackupError> {
     let (app, db) = offline_app(config, sources).await?;
     let generation = match installation::next_generation(config, &db).await {
         Ok(generation) => generation,
@@ -62,9 +68,7 @@ pub(super) async fn adopt(config: &Config, sources: Sources, ended: Vec<Ending>)
     let adopted = app.adopt_restored(generation, ended).await;
     drop(app);
     db.close().await;
-    let adopted = adopted?;
-    installation::note_generation(config, generation)?;
-    Ok(adopted)
+    Ok((adopted?, generation))
 }
 
 /// The use cases over the database that `config` names, and that database, to be closed afterwards.

@@ -135,7 +135,8 @@ pub fn residents(
             .left_join(
                 memberships::table.on(memberships::person_id
                     .eq(persons::id)
-                    .and(memberships::organization_id.eq(organization.as_str()))),
+                    .and(memberships::organization_id.eq(organization.as_str()))
+                    .and(memberships::ended_at_ms.is_null())),
             )
             .filter(persons::email.eq_any(emails.iter().map(|email| email.as_str())))
             .select((persons::email, persons::id, memberships::role.nullable()))
@@ -244,13 +245,18 @@ pub fn set_membership(
     role: Role,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let renewed = diesel::update(memberships::table.find((organization.as_str(), person.as_str())))
+    let mine = || memberships::table.find((organization.as_str(), person.as_str()));
+    let back = diesel::update(mine().filter(memberships::ended_at_ms.is_not_null()))
         .set((
             memberships::role.eq(role.as_str()),
+            memberships::created_at_ms.eq(now.as_millis()),
             memberships::ended_at_ms.eq(None::<i64>),
         ))
         .execute(conn)?;
-    if renewed == 0 {
+    let renewed = diesel::update(mine())
+        .set(memberships::role.eq(role.as_str()))
+        .execute(conn)?;
+    if back + renewed == 0 {
         diesel::insert_into(memberships::table)
             .values((
                 memberships::organization_id.eq(organization.as_str()),

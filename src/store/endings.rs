@@ -115,8 +115,9 @@ pub fn repeat(conn: &mut Conn, ending: &Ending) -> Result<bool, StoreError> {
         }
         (Thing::Membership, Some(organization)) => {
             let mine = memberships::table.find((organization.as_str(), id));
-            // Who came back since had not left for good at the time of the backup either.
-            diesel::update(mine.filter(memberships::ended_at_ms.is_null()))
+            // Who had come back when the backup was made belongs there since then.
+            let before = mine.filter(memberships::created_at_ms.le(at));
+            diesel::update(before.filter(memberships::ended_at_ms.is_null()))
                 .set(memberships::ended_at_ms.eq(at))
                 .execute(conn)?
         }

@@ -117,6 +117,8 @@ impl App {
         let webhook = self
             .db
             .write(move |conn| {
+                // Held, so that whoever puts them out at this moment finds the webhook, or they are out.
+                accounts::hold_membership(conn, &organization, &who.person)?;
                 if !managed_by(conn, &who)?.contains(&organization) {
                     return Err(Error::NotFound(What::Organization));
                 }
@@ -318,8 +320,13 @@ impl App {
         let (now, who) = (self.now(), who.clone());
         self.db
             .write(move |conn| {
+                let missing = || Error::NotFound(What::Webhook);
                 let scope = managed_by(conn, &who)?;
-                let before = webhooks::hold(conn, &id, &scope)?.ok_or(Error::NotFound(What::Webhook))?;
+                let present = webhooks::find(conn, &id, &scope)?.ok_or_else(missing)?;
+                // The membership before the webhook, as whoever puts them out takes them.
+                accounts::hold_membership(conn, &present.organization, &who.person)?;
+                let scope = managed_by(conn, &who)?;
+                let before = webhooks::hold(conn, &id, &scope)?.ok_or_else(missing)?;
                 let mut after = before.clone();
                 alter(&mut after)?;
                 webhooks::replace(conn, &before, &after)?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use doorward::domain::ids::OrganizationId;
-use doorward::phone::{Office, OfficeError};
+use doorward::phone::{Office, OfficeError, PhoneError};
 use serde::Deserialize;
 
 use crate::command::office::{Desk, Progress, SignIn, new_file};
@@ -141,11 +141,7 @@ impl Writing {
             if self.come.bytes > before {
                 tried = 0;
             }
-            let passes = match stopped.downcast_ref::<OfficeError>() {
-                Some(OfficeError::Unanswered { .. }) => true,
-                Some(OfficeError::Refused { status, .. }) => matches!(status, 401 | 429 | 500..),
-                _ => false,
-            };
+            let passes = stopped.downcast_ref::<OfficeError>().is_some_and(passes);
             tried += 1;
             if !passes || tried == TRIES {
                 let what = match self.come.size {
@@ -154,8 +150,10 @@ impl Writing {
                 };
                 return Err(format!("{stopped}{what}").into());
             }
-            // The session may have ended too.
-            office = None;
+            // The session may have ended too. It is not given up before that is known: a second factor's code counts once.
+            if matches!(stopped.downcast_ref(), Some(OfficeError::Refused { status: 401, .. })) {
+                office = None;
+            }
             self.rest.clear();
             self.progress.say(|| format!("{stopped}; trying to go on"));
             tokio::time::sleep(Duration::from_secs(1 << tried)).await;
@@ -166,7 +164,7 @@ impl Writing {
     async fn try_on(&mut self, desk: &Desk, office: &mut Option<Office>) -> Result<(), Box<dyn Error>> {
         let office = match office {
             Some(office) => office,
-            None => office.insert(desk.sign_in(false).await?),
+            None => office.insert(desk.sign_in().await?),
         };
         let path = match self.come.size {
             Some(size) => format!("{}&after={}&size={size}", self.path, self.come.after),
@@ -193,6 +191,16 @@ impl Writing {
         let (after, size) = (self.come.after, self.come.size.unwrap_or_default());
         self.progress.say(|| format!("{after} of {size} entries"));
         Ok(())
+    }
+}
+
+/// Whether it may go on in a while.
+fn passes(stopped: &OfficeError) -> bool {
+    match stopped {
+        OfficeError::Unanswered { .. } | OfficeError::SignIn(PhoneError::Unanswered { .. }) => true,
+        OfficeError::Refused { status, .. } => matches!(status, 401 | 429 | 500..),
+        OfficeError::SignIn(PhoneError::Refused { status, .. }) => matches!(status, 429 | 500..),
+        _ => false,
     }
 }
 

@@ -8,6 +8,9 @@ use crate::domain::account::Email;
 use crate::domain::place::{Address, PlaceName};
 use crate::domain::time::TimeZone;
 
+/// From how many faults on no more rows are looked at.
+const MOST_FAULTS: usize = 5_000;
+
 /// A property to bring in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PropertyRow {
@@ -81,6 +84,11 @@ pub fn read(tables: &BTreeMap<Sheet, Table>) -> (Rows, Vec<Fault>) {
         for (number, record) in records.enumerate() {
             if number == MOST_ROWS {
                 let why = format!("a table has at most {MOST_ROWS} rows: bring the rest in with another");
+                faults.push(Fault::new(*sheet, record.line, None, why));
+                break;
+            }
+            if faults.len() >= MOST_FAULTS {
+                let why = "there is more, which is looked at once this is mended";
                 faults.push(Fault::new(*sheet, record.line, None, why));
                 break;
             }

@@ -17,7 +17,7 @@ use super::{Service, schema};
 use crate::app::imports::{InvitedByRow, Outcome};
 use crate::domain::account::Email;
 use crate::domain::ids::{InvitationId, OrganizationId};
-use crate::domain::import::{self, Fault, Sheet, Table};
+use crate::domain::import::{self, Fault, Rows, Sheet};
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
 
@@ -170,7 +170,7 @@ pub(super) async fn import_tables(
         .await
         .map_err(|_| Problem::internal())?;
     let outcome = match read {
-        Ok(tables) => service.app.import(&who, organization, tables, dry_run).await?,
+        Ok(read) => service.app.import(&who, organization, read, dry_run).await?,
         Err(faults) => Outcome::Refused(faults),
     };
     match outcome {
@@ -202,8 +202,8 @@ pub(super) async fn import_tables(
 }
 
 impl Import {
-    /// The texts as tables.
-    fn read(self) -> Result<BTreeMap<Sheet, Table>, Vec<Fault>> {
+    /// What the texts say as tables, and what in them makes no sense.
+    fn read(self) -> Result<(Rows, Vec<Fault>), Vec<Fault>> {
         let texts = [
             (Sheet::Properties, self.properties),
             (Sheet::Units, self.units),
@@ -220,7 +220,11 @@ impl Import {
                 Err(fault) => faults.push(fault),
             }
         }
-        if faults.is_empty() { Ok(tables) } else { Err(faults) }
+        if faults.is_empty() {
+            Ok(import::read(&tables))
+        } else {
+            Err(faults)
+        }
     }
 }
 

@@ -3,7 +3,13 @@
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use crate::domain::import::{Fault, Record, Sheet, Table};
+use crate::domain::import::{Fault, MOST_ROWS, Record, Sheet, Table};
+
+/// The most cells of a line: spreadsheets leave some of nothing at its end.
+const MOST_CELLS: usize = 64;
+
+/// How many rows of nothing may stand between those that count.
+const FREE_ROWS: usize = 10_000;
 
 /// The table that the text is.
 ///
@@ -38,6 +44,13 @@ pub(super) fn read(sheet: Sheet, text: &str) -> Result<Table, Fault> {
             .position()
             .and_then(|position| usize::try_from(position.byte()).ok());
         let line = lines.at(begins.unwrap_or_default()) + skipped;
+        if record.len() > MOST_CELLS {
+            return Err(fault(line, "this line has more cells than any table here has columns"));
+        }
+        // Whoever reads the rows says that there are too many.
+        if records.len() > MOST_ROWS + FREE_ROWS {
+            break;
+        }
         let cells: Vec<String> = record.iter().map(str::to_owned).collect();
         let read = Record { line, cells };
         match &header {

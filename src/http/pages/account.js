@@ -35,7 +35,7 @@ function sessionItem(session) {
   const times = `Since ${timeIn(null, session.began_at)}${used}.`;
   if (session.current) return item(`${session.device} (this one)`, [times], [], sessionsPart);
   const end = async () => {
-    await call("DELETE", `/v1/me/sessions/${session.id}`);
+    await dangerous(() => call("DELETE", `/v1/me/sessions/${session.id}`));
     return "It is signed out.";
   };
   return item(session.device, [times], [["End", end]], sessionsPart);
@@ -43,7 +43,7 @@ function sessionItem(session) {
 
 document.getElementById("end-others").addEventListener("click", (event) => {
   sessionsPart.doing(event.target, async () => {
-    const { ended } = await call("DELETE", "/v1/me/sessions");
+    const { ended } = await dangerous(() => call("DELETE", "/v1/me/sessions"));
     return ended === 1 ? "One other was signed out." : `${ended} others were signed out.`;
   });
 });

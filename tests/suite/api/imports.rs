@@ -19,6 +19,9 @@ on_each_database!(
     an_imported_lock_waits_for_a_code,
     links_are_shown_where_no_letter_takes_them,
     where_the_house_wants_keys_nobody_moves_in_by_a_copied_token,
+    who_has_left_is_invited_like_a_stranger,
+    somebody_of_the_house_moves_in_with_others_by_hand,
+    what_is_no_table_of_a_house_fills_no_memory,
     another_landlords_house_is_not_there,
     a_long_body_is_for_whoever_may_bring_in,
     a_request_that_comes_again_shows_its_links_again,
@@ -314,6 +317,74 @@ async fn where_the_house_wants_keys_nobody_moves_in_by_a_copied_token(database: 
     let bound = BoundPhone::sign_in(&t.http, &t.clock, &ana.email).await;
     let imported = bound.request("POST", &path(&ana)).json(tables()).await.expect(200);
     assert_eq!(imported["added"], counts(0, 0, 0, 2));
+}
+
+async fn who_has_left_is_invited_like_a_stranger(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let tom = ana.guest("tom").await;
+    let member = format!("/v1/organizations/{}/members/{}", ana.organization, tom.id);
+    ana.delete(&member).await.expect(200);
+    let imported = import(&ana, tables()).await.expect(200);
+    let invited = imported["invitations"].as_array().unwrap();
+    assert!(
+        invited.iter().any(|one| one["email"] == "tom@people.example"),
+        "{imported}"
+    );
+}
+
+async fn somebody_of_the_house_moves_in_with_others_by_hand(database: TestDatabase) {
+    let (_t, ana, house) = house(&database).await;
+    let flat = ana.add_unit(&house, "Flat 1").await;
+    let lone = ana.add_unit(&house, "Flat 2").await;
+    ana.tenant("eve", &flat).await;
+    let dee = ana.staff("dee", "desk").await;
+    let name = house_name(&ana).await;
+    let row = |unit: &str| {
+        let tenancies = format!(
+            "property,unit,email,from,until\n{name},{unit},{},2026-03-01,\n",
+            dee.email
+        );
+        json!({ "tenancies": tenancies })
+    };
+    let refused = import(&ana, row("Flat 1")).await.expect_problem(422, "import-refused");
+    assert_eq!(
+        (&refused["faults"][0]["line"], &refused["fault_count"]),
+        (&json!(2), &json!(1))
+    );
+    assert!(
+        refused["faults"][0]["why"].as_str().unwrap().contains("by hand"),
+        "{refused}"
+    );
+    assert_eq!(dry_run(&ana, row("Flat 1")).await["fault_count"], 1);
+    // Where nobody else lives, it is theirs as anybody's.
+    let alone = import(&ana, row("Flat 2")).await.expect(200);
+    assert_eq!(alone["added"]["tenancies"], 1);
+    assert_eq!(
+        import(&ana, row("Flat 2")).await.expect(200)["unchanged"]["tenancies"],
+        1
+    );
+    drop(lone);
+}
+
+/// What the landlord's one property is called.
+async fn house_name(ana: &Landlord) -> String {
+    properties(ana).await[0]["name"].as_str().unwrap().to_owned()
+}
+
+async fn what_is_no_table_of_a_house_fills_no_memory(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let ana = t.landlord("ana").await;
+    let wide = format!("{}\n", "a,".repeat(1_000_000));
+    let bad = format!("property,name\n{}", "Nowhere,\n".repeat(200_000));
+    for (table, most) in [(wide, 1), ("a\n".repeat(1_000_000), 3), (bad, 5_002)] {
+        let refused = import(&ana, json!({ "units": table }))
+            .await
+            .expect_problem(422, "import-refused");
+        let count = refused["fault_count"].as_u64().unwrap();
+        assert!((1..=most).contains(&count), "{count}");
+        assert!(refused["faults"].as_array().unwrap().len() <= 500);
+    }
 }
 
 async fn another_landlords_house_is_not_there(database: TestDatabase) {

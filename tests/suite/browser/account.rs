@@ -266,7 +266,12 @@ async fn sessions_phones_and_letters_are_looked_after() {
     page.picture("account-whole").await;
     assert_eq!(faults(&page).await, json!([]));
 
+    // What ends the sessions of others is dangerous where it is not they who ask.
+    pass_minutes(&t, &page, 11).await;
     page.press("End all others").await;
+    page.until("Is it you?").await;
+    page.fill("proof_password", PASSWORD).await;
+    page.key("Enter").await;
     page.until("2 others were signed out.").await;
     other.get("/v1/me").await.expect_problem(401, "unauthenticated");
     ana.sign_in_again().await;

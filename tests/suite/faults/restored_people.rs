@@ -5,7 +5,7 @@ use serde_json::json;
 use super::installation::Installation;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::wait::until;
-use crate::world::{Door, HandLock, PASSWORD};
+use crate::world::{Door, HandLock, PASSWORD, Person};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again() {
@@ -23,19 +23,29 @@ async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again(
     let _kept = HandLock::install(&gate).await;
     let (gus, kim) = (ana.guest("gus").await, ana.guest("kim").await);
     ana.grant(&kim, &door, json!({})).await;
+    // Who had left and come back belongs there.
+    let (max, mal) = (ana.guest("max").await, ana.manager("mal").await);
+    let member = |person: &str| format!("/v1/organizations/{}/members/{person}", ana.organization);
+    ana.delete(&member(&max.id)).await.expect(200);
+    let offer = json!({ "role": "guest", "letter": false });
+    let again = ana.invite(&max.email, offer).await.text_of("secret_link");
+    Person::accept(&installation.http, "max", &max.email, &again).await;
+    let hook = json!({ "organization_id": ana.organization, "url": "https://hooks.example/" });
+    let hook = mal.post("/v1/webhooks").json(hook).await.text_of("id");
+    let hook = format!("/v1/webhooks/{hook}");
     let backup = installation.path("backup.db");
     installation.said(&["backup", backup.to_str().unwrap()], "").await;
 
     let claim = ana.post(&format!("{}/replace", door.path())).json(json!({})).await;
     let _new = HandLock::enrol(&door.with_code(&claim.text_of("code"))).await;
+    ana.delete(&member(&mal.id)).await.expect(200);
     let erase = json!({ "password": PASSWORD });
     gus.post("/v1/me/erase").json(erase).await.expect(200);
     let noted = installation.path("state/endings.jsonl");
-    until("both to be noted", async || {
+    until("all to be noted", async || {
         let text = std::fs::read_to_string(&noted).unwrap_or_default();
-        ["controller", "person"]
-            .iter()
-            .all(|kind| text.contains(&format!("\"what\":\"{kind}\"")))
+        let kinds = ["controller", "person"].map(|kind| format!("\"what\":\"{kind}\""));
+        kinds.iter().all(|kind| text.contains(kind)) && text.contains(&mal.id)
     })
     .await;
     backend.kill().await;
@@ -46,7 +56,12 @@ async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again(
     let sign_in = json!({ "email": gus.email, "password": PASSWORD });
     let again = installation.http.post("/v1/auth/sign-in").json(sign_in).await;
     again.expect_problem(401, "wrong-credentials");
-    ana.sign_in_again().await;
+    for person in [&*ana, &max] {
+        person.sign_in_again().await;
+    }
+    assert_eq!(ana.get(&hook).await.expect(200)["state"], "paused");
+    let mine = max.get("/v1/me").await.expect(200);
+    assert_eq!(mine["memberships"].as_array().map(Vec::len), Some(1), "{mine}");
     let database = std::fs::read(database.url().file().unwrap()).unwrap();
     let address = gus.email.as_bytes();
     assert!(
