@@ -15,6 +15,8 @@ use crate::site::Failure;
 
 /// How many people the grants are for.
 const PEOPLE: u64 = 10_000;
+/// How many of them come and go at the doors: few enough that each has a page of entries on the small side too.
+pub const COMERS: u64 = 20;
 /// How many rows one statement inserts.
 const ROWS: u64 = 500;
 /// How many rows one transaction inserts.
@@ -152,7 +154,7 @@ impl Place {
                 what: NewEntry {
                     property: Some(place.property.clone()),
                     lock: Some(place.lock(number).clone()),
-                    person: Some(Self::person(number / 7)),
+                    person: Some(Self::person(number % COMERS)),
                     ..NewEntry::new(Kind::Unlocked, at)
                 },
             };
@@ -163,7 +165,7 @@ impl Place {
                 entry.seq,
                 place.property,
                 place.lock(number),
-                Self::person(number / 7),
+                Self::person(number % COMERS),
                 leaf(salt, &place.organization, &entry),
                 ms = head.last_at_ms,
             ))

@@ -15,7 +15,7 @@ mod fill;
 #[path = "../site/mod.rs"]
 mod site;
 
-use fill::Place;
+use fill::{COMERS, Place};
 use site::{Client, Door, EMAIL, Failure, PASSWORD, Real};
 
 /// Options.
@@ -135,7 +135,7 @@ impl Side {
                 200,
             ),
             Ask::EntriesOfAPerson => {
-                let person = Place::person(seq);
+                let person = Place::person(seq % COMERS);
                 (
                     "GET",
                     format!("/v1/access-log?limit=50&person_id={person}"),
