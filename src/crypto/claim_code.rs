@@ -88,7 +88,8 @@ pub(super) fn read_letters(text: &str, chars: usize) -> Option<Zeroizing<String>
     (letters.len() == chars).then_some(letters)
 }
 
-fn in_groups(letters: &str) -> Zeroizing<String> {
+/// The letters and digits as they are shown: in groups of five, and what is left over in the last one.
+pub(super) fn in_groups(letters: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(letters.len() + GROUP_ENDS.len()));
     for (at, letter) in letters.chars().enumerate() {
         if GROUP_ENDS.contains(&at) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::claim_code::{letters_of, read_letters};
+use super::claim_code::{in_groups, letters_of, read_letters};
 use crate::crypto::digest::{digest, hexadecimal};
 
 /// A text is not such a code.
@@ -34,8 +34,7 @@ impl IdentityCode {
     /// The code in groups, for the one letter or the one answer that tells it.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        let (one, other) = self.0.split_at(Self::CHARS / 2);
-        Zeroizing::new(format!("{one}-{other}"))
+        in_groups(&self.0)
     }
 
     /// What the database keeps: lower-case hexadecimal SHA-256 of what the code is for and the code, so that equal codes

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::claim_code::{letters_of, read_letters};
+use super::claim_code::{in_groups, letters_of, read_letters};
 
 /// 50 random bits in Crockford's base32, shown in two groups: `0A1B2-C3D4E`. Each works once.
 #[derive(Clone)]
@@ -25,8 +25,7 @@ impl RecoveryCode {
     /// The code in groups, for the one answer that shows it.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        let (one, other) = self.0.split_at(Self::CHARS / 2);
-        Zeroizing::new(format!("{one}-{other}"))
+        in_groups(&self.0)
     }
 
     /// The letters without hyphen, to be digested.

@@ -1,15 +1,14 @@
 //! Who calls: the extractors are the roles.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 
+use super::peer::client_address;
 use super::problem::Problem;
 use super::{Service, scopes};
 use crate::app::Actor;
@@ -18,7 +17,6 @@ use crate::crypto::dpop;
 use crate::crypto::secret::Secret;
 use crate::domain::account::Role;
 use crate::domain::api_key::ApiKey;
-use crate::domain::session::DeviceName;
 
 /// Anybody who is signed in, or has come by a guest's link: who may ask at doors.
 #[derive(Debug)]
@@ -47,14 +45,6 @@ pub struct Desk(pub Actor);
 /// Somebody who works for at least one organization.
 #[derive(Debug)]
 pub struct Staff(pub Actor);
-
-/// Where the request comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
-
-/// What the client's program is, in a phrase of our own.
-#[derive(Debug, Clone)]
-pub struct ClientDevice(pub DeviceName);
 
 type Extracted<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -117,33 +107,6 @@ roles! {
     Staff = Role::is_staff;
 }
 
-impl FromRequest for ClientAddress {
-    type Error = Problem;
-    type Future = std::future::Ready<Result<Self, Problem>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        std::future::ready(service(req).map(|service| Self(client_address(req, &service.settings.trusted_proxies))))
-    }
-}
-
-impl FromRequest for ClientDevice {
-    type Error = Problem;
-    type Future = std::future::Ready<Result<Self, Problem>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let said = req
-            .headers()
-            .get(header::USER_AGENT)
-            .and_then(|value| value.to_str().ok());
-        std::future::ready(Ok(Self(DeviceName::of_user_agent(said.unwrap_or_default()))))
-    }
-}
-
-/// The service behind the request.
-pub(super) fn service(req: &HttpRequest) -> Result<&Data<Service>, Problem> {
-    req.app_data::<Data<Service>>().ok_or_else(Problem::internal)
-}
-
 /// What a request shows.
 #[derive(Debug)]
 pub(super) enum Shown {
@@ -180,9 +143,9 @@ impl FromRequest for SessionKey {
             if !req.headers().contains_key(DPOP) {
                 return Ok(Self(None));
             }
-            let service = service(&req)?;
+            let service = Service::behind(&req)?;
             // Anybody makes proofs for nothing, and each that holds is written down.
-            let address = client_address(&req, &service.settings.trusted_proxies);
+            let address = client_address(&req, service);
             service.limits.spend_stranger(address)?;
             let proof = proven(&req, None)?;
             take(service, &proof)?;
@@ -197,7 +160,7 @@ impl FromRequest for SessionKey {
 /// # Errors
 /// `proof-refused`.
 fn proven(req: &HttpRequest, token: Option<&Secret>) -> Result<dpop::Proof, Problem> {
-    let service = service(req)?;
+    let service = Service::behind(req)?;
     let mut given = req.headers().get_all(DPOP);
     let (Some(only), None) = (given.next(), given.next()) else {
         return Err(Problem::proof_refused("expected one proof in the header `DPoP`"));
@@ -232,7 +195,7 @@ async fn use_up(req: &HttpRequest, proof: &dpop::Proof) -> Result<(), Problem> {
     if req.method().is_safe() {
         return Ok(());
     }
-    Ok(service(req)?.app.use_proof(proof).await?)
+    Ok(Service::behind(req)?.app.use_proof(proof).await?)
 }
 
 /// How the request says that its token is to be taken.
@@ -287,8 +250,8 @@ pub(super) async fn admit(req: &HttpRequest) -> Result<Actor, Problem> {
     if let Some(who) = req.extensions().get::<Actor>() {
         return Ok(who.clone());
     }
-    let service = service(req)?;
-    let address = client_address(req, &service.settings.trusted_proxies);
+    let service = Service::behind(req)?;
+    let address = client_address(req, service);
     let shown = match bearer(req.headers()) {
         Ok(shown) => shown,
         Err(problem) => {
@@ -348,7 +311,7 @@ fn holds_key(req: &HttpRequest, scheme: Scheme, token: &Secret, who: &Actor) -> 
             "this session is bound to a key: send `Authorization: DPoP` and a proof in `DPoP`",
         )),
         (Some(key), Scheme::Dpop) => match proven(req, Some(token))? {
-            proof if proof.key == *key => take(service(req)?, &proof).map(|()| Some(proof)),
+            proof if proof.key == *key => take(Service::behind(req)?, &proof).map(|()| Some(proof)),
             _ => Err(Problem::proof_refused("the proof is by another key than the session's")),
         },
     }
@@ -364,56 +327,11 @@ fn moves_a_door(req: &HttpRequest) -> bool {
     })
 }
 
-/// The address that counts for throttling: the peer's, or, where the peer is a trusted proxy, the nearest one in
-/// `X-Forwarded-For` that is not: everything further left is hearsay.
-fn client_address(req: &HttpRequest, trusted: &[IpAddr]) -> IpAddr {
-    let peer = req.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
-    let hops: Vec<&str> = req
-        .headers()
-        .get_all(header::X_FORWARDED_FOR)
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .collect();
-    nearest_untrusted(peer, &hops, trusted)
-}
-
-fn nearest_untrusted(peer: IpAddr, hops: &[&str], trusted: &[IpAddr]) -> IpAddr {
-    let mut nearest = peer.to_canonical();
-    for hop in hops.iter().rev() {
-        if !trusted.contains(&nearest) {
-            break;
-        }
-        match hop.trim().parse::<IpAddr>() {
-            Ok(address) => nearest = address.to_canonical(),
-            Err(_) => break,
-        }
-    }
-    nearest
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 
     use super::*;
-
-    #[test]
-    fn only_trusted_proxies_are_believed() {
-        let trusted = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
-        for (peer, hops, client) in [
-            ("192.0.2.7", &[][..], "192.0.2.7"),
-            ("192.0.2.7", &["1.2.3.4"], "192.0.2.7"),
-            ("10.0.0.1", &[], "10.0.0.1"),
-            ("10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
-            ("::ffff:10.0.0.1", &["1.2.3.4"], "1.2.3.4"),
-            ("10.0.0.1", &["6.6.6.6", " 1.2.3.4"], "1.2.3.4"),
-            ("10.0.0.1", &["1.2.3.4", "10.0.0.2"], "1.2.3.4"),
-            ("10.0.0.1", &["1.2.3.4", "nonsense"], "10.0.0.1"),
-        ] {
-            let found = nearest_untrusted(peer.parse().unwrap(), hops, &trusted);
-            assert_eq!(found, client.parse::<IpAddr>().unwrap(), "{peer} {hops:?}");
-        }
-    }
 
     #[test]
     fn a_token_comes_in_one_way_only() {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access_log::evidence;
-use super::auth::{Anyone, ClientAddress};
+use super::auth::Anyone;
 use super::edge::chain;
 use super::export;
 use super::grants::{Grant, Revoked};
@@ -19,6 +19,7 @@ use super::looks::Look;
 use super::me::Me;
 use super::notices::Notice;
 use super::passkeys::Passkey;
+use super::peer::ClientAddress;
 use super::phones::Phone;
 use super::problem::Problem;
 use super::{Service, schema};

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::ClientAddress;
 use super::json::Json;
+use super::peer::ClientAddress;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::enrolment::{Newcomer, Welcome};

@@ -5,8 +5,9 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{ClientAddress, ClientDevice, Manager, SessionKey};
+use super::auth::{Manager, SessionKey};
 use super::json::{Json, object_or_nothing};
+use super::peer::{ClientAddress, ClientDevice};
 use super::problem::Problem;
 use super::sessions::TokenPair;
 use super::{Service, schema};

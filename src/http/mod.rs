@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use actix_web::HttpRequest;
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use self::problem::Problem;
 use crate::app::App;
 
 mod access_log;
@@ -40,6 +42,7 @@ mod pages;
 mod passes;
 mod passkeys;
 mod path;
+mod peer;
 mod phones;
 mod pins;
 mod places;
@@ -85,6 +88,11 @@ pub struct Service {
 }
 
 impl Service {
+    /// The service behind a request, for what runs before its handler.
+    fn behind(req: &HttpRequest) -> Result<&Data<Self>, Problem> {
+        req.app_data::<Data<Self>>().ok_or_else(Problem::internal)
+    }
+
     /// The surface over `app`.
     ///
     /// # Errors

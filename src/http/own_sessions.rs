@@ -5,10 +5,11 @@ use actix_web::{HttpResponse, delete, get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, ClientAddress};
+use super::auth::Anyone;
 use super::json::Json;
 use super::page::List;
 use super::path::Id;
+use super::peer::ClientAddress;
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::crypto::recovery_code::FactorCode;

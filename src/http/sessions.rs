@@ -5,8 +5,9 @@ use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, Caller, ClientAddress, ClientDevice, SessionKey};
+use super::auth::{Anyone, Caller, SessionKey};
 use super::json::Json;
+use super::peer::{ClientAddress, ClientDevice};
 use super::problem::Problem;
 use super::{Service, schema};
 use crate::app::own_sessions::Arrival;

@@ -1,4 +1,4 @@
-//! Grants; below it the rights that they and tenancies give at a lock, their uses, and spare keys.
+//! Grants; below it their ends, the rights that they and tenancies give at a lock, their uses, and spare keys.
 
 use std::collections::HashMap;
 
@@ -7,18 +7,23 @@ use diesel::prelude::*;
 use super::columns::{instant, parsed, parsed_option, word};
 use super::schema::{grant_locks, grants};
 use super::{Conn, StoreError};
-use crate::domain::account::{Email, Scope};
+use crate::domain::account::Scope;
 use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses};
-use crate::domain::ids::{GrantId, InvitationId, LockId, OrganizationId, PersonId};
+use crate::domain::ids::{GrantId, LockId};
 use crate::domain::schedule::Schedule;
 use crate::domain::spare::{Minutes, Spare};
 use crate::domain::time::Timestamp;
 use crate::domain::unlock::RightSource;
 
+mod ending;
+mod listing;
 mod rights;
 mod spare;
 mod uses;
 
+pub use ending::{end_at, revoke, revoke_all_of, take_out};
+pub(super) use listing::is_for_landlords;
+pub use listing::{Listed, at_lock, count_given, given_by, hanging_at, held_by, list, locks_given_to, waits_for};
 pub use rights::{hold, holder, lock_ids_of, names, right, rights};
 pub use spare::{end_release, release, released_before, spare_key_holders};
 pub use uses::{give_use_back, take_use, uses};
@@ -280,194 +285,6 @@ pub fn find(conn: &mut Conn, id: &GrantId, scope: &Scope) -> Result<Option<Grant
     Ok(whole(conn, row.into_iter().collect())?.pop())
 }
 
-/// Which grants are listed.
-#[derive(Debug, Clone, Copy)]
-pub struct Listed<'a> {
-    /// The organizations whose grants are listed, as far as a landlord is shown them: what was given under a tenancy only
-    /// where it opens a shared door.
-    pub shown: &'a Scope,
-    /// The organizations and the person: what they gave there under rights of their own is listed too.
-    pub given: (&'a Scope, &'a PersonId),
-    /// Only those of this lock.
-    pub lock: Option<&'a LockId>,
-    /// Only those that this person holds.
-    pub holder: Option<&'a PersonId>,
-}
-
-/// Whether a landlord is shown a grant: not what was given under a tenancy at that tenant's own doors alone. A macro, since
-/// the type of such an expression cannot be written down.
-macro_rules! is_for_landlords {
-    () => {{
-        use $crate::store::schema::{grant_locks, grants, locks};
-        let shared = grant_locks::table
-            .inner_join(locks::table)
-            .filter(grant_locks::grant_id.eq(grants::id))
-            .filter(locks::unit_id.is_null());
-        (grants::under.is_null())
-            .or(grants::under.assume_not_null().like("grant%"))
-            .or(diesel::dsl::exists(shared))
-    }};
-}
-
-pub(super) use is_for_landlords;
-
-/// The grants of this list, by id, those after `after`, at most `limit`.
-pub fn list(
-    conn: &mut Conn,
-    listed: &Listed<'_>,
-    after: Option<&GrantId>,
-    limit: i64,
-) -> Result<Vec<Grant>, StoreError> {
-    let of_landlord = grants::organization_id
-        .eq_any(listed.shown.ids())
-        .and(is_for_landlords!());
-    let (joined, giver) = listed.given;
-    let of_giver = grants::organization_id
-        .eq_any(joined.ids())
-        .and(grants::given_by.eq(giver.as_str()))
-        .and(grants::under.is_not_null());
-    let mut query = grants::table
-        .filter(grants::id.gt(after.map_or("", GrantId::as_str)))
-        .filter(of_landlord.or(of_giver))
-        .into_boxed();
-    if let Some(person) = listed.holder {
-        query = query.filter(grants::person_id.eq(person.as_str()));
-    }
-    if let Some(lock) = listed.lock {
-        query = query.filter(
-            grants::id.eq_any(
-                grant_locks::table
-                    .filter(grant_locks::lock_id.eq(lock.as_str()))
-                    .select(grant_locks::grant_id),
-            ),
-        );
-    }
-    let rows: Vec<Row> = query
-        .order(grants::id)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(conn)?;
-    whole(conn, rows)
-}
-
-/// The grants within `scope` that the person holds, of one lock if asked for, by id, those after `after`, at most `limit`.
-pub fn held_by(
-    conn: &mut Conn,
-    scope: &Scope,
-    person: &PersonId,
-    lock: Option<&LockId>,
-    after: Option<&GrantId>,
-    limit: i64,
-) -> Result<Vec<Grant>, StoreError> {
-    let mut query = grants::table
-        .filter(grants::organization_id.eq_any(scope.ids()))
-        .filter(grants::person_id.eq(person.as_str()))
-        .filter(grants::id.gt(after.map_or("", GrantId::as_str)))
-        .into_boxed();
-    if let Some(lock) = lock {
-        query = query.filter(
-            grants::id.eq_any(
-                grant_locks::table
-                    .filter(grant_locks::lock_id.eq(lock.as_str()))
-                    .select(grant_locks::grant_id),
-            ),
-        );
-    }
-    let rows: Vec<Row> = query
-        .order(grants::id)
-        .limit(limit)
-        .select(Row::as_select())
-        .load(conn)?;
-    whole(conn, rows)
-}
-
-/// The locks of those of the holder's grants in the organization that stand at `now`, each once: of a person, or of whoever
-/// was invited with this address and has not come yet.
-pub fn locks_given_to(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    (person, email): (Option<&PersonId>, Option<&Email>),
-    now: Timestamp,
-) -> Result<Vec<LockId>, StoreError> {
-    use super::schema::invitations;
-    let waiting = invitations::table
-        .filter(invitations::organization_id.eq(organization.as_str()))
-        .filter(invitations::email.eq(email.map_or("", Email::as_str)))
-        .filter(invitations::ends_at_ms.gt(now.as_millis()))
-        .select(invitations::id.nullable());
-    let mut ids: Vec<String> = grant_locks::table
-        .inner_join(grants::table)
-        .filter(grants::organization_id.eq(organization.as_str()))
-        .filter(
-            grants::person_id
-                .eq(person.map_or("", PersonId::as_str))
-                .or(grants::invitation_id.eq_any(waiting)),
-        )
-        .filter(grants::revoked_at_ms.is_null())
-        .filter(grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis())))
-        .select(grant_locks::lock_id)
-        .load(conn)?;
-    ids.sort_unstable();
-    ids.dedup();
-    ids.iter().map(|id| parsed(id)).collect()
-}
-
-/// All grants of the organization that name the lock, by id.
-pub fn at_lock(conn: &mut Conn, organization: &OrganizationId, lock: &LockId) -> Result<Vec<Grant>, StoreError> {
-    let rows: Vec<Row> = grants::table
-        .inner_join(grant_locks::table)
-        .filter(grants::organization_id.eq(organization.as_str()))
-        .filter(grant_locks::lock_id.eq(lock.as_str()))
-        .order(grants::id)
-        .select(Row::as_select())
-        .load(conn)?;
-    whole(conn, rows)
-}
-
-/// The grants at the lock that hang under other rights and were not taken back, by id.
-pub fn hanging_at(conn: &mut Conn, lock: &LockId) -> Result<Vec<Grant>, StoreError> {
-    let rows: Vec<Row> = grants::table
-        .inner_join(grant_locks::table)
-        .filter(grant_locks::lock_id.eq(lock.as_str()))
-        .filter(grants::under.is_not_null())
-        .filter(grants::revoked_at_ms.is_null())
-        .order(grants::id)
-        .select(Row::as_select())
-        .load(conn)?;
-    whole(conn, rows)
-}
-
-/// How many grants the person gave in the organization under rights of their own that stand at `now`.
-pub fn count_given(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    giver: &PersonId,
-    now: Timestamp,
-) -> Result<i64, StoreError> {
-    let stands = grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(now.as_millis()));
-    Ok(grants::table
-        .filter(grants::organization_id.eq(organization.as_str()))
-        .filter(grants::given_by.eq(giver.as_str()))
-        .filter(grants::under.is_not_null())
-        .filter(grants::revoked_at_ms.is_null())
-        .filter(stands)
-        .count()
-        .get_result(conn)?)
-}
-
-/// Whether a standing grant that the person gave under a right of their own waits for this invitation.
-pub fn waits_for(conn: &mut Conn, invitation: &InvitationId, giver: &PersonId) -> Result<bool, StoreError> {
-    let found: Option<String> = grants::table
-        .filter(grants::invitation_id.eq(invitation.as_str()))
-        .filter(grants::given_by.eq(giver.as_str()))
-        .filter(grants::under.is_not_null())
-        .filter(grants::revoked_at_ms.is_null())
-        .select(grants::id)
-        .first(conn)
-        .optional()?;
-    Ok(found.is_some())
-}
-
 /// The grant, whoever asks: for the backend's own work.
 pub fn find_any(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, StoreError> {
     let row: Option<Row> = grants::table
@@ -478,56 +295,6 @@ pub fn find_any(conn: &mut Conn, id: &GrantId) -> Result<Option<Grant>, StoreErr
     Ok(whole(conn, row.into_iter().collect())?.pop())
 }
 
-/// Takes the grant back; says whether it still stood.
-pub fn revoke(conn: &mut Conn, id: &GrantId, by: &PersonId, at: Timestamp) -> Result<bool, StoreError> {
-    let revoked = diesel::update(grants::table.find(id.as_str()).filter(grants::revoked_at_ms.is_null()))
-        .set((
-            grants::revoked_at_ms.eq(at.as_millis()),
-            grants::revoked_by.eq(by.as_str()),
-        ))
-        .execute(conn)?;
-    Ok(revoked > 0)
-}
-
-/// Has the grant end at `at`, if it would not end sooner.
-pub fn end_at(conn: &mut Conn, id: &GrantId, at: Timestamp) -> Result<(), StoreError> {
-    let later = grants::ends_at_ms.is_null().or(grants::ends_at_ms.gt(at.as_millis()));
-    diesel::update(grants::table.find(id.as_str()).filter(later))
-        .set(grants::ends_at_ms.eq(at.as_millis()))
-        .execute(conn)?;
-    Ok(())
-}
-
-/// Takes the lock out of a grant that names others too.
-pub fn take_out(conn: &mut Conn, id: &GrantId, lock: &LockId) -> Result<(), StoreError> {
-    diesel::delete(grant_locks::table.find((id.as_str(), lock.as_str()))).execute(conn)?;
-    Ok(())
-}
-
-/// Takes back those of the person's grants in the organization that still stand.
-pub fn revoke_all_of(
-    conn: &mut Conn,
-    organization: &OrganizationId,
-    person: &PersonId,
-    by: &PersonId,
-    at: Timestamp,
-) -> Result<Vec<GrantId>, StoreError> {
-    let standing: Vec<String> = grants::table
-        .filter(grants::organization_id.eq(organization.as_str()))
-        .filter(grants::person_id.eq(person.as_str()))
-        .filter(grants::revoked_at_ms.is_null())
-        .order(grants::id)
-        .select(grants::id)
-        .load(conn)?;
-    diesel::update(grants::table.filter(grants::id.eq_any(&standing)))
-        .set((
-            grants::revoked_at_ms.eq(at.as_millis()),
-            grants::revoked_by.eq(by.as_str()),
-        ))
-        .execute(conn)?;
-    standing.iter().map(|id| parsed(id)).collect()
-}
-
 /// Keeps the grant from being taken back until this transaction ends; says whether it stands. SQLite has one writer at a
 /// time, so nothing can have come between.
 pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
@@ -535,15 +302,4 @@ pub fn keep(conn: &mut Conn, id: &GrantId) -> Result<bool, StoreError> {
         .set(grants::uses_taken.eq(grants::uses_taken))
         .execute(conn)?;
     Ok(kept > 0)
-}
-
-/// The grants of the organization that the person gave, by id.
-pub fn given_by(conn: &mut Conn, organization: &OrganizationId, person: &PersonId) -> Result<Vec<Grant>, StoreError> {
-    let rows: Vec<Row> = grants::table
-        .filter(grants::organization_id.eq(organization.as_str()))
-        .filter(grants::given_by.eq(person.as_str()))
-        .order(grants::id)
-        .select(Row::as_select())
-        .load(conn)?;
-    whole(conn, rows)
 }

@@ -3,8 +3,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::grant::{Holder, Terms, Way};
-use crate::domain::ids::{OrganizationId, PersonId};
+use crate::domain::grant::{Grant, GrantState, Holder, Terms, Uses, Way};
+use crate::domain::ids::{GrantId, OrganizationId, PersonId, TenancyId};
+use crate::domain::pass::Role;
+use crate::domain::spare::SpareKey;
 
 fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(ms)

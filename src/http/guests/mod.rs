@@ -7,10 +7,11 @@ use qrcode::render::svg;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::auth::{Anyone, ClientAddress, SessionKey};
+use super::auth::{Anyone, SessionKey};
 use super::grants::Revoked;
 use super::json::{Json, JsonOrNothing};
 use super::path::Id;
+use super::peer::ClientAddress;
 use super::problem::Problem;
 use super::sessions::TokenPair;
 use super::{Service, schema};

@@ -47,7 +47,7 @@ impl FromRequest for Following {
             let Ok((auth::Scheme::Bearer, auth::Shown::Token(secret))) = auth::bearer(req.headers()) else {
                 return Err(refused);
             };
-            let followed = auth::service(&req)?.app.followed_lockout(&secret).await?;
+            let followed = Service::behind(&req)?.app.followed_lockout(&secret).await?;
             Ok(Self(Asker::Follower(followed)))
         })
     }

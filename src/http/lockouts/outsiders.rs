@@ -12,9 +12,10 @@ use crate::domain::account::{Email, PersonName};
 use crate::domain::ids::LockoutId;
 use crate::domain::place::PlaceName;
 use crate::domain::time::Timestamp;
-use crate::http::auth::{ClientAddress, Desk};
+use crate::http::auth::Desk;
 use crate::http::json::{Json, Object};
 use crate::http::path::Id;
+use crate::http::peer::ClientAddress;
 use crate::http::problem::Problem;
 use crate::http::{Service, schema};
 
