@@ -11,7 +11,7 @@ use crate::world::{Answer, Door, Landlord, PASSWORD, Person, Phone, Property, Te
 
 /// Who asks, in the order of the table's columns.
 #[derive(Debug, Clone, Copy)]
-enum Role {
+pub enum Role {
     Anonymous,
     Guest,
     Tenant,
@@ -23,7 +23,7 @@ enum Role {
     Stranger,
 }
 
-const ROLES: [Role; 8] = [
+pub const ROLES: [Role; 8] = [
     Role::Anonymous,
     Role::Guest,
     Role::Tenant,
@@ -36,7 +36,7 @@ const ROLES: [Role; 8] = [
 
 /// What everybody is answered who asks about things of the landlord's organization.
 #[rustfmt::skip]
-const TABLE: &[(&str, [u16; 8])] = &[
+pub const TABLE: &[(&str, [u16; 8])] = &[
     // operation                                                        anonymous guest tenant viewer desk manager owner stranger
     ("GET /.well-known/jwks.json",                                        [200, 200, 200, 200, 200, 200, 200, 200]),
     ("GET /healthz",                                                      [200, 200, 200, 200, 200, 200, 200, 200]),
@@ -296,7 +296,7 @@ async fn no_endpoint_is_missing_from_the_table(database: TestDatabase) {
 }
 
 /// Rules by which a lockdown needs a second person, or does not.
-fn rules_with(lockdown: bool) -> Value {
+pub fn rules_with(lockdown: bool) -> Value {
     json!({
         "two_person": { "whole_property_grants": false, "lockdown": lockdown },
         "self_grant_delay_hours": 24,
@@ -387,7 +387,8 @@ impl Place {
         }
     }
 
-    fn person(&self, role: Role) -> Option<&Person> {
+    /// Who that is here.
+    pub fn person(&self, role: Role) -> Option<&Person> {
         match role {
             Role::Anonymous => None,
             Role::Guest => Some(&self.guest),
@@ -400,15 +401,21 @@ impl Place {
         }
     }
 
+    /// The path and the body by which this role asks for the operation, `null` for no body; what it uses up is made for it.
+    pub async fn prepare(&self, operation: &str, role: Role) -> (String, Value) {
+        let (_, path) = operation.split_once(' ').unwrap();
+        (self.path(operation, path, role).await, self.body(operation, role).await)
+    }
+
     async fn ask(&self, operation: &str, role: Role) -> Answer {
-        let (method, path) = operation.split_once(' ').unwrap();
-        let path = self.path(operation, path, role).await;
+        let (method, _) = operation.split_once(' ').unwrap();
+        let (path, body) = self.prepare(operation, role).await;
         let who = self.person(role);
         let request = match who {
             Some(person) => person.request(method, &path),
             None => self.http.request(method, &path),
         };
-        let answer = match self.body(operation, role).await {
+        let answer = match body {
             Value::Null => request.await,
             body => request.json(body).await,
         };
@@ -425,10 +432,10 @@ impl Place {
 
     /// Asks as a manager would, showing `token`.
     pub async fn ask_showing(&self, operation: &str, token: &str) -> Answer {
-        let (method, path) = operation.split_once(' ').unwrap();
-        let path = self.path(operation, path, Role::Manager).await;
+        let (method, _) = operation.split_once(' ').unwrap();
+        let (path, body) = self.prepare(operation, Role::Manager).await;
         let request = self.http.request(method, &path).bearer(token);
-        match self.body(operation, Role::Manager).await {
+        match body {
             Value::Null => request.await,
             body => request.json(body).await,
         }

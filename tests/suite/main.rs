@@ -21,6 +21,7 @@ mod faults;
 mod fixtures;
 mod foreign;
 mod fuzzed;
+mod guards;
 mod home_assistant;
 mod mail;
 mod store;
