@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::lockouts::ask;
 use super::visits::{order, visit_path};
-use crate::faults::nodes::broker_for_two;
-use crate::faults::outages::server_at;
+use crate::faults::nodes::two_nodes;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::world::{BoundPhone, Landlord, PASSWORD, house};
 
@@ -470,9 +469,7 @@ async fn a_new_password_keeps_the_binding(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proof_that_was_used_at_one_node_is_used_at_all() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
-    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes(&database).await;
     let ana = one.landlord("ana").await;
     let phone = BoundPhone::sign_in(&one.http, &one.clock, &ana.email).await;
     let property = json!({

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::faults::nodes::broker_for_two;
-use crate::faults::outages::server_at;
+use crate::faults::nodes::two_nodes;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::wait::soon;
 use crate::world::{Door, Landlord, Person, Streamed, house};
@@ -202,9 +201,7 @@ async fn a_program_follows_with_its_key(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_at_one_node_is_told_at_the_other() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
-    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes(&database).await;
     let ana = one.landlord("ana").await;
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;

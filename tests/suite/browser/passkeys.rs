@@ -5,8 +5,23 @@ use std::future::IntoFuture as _;
 use serde_json::{Value, json};
 
 use super::account::{add_passkey, server, sign_in, told};
-use crate::fixtures::browser::Browser;
+use crate::fixtures::browser::{Authenticator, Browser};
 use crate::fixtures::databases::TestDatabase;
+use crate::world::{Landlord, TestServer};
+
+/// Ana, signed in at the page of her account, whose address this is, with a passkey on the device that the page is on.
+async fn ana_with_a_passkey<'a>(
+    page: &'a Browser,
+    database: &TestDatabase,
+) -> (TestServer, String, Landlord, Authenticator<'a>) {
+    let (t, address) = server(database, None).await;
+    let ana = t.landlord("ana").await;
+    let device = page.authenticator().await;
+    page.open(&address).await;
+    sign_in(page, &ana).await;
+    add_passkey(page, "My laptop").await;
+    (t, address, ana, device)
+}
 
 /// What the browser's authenticator signs for these options, wherever the page is.
 async fn signed(page: &Browser, options: &Value) -> Value {
@@ -17,13 +32,8 @@ async fn signed(page: &Browser, options: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_browser_signed_counts_once_and_here_alone() {
     let database = TestDatabase::sqlite();
-    let (t, address) = server(&database, None).await;
-    let ana = t.landlord("ana").await;
     let page = Browser::start().await;
-    let device = page.authenticator().await;
-    page.open(&address).await;
-    sign_in(&page, &ana).await;
-    add_passkey(&page, "My laptop").await;
+    let (t, address, ana, device) = ana_with_a_passkey(&page, &database).await;
     let ask = || async { t.http.post("/v1/auth/passkey/options").await.expect(200) };
     let show = |credential: &Value| {
         t.http
@@ -68,13 +78,8 @@ async fn what_a_browser_signed_counts_once_and_here_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_passkey_that_was_copied_is_refused_and_told() {
     let database = TestDatabase::sqlite();
-    let (t, address) = server(&database, None).await;
-    let ana = t.landlord("ana").await;
     let page = Browser::start().await;
-    let device = page.authenticator().await;
-    page.open(&address).await;
-    sign_in(&page, &ana).await;
-    add_passkey(&page, "My laptop").await;
+    let (_t, _, ana, device) = ana_with_a_passkey(&page, &database).await;
     let copy = device.passkeys().await.remove(0);
     for _ in 0..2 {
         page.press("Sign out").await;

@@ -7,7 +7,7 @@ use tokio::process::{Child, Command};
 
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::free_ports;
-use crate::fixtures::wait::{SOON, soon, until_within};
+use crate::fixtures::wait::{SOON, soon, until, until_within};
 use crate::world::{HandClock, Http, Landlord, PASSWORD, Person};
 
 /// How long a token lives here, in seconds: as short as can be, for the tests that wait for its end.
@@ -113,6 +113,27 @@ impl Installation {
         let output = self.tell(arguments, input).await;
         assert!(!output.status.success(), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Makes a backup in its folder and returns its path.
+    pub async fn back_up(&self) -> String {
+        let to = self.path("backup.db").to_str().unwrap().to_owned();
+        self.said(&["backup", &to], "").await;
+        to
+    }
+
+    /// Restores this backup over the database and returns what is said of it; no backend is running.
+    pub async fn restore(&self, backup: &str) -> String {
+        self.said(&["restore", backup, "--replace"], "").await
+    }
+
+    /// Waits until the notes of what has ended satisfy this.
+    pub async fn until_noted(&self, mut is_all: impl FnMut(&str) -> bool) {
+        let noted = self.path("state/endings.jsonl");
+        until("all endings to be noted", async || {
+            is_all(&std::fs::read_to_string(&noted).unwrap_or_default())
+        })
+        .await;
     }
 
     /// A file in its folder; its state is in `state`.

@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture as _;
 
+use doorward::config::Config;
 use serde_json::json;
 
 use super::outages::{lock_at, server_at};
@@ -9,24 +10,53 @@ use crate::fixtures::authenticator::Authenticator;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::mosquitto::Mosquitto;
-use crate::world::Person;
+use crate::world::{Person, TestServer};
 
-/// A broker that knows two nodes, and the file with its authority.
-pub fn broker_for_two() -> (Mosquitto, tempfile::NamedTempFile) {
-    let certificates = Certificates::new();
-    let nodes = [("node-1", "password of node-1"), ("node-2", "password of node-2")];
-    let mosquitto = Mosquitto::start(&nodes, &certificates);
-    let authority = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(authority.path(), &certificates.authority_pem).unwrap();
-    (mosquitto, authority)
+/// The broker of two nodes, which stands as long as this does.
+pub struct Broker {
+    pub mosquitto: Mosquitto,
+    authority: tempfile::NamedTempFile,
+}
+
+impl Broker {
+    fn for_two() -> Self {
+        let certificates = Certificates::new();
+        let nodes = [("node-1", "password of node-1"), ("node-2", "password of node-2")];
+        let mosquitto = Mosquitto::start(&nodes, &certificates);
+        let authority = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(authority.path(), &certificates.authority_pem).unwrap();
+        Self { mosquitto, authority }
+    }
+
+    async fn node(&self, database: &TestDatabase) -> TestServer {
+        server_at(database, &self.mosquitto, self.authority.path(), "node-1").await
+    }
+}
+
+/// Two nodes on this database, and their broker.
+pub async fn two_nodes(database: &TestDatabase) -> (TestServer, TestServer, Broker) {
+    let broker = Broker::for_two();
+    let one = broker.node(database).await;
+    let two = one.another_node("node-2").await;
+    (one, two, broker)
+}
+
+/// As [`two_nodes`], both with a configuration that `adjust` has changed.
+pub async fn two_nodes_with(
+    database: &TestDatabase,
+    adjust: impl FnOnce(&mut Config),
+) -> (TestServer, TestServer, Broker) {
+    let broker = Broker::for_two();
+    let mut one = broker.node(database).await;
+    one.restart_with(adjust).await;
+    let two = one.another_node("node-2").await;
+    (one, two, broker)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_end_a_tenancy_once() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
-    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes(&database).await;
     let ana = one.landlord("ana").await;
     let house = ana.add_property("Europe/Vienna").await;
     let unit = ana.add_unit(&house, "Flat 1").await;
@@ -55,12 +85,10 @@ async fn two_nodes_end_a_tenancy_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_are_one_backend() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
-    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    let two = one.another_node("node-2").await;
+    let (one, two, broker) = two_nodes(&database).await;
 
     let ana = one.landlord("ana").await;
-    let (door, mut lock) = lock_at(&mosquitto, &ana).await;
+    let (door, mut lock) = lock_at(&broker.mosquitto, &ana).await;
     let gus = ana.guest("gus").await;
     let grant = ana.grant(&gus, &door, json!({ "uses": 5 })).await;
     // Signed in at one node is signed in at the other.
@@ -110,9 +138,7 @@ async fn two_nodes_are_one_backend() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_passkey_signed_counts_at_one_of_two_nodes() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
-    let one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes(&database).await;
     let ana = one.landlord("ana").await;
     let (mut device, _) = Authenticator::of(&ana).await;
     for round in 0..5 {

@@ -74,7 +74,8 @@ async fn killed_at_random(database: TestDatabase) {
         };
         until_there(&scene, &lock).await;
         let asked: Vec<_> = (0..4).map(|_| scene.ask()).collect();
-        // Anywhere between the first request's arrival and long after the last one's answer.
+        // Nothing is waited for: the moment itself is diced, anywhere between the first request's arrival and long after the last
+        // one's answer, so that it also falls between two steps that nobody outside can see.
         tokio::time::sleep(Duration::from_millis(dice.within(&(0..=120)))).await;
         backend.kill().await;
         let mut told: Vec<Value> = Vec::new();

@@ -10,7 +10,6 @@ use super::installation::Installation;
 use crate::fixtures::authenticator::Authenticator;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::outsider::Outsider;
-use crate::fixtures::wait::until;
 use crate::world::{HandLock, Person, claims_of};
 
 /// The life in which the token's counter was given.
@@ -53,12 +52,10 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
             given
         })
     };
-    let backup = installation.path("backup.db");
-    let to = backup.to_str().unwrap();
-    installation.said(&["backup", to], "").await;
+    let to = &installation.back_up().await;
     is_over.store(true, Ordering::Relaxed);
     assert!(load.await.unwrap() > 0, "there was load");
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&backup).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(to).unwrap().permissions());
     assert_eq!(mode & 0o077, 0, "for its owner alone");
     let complaint = installation.refused(&["backup", to], "").await;
     assert!(complaint.contains("is there already"), "{complaint}");
@@ -73,25 +70,22 @@ async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whos
     let keys = format!("/v1/service-accounts/{program}/keys/{}", key["id"].as_str().unwrap());
     ana.delete(&keys).await.expect(204);
     gus.delete(&format!("/v1/me/passkeys/{lost_id}")).await.expect(204);
-    let noted = installation.path("state/endings.jsonl");
     let all = [
         ending["id"].as_str().unwrap(),
         &pia.id,
         key["id"].as_str().unwrap(),
         &lost_id,
     ];
-    until("all endings to be noted", async || {
-        let text = std::fs::read_to_string(&noted).unwrap_or_default();
-        all.iter().all(|id| text.contains(id))
-    })
-    .await;
+    installation
+        .until_noted(|notes| all.iter().all(|id| notes.contains(id)))
+        .await;
     let complaint = installation.refused(&["restore", to, "--replace"], "").await;
     assert!(complaint.contains("in use"), "{complaint}");
     backend.kill().await;
 
     let complaint = installation.refused(&["restore", to], "").await;
     assert!(complaint.contains("--replace"), "{complaint}");
-    let said = installation.said(&["restore", to, "--replace"], "").await;
+    let said = installation.restore(to).await;
     assert!(said.contains("1 locks"), "{said}");
     assert!(installation.path("state/generation").exists());
 

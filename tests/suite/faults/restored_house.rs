@@ -6,19 +6,15 @@ use serde_json::json;
 use super::installation::Installation;
 use crate::fixtures::databases::TestDatabase;
 use crate::fixtures::outsider::Outsider;
-use crate::fixtures::wait::until;
 use crate::world::{HandLock, PASSWORD, Person, Phone};
 
-/// Waits until it is noted that as much of each kind has ended.
-async fn until_noted(installation: &Installation, kinds: &[(&str, usize)]) {
-    let noted = installation.path("state/endings.jsonl");
-    until("all endings to be noted", async || {
-        let text = std::fs::read_to_string(&noted).unwrap_or_default();
-        kinds
-            .iter()
-            .all(|(kind, count)| text.matches(&format!("\"what\":\"{kind}\"")).count() == *count)
-    })
-    .await;
+/// As many endings of each kind, in the notes.
+fn has_ended(kinds: &[(&str, usize)]) -> impl Fn(&str) -> bool {
+    let kinds = kinds
+        .iter()
+        .map(|(kind, count)| (format!("\"what\":\"{kind}\""), *count));
+    let kinds: Vec<_> = kinds.collect();
+    move |notes| kinds.iter().all(|(kind, count)| notes.matches(kind).count() == *count)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,24 +37,20 @@ async fn whatever_had_ended_since_the_backup_lets_nobody_in() {
     let offer = json!({ "role": "guest", "letter": false });
     let invitation = ana.invite("kim@people.example", offer).await.text_of("secret_link");
     // Those of the tenants, who have accepted.
-    until_noted(&installation, &[("invitation", 3)]).await;
-    let backup = installation.path("backup.db");
-    installation.said(&["backup", backup.to_str().unwrap()], "").await;
+    installation.until_noted(has_ended(&[("invitation", 3)])).await;
+    let backup = installation.back_up().await;
 
     let (opened, _) = tokio::join!(zoe.unlock(&door), lock.obey());
     opened.expect_opened();
     ana.end_tenancy(&ana.tenancy_of(&tom, &flat).await, json!({})).await;
     ana.take_link_back(&grant).await.expect(200);
     Person::accept(&installation.http, "kim", "kim@people.example", &invitation).await;
-    until_noted(
-        &installation,
-        &[("tenancy", 1), ("link", 1), ("invitation", 4), ("use", 1)],
-    )
-    .await;
+    installation
+        .until_noted(has_ended(&[("tenancy", 1), ("link", 1), ("invitation", 4), ("use", 1)]))
+        .await;
     backend.kill().await;
 
-    let restore = ["restore", backup.to_str().unwrap(), "--replace"];
-    let said = installation.said(&restore, "").await;
+    let said = installation.restore(&backup).await;
     assert!(!said.contains("stands again;"), "{said}");
     let _backend = installation.serve().await;
     lock.connect().await;
@@ -82,18 +74,11 @@ async fn what_the_notes_do_not_cover_is_said() {
     let database = TestDatabase::sqlite();
     let installation = Installation::on(&database);
     installation.add_landlord().await;
-    let backup = installation.path("backup.db");
     // There were no notes before the first start.
-    installation.said(&["backup", backup.to_str().unwrap()], "").await;
+    let backup = installation.back_up().await;
     let endings = installation.path("endings.jsonl");
     let far = r#"{"covers_since":"2099-01-01T00:00:00.000Z"}"#;
-    let restore = [
-        "restore",
-        backup.to_str().unwrap(),
-        "--replace",
-        "--endings",
-        "endings.jsonl",
-    ];
+    let restore = ["restore", &backup, "--replace", "--endings", "endings.jsonl"];
     for (notes, complaint) in [
         (String::new(), "does not say from when on it is complete"),
         (format!("{far}\n"), "the backup was made at"),
@@ -115,11 +100,8 @@ async fn a_database_of_an_earlier_life_is_not_started_with() {
     installation.add_landlord().await;
     let file = database.url().file().unwrap().to_owned();
     let generation = installation.path("state/generation");
-    let backup = installation.path("backup.db");
-    installation.said(&["backup", backup.to_str().unwrap()], "").await;
-    installation
-        .said(&["restore", backup.to_str().unwrap(), "--replace"], "")
-        .await;
+    let backup = installation.back_up().await;
+    installation.restore(&backup).await;
     assert_eq!(std::fs::read_to_string(&generation).unwrap(), "2\n");
 
     // As somebody does who has not read on.
@@ -147,7 +129,7 @@ async fn a_database_of_an_earlier_life_is_not_started_with() {
     let complaint = installation.complaint().await;
     assert!(complaint.contains("was broken off"), "{complaint}");
     assert!(!file.exists(), "no new one is made");
-    installation.said(&["restore", backup.to_str().unwrap()], "").await;
+    installation.said(&["restore", &backup], "").await;
     installation.serve().await.kill().await;
 }
 
@@ -164,7 +146,7 @@ async fn what_had_ended_ends_again_on_postgres_too() {
     let gus = ana.guest("gus").await;
     let grant = ana.grant(&gus, &door, json!({})).await;
     ana.revoke(&grant).await;
-    until_noted(&installation, &[("grant", 1)]).await;
+    installation.until_noted(has_ended(&[("grant", 1)])).await;
     backend.kill().await;
     // As it was before.
     Outsider::at(&database).run("UPDATE grants SET revoked_at_ms = NULL, revoked_by = NULL");

@@ -60,8 +60,7 @@ async fn at_the_keypad_only_those_get_in_whom_the_restored_database_knows() {
     let (lock, keypad) = install(&door).await;
     let (gus, max, pia) = (ana.guest("gus").await, ana.guest("max").await, ana.guest("pia").await);
     let (his, known) = pin_for(&ana, &gus, &door).await;
-    let backup = installation.path("backup.db");
-    installation.said(&["backup", backup.to_str().unwrap()], "").await;
+    let backup = installation.back_up().await;
 
     // Of none of this the backup knows: a PIN, codes that are void, a lockdown.
     let (_, unknown) = pin_for(&ana, &max, &door).await;
@@ -80,8 +79,7 @@ async fn at_the_keypad_only_those_get_in_whom_the_restored_database_knows() {
     lock.until_shown("the backend gone", |view| !view.is_connected).await;
     assert_eq!(enter(&keypad, &known).await, "lockdown");
 
-    let restore = ["restore", backup.to_str().unwrap(), "--replace"];
-    let said = installation.said(&restore, "").await;
+    let said = installation.restore(&backup).await;
     assert!(!said.contains("stands again;"), "the notes cover all of it: {said}");
     let backend = installation.serve().await;
     ana.sign_in_again().await;
@@ -100,7 +98,7 @@ async fn at_the_keypad_only_those_get_in_whom_the_restored_database_knows() {
 
     // Once more from the same copy: the first restore is what the backup does not know now.
     backend.kill().await;
-    installation.said(&restore, "").await;
+    installation.restore(&backup).await;
     let _backend = installation.serve().await;
     ana.sign_in_again().await;
     until_held(&ana, &his).await;

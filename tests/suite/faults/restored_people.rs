@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::installation::Installation;
 use crate::fixtures::databases::TestDatabase;
-use crate::fixtures::wait::until;
 use crate::world::{Door, HandLock, PASSWORD, Person};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,25 +32,20 @@ async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again(
     let hook = json!({ "organization_id": ana.organization, "url": "https://hooks.example/" });
     let hook = mal.post("/v1/webhooks").json(hook).await.text_of("id");
     let hook = format!("/v1/webhooks/{hook}");
-    let backup = installation.path("backup.db");
-    installation.said(&["backup", backup.to_str().unwrap()], "").await;
+    let backup = installation.back_up().await;
 
     let claim = ana.post(&format!("{}/replace", door.path())).json(json!({})).await;
     let _new = HandLock::enrol(&door.with_code(&claim.text_of("code"))).await;
     ana.delete(&member(&mal.id)).await.expect(200);
     let erase = json!({ "password": PASSWORD });
     gus.post("/v1/me/erase").json(erase).await.expect(200);
-    let noted = installation.path("state/endings.jsonl");
-    until("all to be noted", async || {
-        let text = std::fs::read_to_string(&noted).unwrap_or_default();
-        let kinds = ["controller", "person"].map(|kind| format!("\"what\":\"{kind}\""));
-        kinds.iter().all(|kind| text.contains(kind)) && text.contains(&mal.id)
-    })
-    .await;
+    let all = ["\"what\":\"controller\"", "\"what\":\"person\"", &mal.id];
+    installation
+        .until_noted(|notes| all.iter().all(|part| notes.contains(part)))
+        .await;
     backend.kill().await;
 
-    let restore = ["restore", backup.to_str().unwrap(), "--replace"];
-    installation.said(&restore, "").await;
+    installation.restore(&backup).await;
     let _backend = installation.serve().await;
     let sign_in = json!({ "email": gus.email, "password": PASSWORD });
     let again = installation.http.post("/v1/auth/sign-in").json(sign_in).await;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use doorward::config::Config;
 use serde_json::json;
 
-use crate::faults::nodes::broker_for_two;
-use crate::faults::outages::server_at;
+use crate::faults::nodes::two_nodes_with;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::mail_server::{MailServer, Privacy};
@@ -192,11 +191,8 @@ async fn a_letter_that_is_too_old_is_given_up(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_send_each_letter_once() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
     let mut mail = MailServer::prepare(Privacy::Plain, &Certificates::new());
-    let mut one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
-    one.restart_with(|config| config.mail = mail.section()).await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes_with(&database, |config| config.mail = mail.section()).await;
 
     let ana = one.landlord("ana").await;
     let house = ana.add_property("Europe/Vienna").await;

@@ -6,8 +6,7 @@ use std::time::Duration;
 use doorward::domain::time::Clock as _;
 use serde_json::{Value, json};
 
-use crate::faults::nodes::broker_for_two;
-use crate::faults::outages::server_at;
+use crate::faults::nodes::two_nodes_with;
 use crate::fixtures::certificates::Certificates;
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::outsider::Outsider;
@@ -604,12 +603,9 @@ async fn a_stolen_database_tells_no_address(database: TestDatabase) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_tell_each_event_once() {
     let database = TestDatabase::postgres();
-    let (mosquitto, authority) = broker_for_two();
     let mut receiver = Receiver::start().await;
-    let mut one = server_at(&database, &mosquitto, authority.path(), "node-1").await;
     let section = receiver.section();
-    one.restart_with(|config| config.webhooks = section).await;
-    let two = one.another_node("node-2").await;
+    let (one, two, _broker) = two_nodes_with(&database, |config| config.webhooks = section).await;
     receiver.set_clock(one.clock.now().as_millis() / 1000).await;
     let ana = one.landlord("ana").await;
     let house = ana.add_property("Europe/Vienna").await;
