@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api_keys::end_keys_of;
-use super::grants::{By, Ended, end_with};
+use super::grants::{By, Ended, end_waiting, end_with};
 use super::letters::{Letters, withdraw_all_to};
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
@@ -157,21 +157,25 @@ fn leave_all(
     let mut stopped = Vec::new();
     // The ends of several logs, always in this order.
     organizations.sort_unstable();
+    let mut closed = Vec::new();
     for organization in &organizations {
-        invitations::close_all_of(conn, organization, &person.email, id, now)?;
+        closed.extend(invitations::close_all_of(conn, organization, &person.email, now)?);
         accounts::end_membership(conn, organization, id, now)?;
         stopped.extend(stop_those_of(conn, organization, id)?);
     }
     let doors = grants::lock_ids_of(conn, id)?;
     let doors = locks::with_ids(conn, &doors)?;
-    hold_locks(conn, &doors.into_iter().map(|lock| lock.id).collect::<Vec<_>>())?;
+    let waiting = grants::waiting_for(conn, &closed)?;
+    let doors =
+        (doors.into_iter().map(|lock| lock.id)).chain(waiting.iter().flat_map(|grant| grant.terms.locks.clone()));
+    hold_locks(conn, &doors.collect::<Vec<_>>())?;
     let mut rights = Vec::new();
     for organization in &organizations {
         let ended = grants::revoke_all_of(conn, organization, id, id, now)?;
         rights.extend(ended.into_iter().map(RightSource::Grant));
     }
     let by = By { who: Some(who), random };
-    let ended = end_with(conn, rights, by, now)?;
+    let ended = end_with(conn, rights, by, now)?.and(end_waiting(conn, by, &waiting, now)?);
     for organization in &organizations {
         end_keys_of(conn, who, organization, id, now)?;
         let entry = NewEntry {

@@ -22,8 +22,10 @@ use crate::domain::letter::Letter;
 use crate::domain::password::Password;
 use crate::domain::tenancy::{Tenancy, Term};
 use crate::domain::time::Timestamp;
-use crate::store::invitations::{self, Invitation, InvitedTenancy};
-use crate::store::{Conn, StoreError, access_log, accounts, grants, places};
+pub use crate::store::invitations::{Invitation, InvitedTenancy};
+use crate::store::{Conn, StoreError, access_log, accounts, grants, invitations, places};
+
+mod waiting;
 
 /// How long an invitation can be accepted.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -268,9 +270,10 @@ impl Draft {
             role,
             tenancy,
             invited_by: invited_by.clone(),
+            created_at: now,
             ends_at: self.ends_at,
         };
-        invitations::add(conn, &invitation, &self.secret.digest(), now)?;
+        invitations::add(conn, &invitation, &self.secret.digest())?;
         let entry = NewEntry {
             property: property_of(conn, &invitation)?,
             unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),

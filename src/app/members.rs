@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::api_keys::end_keys_of;
-use super::grants::{By, end_with};
+use super::grants::{By, end_waiting, end_with};
 use super::revocations::{Revocation, hold_locks};
 use super::tenancies::{close_all_of, doors_to_hold, ended_rights, write_down_all};
 use super::webhooks::{stop_those_of, write_down_stops};
@@ -104,9 +104,10 @@ impl App {
                 }
                 // Every way back in first; then the membership, so that nobody gives them a new grant behind our back;
                 // locks, rights, the log's head: the order in which an unlock and a pass take them.
-                if let Some(removed) = accounts::find_person(conn, &person)? {
-                    invitations::close_all_of(conn, &organization, &removed.email, &who.person, now)?;
-                }
+                let closed = match accounts::find_person(conn, &person)? {
+                    Some(removed) => invitations::close_all_of(conn, &organization, &removed.email, now)?,
+                    None => Vec::new(),
+                };
                 accounts::end_membership(conn, &organization, &person, now)?;
                 let stopped = stop_those_of(conn, &organization, &person)?;
                 let doors = grants::lock_ids_of(conn, &person)?;
@@ -116,6 +117,8 @@ impl App {
                 for home in tenancies::open_of(conn, &organization, &person)? {
                     doors.extend(doors_to_hold(conn, &organization, &home.unit, now)?);
                 }
+                let waiting = grants::waiting_for(conn, &closed)?;
+                doors.extend(waiting.iter().flat_map(|grant| grant.terms.locks.clone()));
                 hold_locks(conn, &doors)?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
                 let left = close_all_of(conn, &organization, &person, (&who.person, &*random), now)?;
@@ -126,7 +129,7 @@ impl App {
                     who: Some(&who),
                     random: &*random,
                 };
-                let all_ended = end_with(conn, rights, by, now)?;
+                let all_ended = end_with(conn, rights, by, now)?.and(end_waiting(conn, by, &waiting, now)?);
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }

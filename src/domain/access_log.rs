@@ -96,6 +96,8 @@ kinds! {
     LockRetired = "lock-retired",
     /// Somebody was invited.
     PersonInvited = "person-invited",
+    /// An invitation was taken back before anybody accepted it.
+    InvitationRevoked = "invitation-revoked",
     /// Somebody accepted an invitation.
     PersonJoined = "person-joined",
     /// A membership was ended.

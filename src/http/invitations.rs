@@ -1,22 +1,26 @@
 //! Bringing people in.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, post};
+use actix_web::{HttpResponse, delete, get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::auth::{Manager, SessionKey};
+use super::grants::Revoked;
 use super::json::{Json, object_or_nothing};
+use super::page::{List, Paging};
+use super::path::Id;
 use super::peer::{ClientAddress, ClientDevice};
 use super::problem::Problem;
+use super::query::Query;
 use super::sessions::TokenPair;
 use super::{Service, schema};
-use crate::app::invitations::{Offer, SecretLink};
+use crate::app::invitations::{self, Offer, SecretLink};
 use crate::app::own_sessions::Arrival;
 use crate::crypto::recovery_code::FactorCode;
 use crate::crypto::secret::Secret;
 use crate::domain::account::{Email, PersonName, Role};
-use crate::domain::ids::{InvitationId, OrganizationId, UnitId};
+use crate::domain::ids::{InvitationId, OrganizationId, PersonId, UnitId};
 use crate::domain::password::Password;
 use crate::domain::time::Timestamp;
 
@@ -165,6 +169,95 @@ pub(super) async fn accept_invitation(
         .accept_invitation(secret, name, password, code, from)
         .await?;
     Ok(HttpResponse::Ok().json(TokenPair::of(&tokens, service.app.now())))
+}
+
+/// An invitation that nobody has accepted yet.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Invitation {
+    #[schema(value_type = schema::InvitationId)]
+    id: InvitationId,
+    #[schema(value_type = schema::OrganizationId)]
+    organization_id: OrganizationId,
+    #[schema(value_type = schema::Email)]
+    email: Email,
+    #[schema(value_type = schema::Role)]
+    role: Role,
+    /// Where and when they are to live; `null` for a role alone.
+    #[schema(required = true)]
+    tenancy: Option<InvitedTenancy>,
+    #[schema(value_type = schema::PersonId)]
+    invited_by: PersonId,
+    #[schema(value_type = schema::Time)]
+    created_at: Timestamp,
+    /// Until when the link works.
+    #[schema(value_type = schema::Time)]
+    expires_at: Timestamp,
+}
+
+/// The stay that an invitation promises.
+#[derive(Serialize, ToSchema)]
+struct InvitedTenancy {
+    #[schema(value_type = schema::UnitId)]
+    unit_id: UnitId,
+    #[schema(value_type = schema::Time)]
+    starts_at: Timestamp,
+    #[schema(value_type = Option<schema::Time>, required = true)]
+    ends_at: Option<Timestamp>,
+}
+
+impl From<invitations::Invitation> for Invitation {
+    fn from(invitation: invitations::Invitation) -> Self {
+        Self {
+            id: invitation.id,
+            organization_id: invitation.organization,
+            email: invitation.email,
+            role: invitation.role,
+            tenancy: invitation.tenancy.map(|tenancy| InvitedTenancy {
+                unit_id: tenancy.unit,
+                starts_at: tenancy.starts_at,
+                ends_at: tenancy.ends_at,
+            }),
+            invited_by: invitation.invited_by,
+            created_at: invitation.created_at,
+            expires_at: invitation.ends_at,
+        }
+    }
+}
+
+/// The invitations that can still be accepted, by id; without their links, which are shown once
+#[utoipa::path(
+    tag = "invitations",
+    params(Paging),
+    responses((status = 200, description = "A page of invitations", body = List<Invitation>), (status = 403))
+)]
+#[get("/v1/invitations")]
+pub(super) async fn list_invitations(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Query(paging): Query<Paging>,
+) -> Result<HttpResponse, Problem> {
+    let page = service.app.invitations(&who, paging.request()?).await?;
+    Ok(HttpResponse::Ok().json(List::of(page, Invitation::from)))
+}
+
+/// Take an invitation back: its link lets nobody in any more, and the access that waits for it ends
+#[utoipa::path(
+    tag = "invitations",
+    params(("invitation_id" = schema::InvitationId, Path)),
+    responses(
+        (status = 200, description = "Taken back, or over before", body = Revoked),
+        (status = 403),
+        (status = 409, description = "`invitation-accepted`"),
+    )
+)]
+#[delete("/v1/invitations/{invitation_id}")]
+pub(super) async fn withdraw_invitation(
+    service: Data<Service>,
+    Manager(who): Manager,
+    Id(invitation): Id<InvitationId>,
+) -> Result<HttpResponse, Problem> {
+    let revoked: Revoked = service.app.withdraw_invitation(&who, invitation).await?.into();
+    Ok(HttpResponse::Ok().json(revoked))
 }
 
 #[cfg(test)]

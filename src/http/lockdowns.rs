@@ -265,7 +265,7 @@ struct PutList {
 
 /// People and grants under a name.
 #[derive(Serialize, ToSchema)]
-struct LockdownList {
+pub(super) struct LockdownList {
     #[schema(value_type = schema::ListName)]
     name: ListName,
     #[schema(value_type = Vec<schema::PersonId>)]

@@ -10,8 +10,8 @@ use super::problem::Problem;
 use crate::app::What;
 use crate::domain::access_log::EntryNumber;
 use crate::domain::ids::{
-    ApiKeyId, AttemptId, GrantId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId, PasskeyId,
-    PersonId, PhoneId, PropertyId, ProposalId, SessionId, TenancyId, VisitId, WebhookId,
+    ApiKeyId, AttemptId, GrantId, InvitationId, LedgerLineId, LockId, LockdownId, LockoutId, NoticeId, OrganizationId,
+    PasskeyId, PersonId, PhoneId, PropertyId, ProposalId, SessionId, TenancyId, VisitId, WebhookId,
 };
 use crate::domain::lockdown::ListName;
 
@@ -38,6 +38,7 @@ named! {
     PropertyId = "property_id", Property;
     LockId = "lock_id", Lock;
     GrantId = "grant_id", Grant;
+    InvitationId = "invitation_id", Invitation;
     TenancyId = "tenancy_id", Tenancy;
     AttemptId = "attempt_id", Attempt;
     PhoneId = "phone_id", Phone;

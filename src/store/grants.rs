@@ -23,7 +23,9 @@ mod uses;
 
 pub use ending::{end_at, revoke, revoke_all_of, take_out};
 pub(super) use listing::is_for_landlords;
-pub use listing::{Listed, at_lock, count_given, given_by, hanging_at, held_by, list, locks_given_to, waits_for};
+pub use listing::{
+    Listed, at_lock, count_given, given_by, hanging_at, held_by, list, locks_given_to, waiting_for, waits_for,
+};
 pub use rights::{hold, holder, lock_ids_of, names, right, rights};
 pub use spare::{end_release, release, released_before, spare_key_holders};
 pub use uses::{give_use_back, take_use, uses};

@@ -3,10 +3,11 @@
 use diesel::prelude::*;
 
 use super::columns::{instant, parsed, parsed_option};
+use super::grants::is_for_landlords;
 use super::schema::{grants, invitations};
 use super::{Conn, StoreError};
 use crate::crypto::digest::hexadecimal;
-use crate::domain::account::{Email, Role};
+use crate::domain::account::{Email, Role, Scope};
 use crate::domain::ids::{InvitationId, OrganizationId, PersonId, UnitId};
 use crate::domain::import::Invited;
 use crate::domain::tenancy::Term;
@@ -27,6 +28,8 @@ pub struct Invitation {
     pub tenancy: Option<InvitedTenancy>,
     /// Who invites.
     pub invited_by: PersonId,
+    /// When.
+    pub created_at: Timestamp,
     /// Until when it can be accepted, exclusive.
     pub ends_at: Timestamp,
 }
@@ -43,12 +46,7 @@ pub struct InvitedTenancy {
 }
 
 /// Adds an invitation whose link has the secret of this digest.
-pub fn add(
-    conn: &mut Conn,
-    invitation: &Invitation,
-    secret_digest: &[u8; 32],
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub fn add(conn: &mut Conn, invitation: &Invitation, secret_digest: &[u8; 32]) -> Result<(), StoreError> {
     let tenancy = invitation.tenancy.as_ref();
     diesel::insert_into(invitations::table)
         .values((
@@ -61,24 +59,51 @@ pub fn add(
             invitations::tenancy_ends_at_ms.eq(tenancy.and_then(|t| t.ends_at).map(Timestamp::as_millis)),
             invitations::secret_digest.eq(hexadecimal(secret_digest)),
             invitations::invited_by.eq(invitation.invited_by.as_str()),
-            invitations::created_at_ms.eq(now.as_millis()),
+            invitations::created_at_ms.eq(invitation.created_at.as_millis()),
             invitations::ends_at_ms.eq(invitation.ends_at.as_millis()),
         ))
         .execute(conn)?;
     Ok(())
 }
 
-type Row = (
-    String,
-    String,
-    String,
-    String,
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    String,
-    i64,
-);
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = invitations)]
+struct Row {
+    id: String,
+    organization_id: String,
+    email: String,
+    role: String,
+    unit_id: Option<String>,
+    tenancy_starts_at_ms: Option<i64>,
+    tenancy_ends_at_ms: Option<i64>,
+    invited_by: String,
+    created_at_ms: i64,
+    ends_at_ms: i64,
+}
+
+impl Row {
+    fn into_domain(self) -> Result<Invitation, StoreError> {
+        let unit = parsed_option(self.unit_id.as_deref())?;
+        let tenancy = match (unit, instant(self.tenancy_starts_at_ms)) {
+            (Some(unit), Some(starts_at)) => Some(InvitedTenancy {
+                unit,
+                starts_at,
+                ends_at: instant(self.tenancy_ends_at_ms),
+            }),
+            _ => None,
+        };
+        Ok(Invitation {
+            id: parsed(&self.id)?,
+            organization: parsed(&self.organization_id)?,
+            email: parsed(&self.email)?,
+            role: parsed(&self.role)?,
+            tenancy,
+            invited_by: parsed(&self.invited_by)?,
+            created_at: Timestamp::from_millis(self.created_at_ms),
+            ends_at: Timestamp::from_millis(self.ends_at_ms),
+        })
+    }
+}
 
 /// The address that was invited.
 pub fn email_of(conn: &mut Conn, id: &InvitationId) -> Result<Option<Email>, StoreError> {
@@ -96,39 +121,59 @@ pub fn find_open(conn: &mut Conn, secret_digest: &[u8; 32], now: Timestamp) -> R
         .filter(invitations::secret_digest.eq(hexadecimal(secret_digest)))
         .filter(invitations::accepted_at_ms.is_null())
         .filter(invitations::ends_at_ms.gt(now.as_millis()))
-        .select((
-            invitations::id,
-            invitations::organization_id,
-            invitations::email,
-            invitations::role,
-            invitations::unit_id,
-            invitations::tenancy_starts_at_ms,
-            invitations::tenancy_ends_at_ms,
-            invitations::invited_by,
-            invitations::ends_at_ms,
-        ))
+        .select(Row::as_select())
         .first(conn)
         .optional()?;
-    let Some((id, organization, email, role, unit, starts_at, ends_at, invited_by, open_until)) = row else {
-        return Ok(None);
+    row.map(Row::into_domain).transpose()
+}
+
+/// Which invitations a landlord is shown.
+#[derive(Debug, Clone, Copy)]
+pub enum Shown<'a> {
+    /// This one, whatever became of it.
+    One(&'a InvitationId),
+    /// Those that can still be accepted, by id.
+    Waiting {
+        /// When that is asked.
+        now: Timestamp,
+        /// Only those after this one.
+        after: Option<&'a InvitationId>,
+        /// At most so many.
+        limit: i64,
+    },
+}
+
+/// The invitations of these organizations that a landlord is shown: not those of people whom a tenant lets in at their own
+/// doors alone.
+pub fn shown(conn: &mut Conn, scope: &Scope, which: Shown<'_>) -> Result<Vec<Invitation>, StoreError> {
+    let private = grants::table
+        .filter(grants::organization_id.eq_any(scope.ids()))
+        .filter(diesel::dsl::not(is_for_landlords!()))
+        .filter(grants::invitation_id.is_not_null())
+        .select(grants::invitation_id.assume_not_null());
+    let query = invitations::table
+        .filter(invitations::organization_id.eq_any(scope.ids()))
+        .filter(invitations::id.ne_all(private))
+        .order(invitations::id)
+        .select(Row::as_select());
+    let rows: Vec<Row> = match which {
+        Shown::One(id) => query.filter(invitations::id.eq(id.as_str())).load(conn)?,
+        Shown::Waiting { now, after, limit } => query
+            .filter(invitations::accepted_at_ms.is_null())
+            .filter(invitations::ends_at_ms.gt(now.as_millis()))
+            .filter(invitations::id.gt(after.map_or("", InvitationId::as_str)))
+            .limit(limit)
+            .load(conn)?,
     };
-    let tenancy = match (parsed_option(unit.as_deref())?, instant(starts_at)) {
-        (Some(unit), Some(starts_at)) => Some(InvitedTenancy {
-            unit,
-            starts_at,
-            ends_at: instant(ends_at),
-        }),
-        _ => None,
-    };
-    Ok(Some(Invitation {
-        id: parsed(&id)?,
-        organization: parsed(&organization)?,
-        email: parsed(&email)?,
-        role: parsed(&role)?,
-        tenancy,
-        invited_by: parsed(&invited_by)?,
-        ends_at: Timestamp::from_millis(open_until),
-    }))
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// Whether somebody has accepted the invitation.
+pub fn is_accepted(conn: &mut Conn, id: &InvitationId) -> Result<bool, StoreError> {
+    let accepted = invitations::table
+        .find(id.as_str())
+        .filter(invitations::accepted_at_ms.is_not_null());
+    Ok(diesel::select(diesel::dsl::exists(accepted)).get_result(conn)?)
 }
 
 /// Address, unit, and the term.
@@ -186,14 +231,26 @@ pub fn accept(conn: &mut Conn, id: &InvitationId, person: &PersonId, now: Timest
     Ok(true)
 }
 
-/// Closes at `now` what the address can still accept of the organization, and takes the grants that wait for it back.
+/// Closes the invitation at `now`; says whether it could still be accepted.
+pub fn close(conn: &mut Conn, id: &InvitationId, now: Timestamp) -> Result<bool, StoreError> {
+    let open = invitations::table
+        .find(id.as_str())
+        .filter(invitations::accepted_at_ms.is_null())
+        .filter(invitations::ends_at_ms.gt(now.as_millis()));
+    let closed = diesel::update(open)
+        .set(invitations::ends_at_ms.eq(now.as_millis()))
+        .execute(conn)?;
+    Ok(closed > 0)
+}
+
+/// Closes at `now` what the address can still accept of the organization; says which that was. The caller takes back what
+/// waits for it.
 pub fn close_all_of(
     conn: &mut Conn,
     organization: &OrganizationId,
     email: &Email,
-    by: &PersonId,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<InvitationId>, StoreError> {
     let open = invitations::table
         .filter(invitations::organization_id.eq(organization.as_str()))
         .filter(invitations::email.eq(email.as_str()))
@@ -203,16 +260,7 @@ pub fn close_all_of(
         .set(invitations::ends_at_ms.eq(now.as_millis()))
         .returning(invitations::id)
         .get_results(conn)?;
-    let waiting = grants::table
-        .filter(grants::invitation_id.eq_any(&closed))
-        .filter(grants::revoked_at_ms.is_null());
-    diesel::update(waiting)
-        .set((
-            grants::revoked_at_ms.eq(now.as_millis()),
-            grants::revoked_by.eq(by.as_str()),
-        ))
-        .execute(conn)?;
-    Ok(())
+    closed.iter().map(|id| parsed(id)).collect()
 }
 
 /// Writes another address over that of every invitation of the person who had it.

@@ -137,6 +137,8 @@ pub const TABLE: &[(&str, [u16; 8])] = &[
     ("POST /v1/visits/{visit_id}/lock-change",                            [401, 403, 403, 403, 403, 409, 409, 404]),
     ("POST /v1/visits/{visit_id}/cancel",                                 [401, 403, 403, 403, 200, 200, 200, 404]),
     ("POST /v1/invitations",                                              [401, 403, 403, 403, 403, 201, 201, 404]),
+    ("GET /v1/invitations",                                               [401, 403, 403, 403, 403, 200, 200, 200]),
+    ("DELETE /v1/invitations/{invitation_id}",                            [401, 403, 403, 403, 403, 200, 200, 404]),
     ("GET /v1/locks",                                                     [401, 403, 403, 200, 200, 200, 200, 200]),
     ("POST /v1/locks",                                                    [401, 403, 403, 403, 403, 201, 201, 404]),
     ("GET /v1/locks/{lock_id}",                                           [401, 403, 403, 200, 200, 200, 200, 404]),
@@ -514,6 +516,16 @@ impl Place {
             }
             _ => String::new(),
         };
+        let invitation = match operation.contains("{invitation_id}") {
+            true => {
+                let email = format!("{}@people.example", self.unused_name());
+                self.owner
+                    .invite(&email, json!({ "role": "guest" }))
+                    .await
+                    .text_of("id")
+            }
+            false => String::new(),
+        };
         let webhook = match operation.contains("{webhook_id}") {
             true => self.webhook().await,
             false => String::new(),
@@ -561,6 +573,7 @@ impl Place {
             .replace("{proposal_id}", &proposal)
             .replace("{visit_id}", &visit)
             .replace("{webhook_id}", &webhook)
+            .replace("{invitation_id}", &invitation)
             + &query
     }
 

@@ -73,6 +73,7 @@ const GUARDS: &[(&str, Shows)] = &[
     ("POST /v1/visits/{visit_id}/lock-change",                                          Proof),
     ("POST /v1/visits/{visit_id}/cancel",                                               Nothing),
     ("POST /v1/invitations",                                                            Key),
+    ("DELETE /v1/invitations/{invitation_id}",                                          Nothing),
     ("POST /v1/locks",                                                                  Nothing),
     // Its name alone; of its unit `dpop` tells.
     ("PATCH /v1/locks/{lock_id}",                                                       Nothing),

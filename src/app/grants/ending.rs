@@ -128,6 +128,29 @@ pub(in crate::app) fn end_with(
     Ok(ended)
 }
 
+/// Takes back, for `by`, the grants among these that still stand: they waited for an invitation that is closed now. The caller
+/// holds their locks.
+pub(in crate::app) fn end_waiting(
+    conn: &mut Conn,
+    by: By<'_>,
+    waiting: &[Grant],
+    now: Timestamp,
+) -> Result<Ended, Error> {
+    let mut stood = Vec::new();
+    for grant in waiting {
+        if grants::revoke(conn, &grant.id, by.or_giver(grant), now)? {
+            stood.push(grant);
+        }
+    }
+    let rights = stood.iter().map(|grant| RightSource::Grant(grant.id.clone()));
+    let ended = end_with(conn, rights.collect(), by, now)?;
+    for grant in stood {
+        write_down(conn, by, grant, Kind::GrantRevoked, Some("invitation-revoked"), now)?;
+        tell_of(conn, by, concerned_by(grant), grant, notice::Kind::AccessRevoked, now)?;
+    }
+    Ok(ended)
+}
+
 /// Has the passes and PINs of rights that have ended taken back, their links void, and their asks closed.
 pub(super) fn end_alone(conn: &mut Conn, rights: Vec<RightSource>, now: Timestamp) -> Result<Ended, Error> {
     let mut ended = Ended::before(rights);

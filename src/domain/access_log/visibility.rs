@@ -109,6 +109,7 @@ impl Topic {
             | Kind::LockTransferred
             | Kind::LockRetired
             | Kind::PersonInvited
+            | Kind::InvitationRevoked
             | Kind::PersonJoined
             | Kind::PersonRemoved
             | Kind::PersonErased

@@ -6,7 +6,9 @@ use crate::domain::account::OrganizationName;
 use crate::domain::ids::{OrganizationId, PersonId, PropertyId};
 use crate::domain::time::Timestamp;
 use crate::http::grants::ProvisionedGrant;
+use crate::http::invitations::Invitation;
 use crate::http::ledger::LedgerLine;
+use crate::http::lockdowns::LockdownList;
 use crate::http::lockouts::Lockout;
 use crate::http::lockouts::policy::LockoutPolicyView;
 use crate::http::locks::Lock;
@@ -38,9 +40,11 @@ pub(super) enum Line {
     Property(Box<Property>),
     Privacy(OfProperty<Privacy>),
     LockoutPolicy(OfProperty<LockoutPolicyView>),
+    LockdownList(OfProperty<LockdownList>),
     Unit(Box<Unit>),
     Lock(Box<Lock>),
     Member(Box<Member>),
+    Invitation(Box<Invitation>),
     ServiceAccount(Box<ServiceAccount>),
     ApiKey(KeyOfProgram),
     Tenancy(Box<Tenancy>),

@@ -12,6 +12,7 @@ use super::line::{FORM, KeyOfProgram, Line, OfProperty};
 use crate::app::access_log::Filter;
 use crate::app::books::Begun;
 use crate::app::grants::Which;
+use crate::app::invitations::Invitation;
 use crate::app::tenancies::Filter as TenancyFilter;
 use crate::app::{Actor, Error};
 use crate::domain::ids::{OrganizationId, PersonId, PropertyId};
@@ -31,6 +32,7 @@ enum Section {
     Units,
     Locks,
     Members,
+    Invitations,
     Programs,
     Keys,
     Tenancies,
@@ -45,12 +47,13 @@ enum Section {
 }
 
 impl Section {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Head,
         Self::Properties,
         Self::Units,
         Self::Locks,
         Self::Members,
+        Self::Invitations,
         Self::Programs,
         Self::Keys,
         Self::Tenancies,
@@ -171,6 +174,9 @@ impl Reader {
                     lines.push(Line::Privacy(of_property(&id, rule)));
                     let policy = app.lockout_policy(&who, id.clone()).await?.into();
                     lines.push(Line::LockoutPolicy(of_property(&id, policy)));
+                    for list in app.lockdown_lists(&who, id.clone()).await? {
+                        lines.push(Line::LockdownList(of_property(&id, list.into())));
+                    }
                     self.properties.push_back(id);
                 }
                 Ok((lines, next))
@@ -194,6 +200,12 @@ impl Reader {
                 let of = organization.clone();
                 let (found, next) = page(after, |page| app.members(&who, of, page)).await?;
                 Ok((lines(found, |member| Line::Member(Box::new(member.into()))), next))
+            }
+            Section::Invitations => {
+                let (found, next) = page(after, |page| app.invitations(&who, page)).await?;
+                let own = found.into_iter().filter(|invitation| is_own(&invitation.organization));
+                let line = |invitation: Invitation| Line::Invitation(Box::new(invitation.into()));
+                Ok((lines(own, line), next))
             }
             Section::Programs => {
                 let of = organization.clone();

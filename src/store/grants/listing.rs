@@ -208,3 +208,13 @@ pub fn given_by(conn: &mut Conn, organization: &OrganizationId, person: &PersonI
         .load(conn)?;
     whole(conn, rows)
 }
+
+/// The grants that wait for these invitations, or waited for them until they were taken back, by id.
+pub fn waiting_for(conn: &mut Conn, invitations: &[InvitationId]) -> Result<Vec<Grant>, StoreError> {
+    let rows: Vec<Row> = grants::table
+        .filter(grants::invitation_id.eq_any(invitations.iter().map(|id| Some(id.as_str()))))
+        .order(grants::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    whole(conn, rows)
+}

@@ -49,6 +49,13 @@ async fn everything_is_in_it_once(database: TestDatabase) {
     tom.unlock(&front).await.expect_opened();
     let program = ana.program("Dashboard").await;
     ana.key(&program, &["log:read"]).await;
+    let term = json!({ "unit_id": unit.id, "starts_at": ana.in_days(1) });
+    ana.invite("kim@people.example", json!({ "tenancy": term }))
+        .await
+        .expect(201);
+    let list = format!("/v1/properties/{}/lockdown-lists/friends", house.id);
+    let friends = json!({ "person_ids": [gus.id], "grant_ids": [] });
+    ana.put(&list).json(friends).await.expect(200);
     let file = export(&ana).await;
     let lines = lines(&file);
     let counts: Vec<(&str, usize)> = [
@@ -57,9 +64,11 @@ async fn everything_is_in_it_once(database: TestDatabase) {
         "property",
         "privacy",
         "lockout-policy",
+        "lockdown-list",
         "unit",
         "lock",
         "member",
+        "invitation",
         "service-account",
         "api-key",
         "tenancy",
@@ -77,9 +86,11 @@ async fn everything_is_in_it_once(database: TestDatabase) {
             ("property", 1),
             ("privacy", 1),
             ("lockout-policy", 1),
+            ("lockdown-list", 1),
             ("unit", 1),
             ("lock", 2),
             ("member", 4),
+            ("invitation", 1),
             ("service-account", 1),
             ("api-key", 1),
             ("tenancy", 1),

@@ -44,4 +44,5 @@ mod tenancies;
 mod transfers;
 mod unlock;
 pub mod visits;
+mod waiting_invitations;
 mod ways_in;
