@@ -172,7 +172,7 @@ impl App {
                 access_log::append(conn, &lock.organization, &entry.about(&lock), now)?;
                 // What it had not told by now is not believed any more.
                 write_off(conn, &lock, &progress, now)?;
-                if written.replaced.is_some() {
+                if written.number > 1 {
                     tell_of_replacement(conn, &*random, &lock, now)?;
                 }
                 Ok::<_, Error>((lock, written))

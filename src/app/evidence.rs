@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::access_log::{Filter, NamedEntry, View, named, used_by};
 use super::{App, Error, What};
+use crate::crypto::leaf::in_tree;
 use crate::crypto::log_key::LogKey;
 use crate::crypto::merkle::{Hash, NO_LEAF, TileId, Tree, leaf_hash};
 use crate::crypto::note::Checkpoint;
-use crate::domain::access_log::visibility::Reader;
+use crate::domain::access_log::visibility::{Reader, Sight};
 use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{LookId, OrganizationId};
 use crate::domain::time::Timestamp;
@@ -64,6 +65,8 @@ impl Signed {
 pub struct EntryProof {
     /// The entry's leaf; none before it is sealed, of an entry of before leaves were made.
     pub leaf: Option<Hash>,
+    /// How much of the entry staff see; none where the entry is gone.
+    pub staff_sees: Option<Sight>,
     /// The salt under which it is this entry's; where not all of the entry is shown, none.
     pub salt: Option<u128>,
     /// What the tree says.
@@ -146,7 +149,13 @@ impl App {
             self.seal(&view.organization).await?;
         }
         let (key, organization) = (Arc::clone(&self.log_key), view.organization.clone());
-        self.db.read(move |conn| signed(conn, &key, organization, size)).await
+        let known = self.signed.of(&organization);
+        let signing = move |conn: &mut Conn| {
+            refuse_rewritten(conn, &organization, known)?;
+            signed(conn, &key, organization, size)
+        };
+        let signed = self.db.read(signing).await;
+        signed.inspect_err(|error| tell_of_rewriting(error, &view.organization))
     }
 
     /// The entry of that number, as the reader sees it, and its proof in the log of which `checkpoint` speaks.
@@ -172,8 +181,10 @@ impl App {
     /// [`Error::Invalid`] unless `from` is from 1 to `to`, and `to` no more than the reader's checkpoint speaks of.
     pub async fn prove_growth(&self, view: View, from: u64, to: u64) -> Result<Vec<Hash>, Error> {
         let most = self.checkpoint(&view).await?.size;
+        let known = self.signed.of(&view.organization);
         self.db
             .read(move |conn| {
+                refuse_rewritten(conn, &view.organization, known)?;
                 if to > most {
                     return Err(Error::invalid("to", "it is no more than your checkpoint says"));
                 }
@@ -271,11 +282,7 @@ fn seal_part(
     let Sealed {
         size: before, last_seq, ..
     } = log_tree::hold(conn, organization)?;
-    if let Some((size, root)) = known
-        && (before < size || tree(conn, organization, size).root()? != root)
-    {
-        return Err(Error::Internal("sealing a log", Rewritten.into()));
-    }
+    refuse_rewritten(conn, organization, known)?;
     let first = i64::try_from(before).map_err(StoreError::corrupt)?;
     let last = last_seq.min(first.saturating_add(SEALED_AT_ONCE));
     if last <= first {
@@ -290,7 +297,10 @@ fn seal_part(
         if leaf.is_none_or(|leaf| !leaf.is_its_own) {
             doubts.push((seq, leaf));
         }
-        leaves.push(leaf_hash(&leaf.and_then(|leaf| leaf.hash).unwrap_or(NO_LEAF)));
+        leaves.push(match leaf.and_then(|leaf| Some((leaf.hash?, leaf.staff_sees))) {
+            Some((hash, staff_sees)) => leaf_hash(&in_tree(&hash, staff_sees.as_str())),
+            None => leaf_hash(&NO_LEAF),
+        });
     }
     let (entries, size) = (leaves.len(), before + leaves.len() as u64);
     let mut tree = tree(conn, organization, before);
@@ -312,6 +322,16 @@ fn seal_part(
         access_log::append(conn, organization, &entry, now)?;
     }
     Ok(Some(Part { entries, size, root }))
+}
+
+/// Refuses to go on where the log does not begin as it was when this process signed it last.
+fn refuse_rewritten(conn: &mut Conn, organization: &OrganizationId, known: Option<(u64, Hash)>) -> Result<(), Error> {
+    if let Some((size, root)) = known
+        && (log_tree::sealed(conn, organization)?.size < size || tree(conn, organization, size).root()? != root)
+    {
+        return Err(Error::Internal("reading a log", Rewritten.into()));
+    }
+    Ok(())
 }
 
 /// The database has another past than the one that was signed.
@@ -382,7 +402,8 @@ fn all(
     let mut evident = Vec::new();
     for seq in after + 1..=end {
         // An entry that somebody took out of the database has neither; that its place is empty is what is proven.
-        let leaf = leaves.next_if(|(at, _)| *at == seq).and_then(|(_, leaf)| leaf);
+        let found = leaves.next_if(|(at, ..)| *at == seq);
+        let (leaf, staff_sees) = found.map_or((None, None), |(_, leaf, sees)| (leaf, Some(sees)));
         let found = shown.next_if(|((at, _), _)| *at == seq);
         let (salt, entry) = found.map(|((_, salt), entry)| (salt, entry)).unzip();
         let node = tree.node(index(seq).unwrap_or_default())?;
@@ -391,6 +412,7 @@ fn all(
             shown: entry,
             proof: EntryProof {
                 leaf,
+                staff_sees,
                 salt: salt.flatten(),
                 tree: InTree::Node(node),
             },
@@ -407,6 +429,7 @@ fn index(seq: i64) -> Option<u64> {
 fn proof(seen: &Seen, tree: InTree) -> EntryProof {
     EntryProof {
         leaf: seen.leaf,
+        staff_sees: Some(seen.staff_sees),
         salt: seen.salt,
         tree,
     }

@@ -7,12 +7,15 @@ use std::sync::atomic::Ordering;
 
 use super::proposals::Matter;
 use super::{App, Error};
-use crate::domain::ids::PropertyId;
+use crate::domain::access_log::{Kind, NewEntry};
+use crate::domain::ids::{OrganizationId, PropertyId};
 use crate::domain::privacy::PrivacyRule;
 use crate::domain::proposal::{Proposal, ProposalState};
 use crate::domain::time::Timestamp;
-use crate::store::access_log::forgetting;
-use crate::store::{attempts, lock_events, lockouts, looks, notices, privacy, proposals, spare_asks, visits};
+use crate::store::access_log::forgetting::{self, Leaving};
+use crate::store::{
+    Conn, access_log, attempts, lock_events, lockouts, looks, notices, privacy, proposals, spare_asks, visits,
+};
 
 /// How much is forgotten in one transaction.
 const A_PART: i64 = 500;
@@ -24,7 +27,8 @@ impl App {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_records(&self) -> Result<usize, Error> {
-        let now = self.now();
+        // A day's entries at once, so that the log does not fill with what says that some were forgotten.
+        let now = self.now().day_begin();
         let rules = self.db.read(|conn| Ok::<_, Error>(privacy::rules(conn)?)).await?;
         let usual = PrivacyRule::default().cutoff(now);
         let mut forgotten = self.forget_entries(None, usual).await?;
@@ -64,7 +68,11 @@ impl App {
             let due = self.db.read(due).await?;
             let count = due.len();
             if count > 0 {
-                let forget = move |conn: &mut _| Ok::<_, Error>(forgetting::forget(conn, &due)?);
+                let now = self.now();
+                let forget = move |conn: &mut _| {
+                    forgetting::forget(conn, &due)?;
+                    write_down(conn, &due, now)
+                };
                 self.db.write(forget).await?;
             }
             forgotten += count;
@@ -182,6 +190,31 @@ fn settled_at(proposal: &Proposal) -> Timestamp {
         ProposalState::Open => proposal.ends_at,
         ProposalState::Confirmed { at, .. } | ProposalState::Refused { at, .. } => at,
     }
+}
+
+/// Writes down, in each log that had some, which entries were forgotten: whoever checks it can tell those from entries that
+/// somebody emptied.
+fn write_down(conn: &mut Conn, forgotten: &[Leaving], now: Timestamp) -> Result<(), Error> {
+    let mut of_log: BTreeMap<&OrganizationId, Vec<i64>> = BTreeMap::new();
+    for entry in forgotten {
+        of_log.entry(&entry.organization).or_default().push(entry.seq);
+    }
+    for (organization, mut numbers) in of_log {
+        numbers.sort_unstable();
+        let mut ranges: Vec<(i64, i64)> = Vec::new();
+        for seq in numbers {
+            match ranges.last_mut() {
+                Some(last) if last.1 + 1 == seq => last.1 = seq,
+                _ => ranges.push((seq, seq)),
+            }
+        }
+        let entry = NewEntry {
+            detail: Some(serde_json::json!({ "ranges": ranges })),
+            ..NewEntry::new(Kind::EntriesForgotten, now)
+        };
+        access_log::append(conn, organization, &entry, now)?;
+    }
+    Ok(())
 }
 
 fn is_full(count: usize) -> bool {

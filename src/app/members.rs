@@ -75,8 +75,8 @@ impl App {
     /// phones stay theirs: a phone opens nothing without a right.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] where the caller may not appoint somebody of that role; [`Error::NotFound`];
-    /// [`Error::Conflict`] for the last owner.
+    /// [`Error::Forbidden`] where the caller may not appoint somebody of that role; [`Error::ProofNeeded`] of somebody who works
+    /// for the house; [`Error::NotFound`]; [`Error::Conflict`] for the last owner.
     pub async fn remove_member(
         &self,
         who: &Actor,
@@ -95,6 +95,10 @@ impl App {
                 let role = accounts::role(conn, &organization, &person)?.ok_or(Error::NotFound(What::Person))?;
                 if !own.may_appoint(role) {
                     return Err(Error::Forbidden);
+                }
+                if role.is_staff() {
+                    // Or a copied token would put out those who can take it back.
+                    who.must_have_proven(now)?;
                 }
                 if role == Role::Owner && accounts::count_owners(conn, &organization)? <= 1 {
                     return Err(Error::Conflict {

@@ -77,13 +77,22 @@ impl App {
     /// Removes a phone: its passes are void, wherever locks can be told.
     ///
     /// # Errors
-    /// [`Error::PhoneKeyNeeded`]; [`Error::NotFound`] where the caller has no such phone.
+    /// [`Error::PhoneKeyNeeded`]; [`Error::ProofNeeded`] of another phone than the one that asks: its sessions end too, and its key
+    /// does not come back; [`Error::NotFound`] where the caller has no such phone.
     pub async fn remove_phone(&self, who: &Actor, id: PhoneId) -> Result<Revocation, Error> {
         let (now, who) = (self.now(), who.clone());
         let phone = self
             .db
             .write(move |conn| {
                 refuse_without_key(conn, &who)?;
+                let asks = who.bound_to.as_deref();
+                let own = phones::of_person(conn, &who.person)?;
+                if own
+                    .iter()
+                    .any(|phone| phone.id == id && asks != Some(phone.thumbprint.as_str()))
+                {
+                    who.must_have_proven(now)?;
+                }
                 take_out(conn, &id, &who.person, now)?.ok_or(Error::NotFound(What::Phone))
             })
             .await?;

@@ -1,11 +1,12 @@
 //! Properties and units.
 
-use super::{Actor, App, Error, What, managed_by, staffed_by};
+use super::{Actor, App, Error, What, managed_by, must_have_phone_key, staffed_by};
+use crate::domain::access_log::{Kind, NewEntry};
 use crate::domain::ids::{OrganizationId, PropertyId, UnitId};
 use crate::domain::page::{Page, PageRequest};
 use crate::domain::place::{Address, PlaceName, Property, Unit};
 use crate::domain::time::TimeZone;
-use crate::store::{StoreError, places};
+use crate::store::{StoreError, access_log, places};
 
 /// What is to change of a property; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,25 +89,43 @@ impl App {
     /// Changes a property.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`].
+    /// [`Error::Forbidden`], [`Error::NotFound`]; of another time zone, which moves every schedule, [`Error::PhoneKeyNeeded`] and
+    /// [`Error::ProofNeeded`].
     pub async fn change_property(
         &self,
         who: &Actor,
         id: PropertyId,
         change: PropertyChange,
     ) -> Result<Property, Error> {
-        let who = who.clone();
+        let (now, who) = (self.now(), who.clone());
         self.db
             .write(move |conn| {
                 let scope = managed_by(conn, &who)?;
-                let property = places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))?;
+                let before = places::find_property(conn, &id, &scope)?.ok_or(Error::NotFound(What::Property))?;
                 let property = Property {
-                    name: change.name.unwrap_or(property.name),
-                    address: change.address.unwrap_or(property.address),
-                    time_zone: change.time_zone.unwrap_or(property.time_zone),
-                    ..property
+                    name: change.name.unwrap_or_else(|| before.name.clone()),
+                    address: change.address.unwrap_or_else(|| before.address.clone()),
+                    time_zone: change.time_zone.unwrap_or_else(|| before.time_zone.clone()),
+                    ..before.clone()
                 };
+                if property == before {
+                    return Ok(property);
+                }
+                if property.time_zone != before.time_zone {
+                    must_have_phone_key(conn, &property.organization, &who)?;
+                    who.must_have_proven(now)?;
+                }
                 places::update_property(conn, &property)?;
+                // Names and addresses can be looked up; the log has what moves doors.
+                let entry = NewEntry {
+                    property: Some(property.id.clone()),
+                    actor: Some(who.person.clone()),
+                    detail: Some(
+                        serde_json::json!({ "time_zone": { "from": before.time_zone, "to": property.time_zone } }),
+                    ),
+                    ..NewEntry::new(Kind::PropertyChanged, now)
+                };
+                access_log::append(conn, &property.organization, &entry, now)?;
                 Ok(property)
             })
             .await

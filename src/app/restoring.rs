@@ -7,10 +7,12 @@ use super::erasure::{blot_out, is_nobody};
 use super::grants::{By, end_with};
 use super::letters::Letters;
 use super::lockdowns::restore_lockdown;
+use super::lockouts::lapse_every;
 use super::phones::remove_all;
 use super::pins;
 use super::revocations::{hold_locks, void_all_after_restore};
-use super::webhooks::{stop_those_of, write_down_stops};
+use super::visits::call_off_every;
+use super::webhooks::write_down_stops;
 use super::{App, Error};
 use crate::crypto::password::PasswordHash;
 use crate::crypto::random::Random;
@@ -22,7 +24,7 @@ use crate::domain::unlock::RightSource;
 use crate::store::installation::{self, GENERATION};
 use crate::store::{
     Conn, StoreError, access_log, accounts, backup, endings, grants, idempotency, letters, locks, passkeys, sessions,
-    shown,
+    shown, spare_asks, webhooks,
 };
 
 /// What became of a database that was taken over.
@@ -71,6 +73,7 @@ impl App {
                 for organization in organizations {
                     sizes.push((shown::log_end(conn, &organization)?, organization));
                 }
+                call_back_what_is_undecided(conn, &*random, now)?;
                 for ending in &ended {
                     let by = By {
                         who: None,
@@ -80,7 +83,6 @@ impl App {
                         Thing::Grant => repeat_grant(conn, ending, by, now)?,
                         // After whatever else has ended of theirs.
                         Thing::Person => continue,
-                        Thing::Membership => repeat_leaving(conn, &*random, ending, now)?,
                         _ => endings::repeat(conn, ending)?,
                     };
                     adopted.repeated += usize::from(is_news);
@@ -123,16 +125,15 @@ fn repeat_grant(conn: &mut Conn, ending: &Ending, by: By<'_>, now: Timestamp) ->
     Ok(true)
 }
 
-/// Ends a membership once more, and what somebody who manages no more has told of the house. Says whether it stood.
-fn repeat_leaving(conn: &mut Conn, random: &dyn Random, ending: &Ending, now: Timestamp) -> Result<bool, Error> {
-    let is_news = endings::repeat(conn, ending)?;
-    if let (true, Some(organization)) = (is_news, &ending.organization) {
-        let organization = organization.parse().map_err(StoreError::corrupt)?;
-        let person = ending.id.parse().map_err(StoreError::corrupt)?;
-        let stopped = stop_those_of(conn, &organization, &person)?;
-        write_down_stops(conn, random, &stopped, now)?;
-    }
-    Ok(is_news)
+/// Takes back what somebody may have said no to since, which nobody knows: spare keys that are out or asked for, lock-outs that
+/// wait, visits that are not over. Webhooks are told nothing until somebody has looked at them: one may have been removed since.
+fn call_back_what_is_undecided(conn: &mut Conn, random: &dyn Random, now: Timestamp) -> Result<(), Error> {
+    spare_asks::close_every(conn, now)?;
+    grants::end_every_release(conn)?;
+    lapse_every(conn, random, now)?;
+    call_off_every(conn, random, now)?;
+    let stopped = webhooks::pause_every(conn)?;
+    write_down_stops(conn, random, &stopped, now)
 }
 
 /// Erases an account once more. Says whether it was there.

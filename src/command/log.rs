@@ -74,6 +74,7 @@ fn report(checked: &Checked) -> Vec<String> {
         is_whole,
         proven,
         sealed,
+        forgotten,
         claimed,
         first_claimed,
         grown_from,
@@ -82,8 +83,12 @@ fn report(checked: &Checked) -> Vec<String> {
     let mut lines = vec![
         format!("{origin}: {size} entries, signed{as_of}"),
         format!("  {proven} stand in the log as in the file, but for what doors and people are called"),
-        format!("  {sealed} show nothing: they are not for whoever exported, or were forgotten"),
+        format!("  {sealed} show nothing: they are not for whoever exported"),
     ];
+    if *forgotten > 0 {
+        let said = if *is_whole { ", as the log itself says" } else { "" };
+        lines.push(format!("  {forgotten} were forgotten when their time was over{said}"));
+    }
     if *claimed > 0 {
         let numbers: Vec<String> = first_claimed.iter().map(ToString::to_string).collect();
         let more = if first_claimed.len() as u64 == *claimed {

@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::leaf::salted;
+use super::leaf::{in_tree, salted};
 use super::merkle::{self, Frontier, Hash, NO_LEAF};
 use super::note::{Checkpoint, NoteError, NoteKey};
+use crate::domain::access_log::visibility::Sight;
 use crate::domain::access_log::{Kind, canonical};
 use crate::domain::time::Timestamp;
 
@@ -41,9 +42,11 @@ pub struct Checked {
     pub is_whole: bool,
     /// Entries that stand in the log exactly so; names of doors and people, which may change, are no part of an entry.
     pub proven: u64,
-    /// Entries of which the place in the log is proven, and that show nothing: they are not for whoever exported, or were
-    /// forgotten.
+    /// Entries of which the place in the log is proven, and that show nothing: they are not for whoever exported.
     pub sealed: u64,
+    /// Entries of which the place in the log is proven, and that say nothing any more: they were forgotten when their time was
+    /// over. Of a whole log, entries of it say which.
+    pub forgotten: u64,
     /// Entries of which the place is proven, and what they say is not, because they are shown without who.
     pub claimed: u64,
     /// The numbers of the first of those.
@@ -114,6 +117,22 @@ pub enum NotEvidence {
         /// Which log.
         origin: String,
     },
+    /// An entry was for whoever exported, and is not shown.
+    #[error("entry {seq} of {origin} was hidden from those for whom it was written down")]
+    Withheld {
+        /// Its number.
+        seq: i64,
+        /// Which log.
+        origin: String,
+    },
+    /// An entry says nothing any more, and the log does not say that it was forgotten.
+    #[error("entry {seq} of {origin} was emptied: no entry of the log says that it was forgotten")]
+    Emptied {
+        /// Its number.
+        seq: i64,
+        /// Which log.
+        origin: String,
+    },
     /// A log that is known from before is not the beginning of this one.
     #[error("{origin} was rewritten: the {size} entries that were signed before are not its beginning")]
     Rewritten {
@@ -156,6 +175,7 @@ struct Head {
 struct Proof {
     seq: i64,
     leaf: Option<String>,
+    staff_sees: Option<String>,
     salt: Option<String>,
     node: Option<String>,
     proof: Option<Vec<String>>,
@@ -188,6 +208,16 @@ impl Entry {
             && about.into_iter().all(Option::is_none)
             && self.detail.is_none()
             && !self.names_somebody()
+    }
+
+    /// Which entries it says were forgotten.
+    fn forgets(&self) -> Vec<(i64, i64)> {
+        let detail = self
+            .detail
+            .as_ref()
+            .filter(|_| self.kind == Kind::EntriesForgotten.as_str());
+        let ranges = detail.and_then(|detail| serde_json::from_value(detail["ranges"].clone()).ok());
+        ranges.unwrap_or_default()
     }
 
     fn names_somebody(&self) -> bool {
@@ -260,6 +290,7 @@ pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> R
 /// What is wrong with an entry.
 enum Bad {
     Rewritten(u64),
+    Withheld,
     Changed,
     Missing(i64),
     Added,
@@ -275,6 +306,28 @@ struct Log<'a> {
     found: Checked,
     last: i64,
     frontier: Frontier,
+    /// What says nothing any more, as first and last numbers.
+    forgotten: Vec<(i64, i64)>,
+    /// What entries of the log say was forgotten.
+    named: Vec<(i64, i64)>,
+}
+
+/// The first of these numbers that no entry of the log says was forgotten.
+fn first_unnamed(forgotten: &[(i64, i64)], mut named: Vec<(i64, i64)>) -> Option<i64> {
+    named.sort_unstable();
+    let mut named = named.into_iter().peekable();
+    for (first, last) in forgotten.iter().copied() {
+        let mut next = first;
+        while next <= last {
+            // What ends before it names none of what comes after either.
+            while named.next_if(|(_, end)| *end < next).is_some() {}
+            match named.peek() {
+                Some((begin, end)) if *begin <= next => next = end + 1,
+                _ => return Some(next),
+            }
+        }
+    }
+    None
 }
 
 impl<'a> Log<'a> {
@@ -324,6 +377,8 @@ impl<'a> Log<'a> {
             kept,
             last: 0,
             frontier: Frontier::default(),
+            forgotten: Vec::new(),
+            named: Vec::new(),
         })
     }
 
@@ -345,10 +400,15 @@ impl<'a> Log<'a> {
         if leaf == NO_LEAF {
             return Err(Bad::Missing(seq));
         }
+        let sees = proof
+            .staff_sees
+            .as_deref()
+            .ok_or(Bad::Malformed("it does not say who sees it"))?;
+        let in_tree = in_tree(&leaf, sees);
         if self.found.is_whole {
             let node = proof.node.as_deref().and_then(hash_of);
             let node = node.ok_or(Bad::Malformed("it has no node"))?;
-            if merkle::leaf_hash(&leaf) != node {
+            if merkle::leaf_hash(&in_tree) != node {
                 return Err(Bad::Changed);
             }
             self.frontier.push(node);
@@ -362,7 +422,7 @@ impl<'a> Log<'a> {
             let path: Option<Vec<Hash>> = path.iter().map(|hash| hash_of(hash)).collect();
             let path = path.ok_or(Bad::Malformed("its proof is none"))?;
             let Checkpoint { root, size, .. } = &self.checkpoint;
-            merkle::check_inclusion(root, *size, index, &leaf, &path).map_err(|_| Bad::Changed)?;
+            merkle::check_inclusion(root, *size, index, &in_tree, &path).map_err(|_| Bad::Changed)?;
         }
         match (entry, proof.salt.as_deref()) {
             (Some(entry), Some(salt)) => {
@@ -372,9 +432,18 @@ impl<'a> Log<'a> {
                     return Err(Bad::Changed);
                 }
                 self.found.proven += 1;
+                self.named.extend(entry.forgets());
             }
+            // Of a whole log everything is there that was for staff when it was written down.
+            (None, _) if self.found.is_whole && sees != Sight::Nothing.as_str() => return Err(Bad::Withheld),
             (None, _) => self.found.sealed += 1,
-            (Some(entry), None) if entry.says_nothing() => self.found.sealed += 1,
+            (Some(entry), None) if entry.says_nothing() => {
+                self.found.forgotten += 1;
+                match self.forgotten.last_mut() {
+                    Some(last) if last.1 + 1 == seq => last.1 = seq,
+                    _ => self.forgotten.push((seq, seq)),
+                }
+            }
             // Only what is shown without who comes without its salt.
             (Some(entry), None) if entry.names_somebody() => return Err(Bad::Changed),
             (Some(_), None) => {
@@ -391,6 +460,7 @@ impl<'a> Log<'a> {
         let origin = self.found.origin.clone();
         match bad {
             Bad::Changed => NotEvidence::Changed { seq, origin },
+            Bad::Withheld => NotEvidence::Withheld { seq, origin },
             Bad::Rewritten(size) => NotEvidence::Rewritten { size, origin },
             Bad::Missing(seq) => NotEvidence::Missing { seq, origin },
             Bad::Added => NotEvidence::Added { seq, origin },
@@ -402,7 +472,13 @@ impl<'a> Log<'a> {
     }
 
     fn end(self) -> Result<Checked, NotEvidence> {
-        let Self { found, checkpoint, .. } = self;
+        let Self {
+            found,
+            checkpoint,
+            forgotten,
+            named,
+            ..
+        } = self;
         if found.is_whole {
             let had = u64::try_from(self.last).unwrap_or_default();
             if had < found.size {
@@ -413,6 +489,10 @@ impl<'a> Log<'a> {
             }
             if self.frontier.root() != checkpoint.root {
                 return Err(NotEvidence::OtherRoot { origin: found.origin });
+            }
+            if let Some(seq) = first_unnamed(&forgotten, named) {
+                let origin = found.origin;
+                return Err(NotEvidence::Emptied { seq, origin });
             }
         }
         Ok(found)

@@ -16,6 +16,13 @@ pub fn salted(salt: u128, bytes: Vec<u8>) -> [u8; 32] {
     digest(&[salt.to_be_bytes().to_vec(), bytes].concat())
 }
 
+/// What stands in the tree for an entry: its leaf, and the word for how much of it staff see. Whoever hides an entry afterwards
+/// that was for them, or shows one that was not, is found.
+#[must_use]
+pub fn in_tree(leaf: &[u8; 32], staff_sees: &str) -> Vec<u8> {
+    [leaf, staff_sees.as_bytes()].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -82,6 +82,8 @@ kinds! {
     TenancyEnded = "tenancy-ended",
     /// A lock was added.
     LockAdded = "lock-added",
+    /// A property's name, address or time zone was changed.
+    PropertyChanged = "property-changed",
     /// A lock's name or unit was changed.
     LockChanged = "lock-changed",
     /// A new claim code was made for a lock.
@@ -195,6 +197,8 @@ kinds! {
     PersonErased = "person-erased",
     /// What the entry said is forgotten: its time is over, or it was erased.
     Forgotten = "forgotten",
+    /// Entries were forgotten because their time was over: which.
+    EntriesForgotten = "entries-forgotten",
 }
 
 /// A text is not the kind of an entry.

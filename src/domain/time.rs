@@ -16,6 +16,13 @@ pub struct Timestamp(i64);
 pub struct BadTimestamp;
 
 impl Timestamp {
+    /// The beginning of its day, by UTC.
+    #[must_use]
+    pub const fn day_begin(self) -> Self {
+        const DAY: i64 = 24 * 3600 * 1000;
+        Self(self.0 - self.0.rem_euclid(DAY))
+    }
+
     /// The earliest instant that is accepted: 1970-01-01T00:00:00Z.
     pub const MIN: Self = Self(0);
     /// The latest instant that is accepted: 9999-12-30T00:00:00Z.

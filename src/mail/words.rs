@@ -161,7 +161,7 @@ pub(super) fn sentence(kind: Kind) -> &'static str {
         }
         "battery-low" => "The battery of a lock is low: it wants new ones soon.",
         "alarm" => "Something happened that you should look at: what it is stands in the log of the house.",
-        "webhook-stopped" => "A webhook is told no more. Look at its deliveries and let it go on.",
+        "webhook-stopped" => "A webhook is told no more. Look whose it was and where it goes before you let it go on.",
         "new-device" => {
             "Somebody signed in as you from where you never did before, or registered a phone as yours. If that was not you, change your password and end the sessions and phones that you do not know."
         }

@@ -124,6 +124,8 @@ pub struct Leaf {
     pub seq: i64,
     /// The leaf; none where somebody took it away.
     pub hash: Option<Hash>,
+    /// How much of the entry staff see.
+    pub staff_sees: Sight,
     /// Whether it is that of what the entry says now.
     pub is_its_own: bool,
 }
@@ -146,7 +148,7 @@ pub fn leaves_to_seal(
     for row in rows {
         let (salt, hash) = (row.salt()?, row.leaf.as_deref().map(leaf_of).transpose()?);
         let text = row.leaf.clone();
-        let (entry, _) = row.into_domain()?;
+        let (entry, staff_sees) = row.into_domain()?;
         let is_its_own = match salt {
             Some(salt) => text == Some(leaf(salt, organization, &entry)),
             None => entry.what.kind == Kind::Forgotten && text.is_some(),
@@ -154,6 +156,7 @@ pub fn leaves_to_seal(
         leaves.push(Leaf {
             seq: entry.seq,
             hash,
+            staff_sees,
             is_its_own,
         });
     }
@@ -300,6 +303,8 @@ pub struct Seen {
     pub by_look: Option<LookId>,
     /// The entry's leaf; none of one of before leaves were made.
     pub leaf: Option<Hash>,
+    /// How much of it staff see.
+    pub staff_sees: Sight,
     /// The salt under which the leaf is that of this entry, where all of it is shown.
     pub salt: Option<u128>,
 }
@@ -447,6 +452,7 @@ fn as_seen(
             by_look: by_look.map(|look| look.id.clone()),
             entry,
             leaf,
+            staff_sees: staff,
             // Without it nobody can try out who it may have been.
             salt: salt.filter(|_| is_whole),
         });

@@ -103,6 +103,12 @@ pub struct Enrolment {
     pub firmware: String,
 }
 
+/// How many controllers the lock has had, the present one too.
+pub fn count(conn: &mut Conn, id: &LockId) -> Result<i64, StoreError> {
+    let of_it = enrolments::table.filter(enrolments::lock_id.eq(id.as_str()));
+    Ok(of_it.count().get_result(conn)?)
+}
+
 /// An enrolment that was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {

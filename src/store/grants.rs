@@ -27,7 +27,7 @@ pub use listing::{
     Listed, at_lock, count_given, given_by, hanging_at, held_by, list, locks_given_to, waiting_for, waits_for,
 };
 pub use rights::{hold, holder, lock_ids_of, names, right, rights};
-pub use spare::{end_release, release, released_before, spare_key_holders};
+pub use spare::{end_every_release, end_release, release, released_before, spare_key_holders};
 pub use uses::{give_use_back, take_use, uses};
 
 #[derive(Queryable, Selectable)]

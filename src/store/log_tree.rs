@@ -9,6 +9,7 @@ use super::kept::Kept;
 use super::schema::{access_log, access_log_heads, log_tiles, log_trees};
 use super::{Conn, StoreError};
 use crate::crypto::merkle::{Hash, TileId};
+use crate::domain::access_log::visibility::Sight;
 use crate::domain::ids::OrganizationId;
 use crate::domain::time::Timestamp;
 
@@ -85,23 +86,23 @@ pub fn set_sealed(conn: &mut Conn, organization: &OrganizationId, size: u64, now
     Ok(())
 }
 
-/// The leaves of the entries after the number `after`, at most `limit`, by their numbers.
+/// The leaves of the entries after the number `after`, at most `limit`, by their numbers, and how much of each staff see.
 pub fn leaves(
     conn: &mut Conn,
     organization: &OrganizationId,
     after: i64,
     limit: i64,
-) -> Result<Vec<(i64, Option<Hash>)>, StoreError> {
-    let rows: Vec<(i64, Option<String>)> = access_log::table
+) -> Result<Vec<(i64, Option<Hash>, Sight)>, StoreError> {
+    let rows: Vec<(i64, Option<String>, String)> = access_log::table
         .filter(access_log::organization_id.eq(organization.as_str()))
         .filter(access_log::seq.gt(after))
         .order(access_log::seq)
         .limit(limit)
-        .select((access_log::seq, access_log::leaf))
+        .select((access_log::seq, access_log::leaf, access_log::staff_sees))
         .load(conn)?;
-    let leaves = rows.into_iter().map(|(seq, leaf)| {
+    let leaves = rows.into_iter().map(|(seq, leaf, staff_sees)| {
         let leaf = leaf.as_deref().map(leaf_of).transpose()?;
-        Ok((seq, leaf))
+        Ok((seq, leaf, parsed(&staff_sees)?))
     });
     leaves.collect()
 }

@@ -102,6 +102,17 @@ pub fn answer(
     Ok(answered > 0)
 }
 
+/// Closes every ask that waits for its answer, as one whose time is over.
+pub fn close_every(conn: &mut Conn, now: Timestamp) -> Result<(), StoreError> {
+    diesel::update(spare_asks::table.filter(spare_asks::answered_at_ms.is_null()))
+        .set((
+            spare_asks::answered_at_ms.eq(now.as_millis()),
+            spare_asks::answer.eq(AskAnswer::Over.as_str()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// The asks to which nobody has answered until `now`, the oldest first, at most `limit`.
 pub fn unanswered(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Asked>, StoreError> {
     let rows: Vec<Row> = spare_asks::table

@@ -240,6 +240,16 @@ pub fn of_resident(
     with_locks(conn, rows)
 }
 
+/// The visits that nobody has written down as over, by id.
+pub fn not_ended(conn: &mut Conn) -> Result<Vec<Visit>, StoreError> {
+    let rows: Vec<Row> = visits::table
+        .filter(visits::ended_at_ms.is_null())
+        .order(visits::id)
+        .select(Row::as_select())
+        .load(conn)?;
+    with_locks(conn, rows)
+}
+
 /// The visits to the unit that nobody has written down as over, by id.
 pub fn not_ended_in(conn: &mut Conn, unit: &UnitId) -> Result<Vec<Visit>, StoreError> {
     let rows: Vec<Row> = visits::table

@@ -153,24 +153,39 @@ pub fn pause_all_of(
     organization: &OrganizationId,
     person: &PersonId,
 ) -> Result<Vec<Webhook>, StoreError> {
-    let theirs = webhooks::table
+    let theirs: Vec<String> = webhooks::table
         .filter(webhooks::organization_id.eq(organization.as_str()))
         .filter(webhooks::created_by.eq(person.as_str()))
-        .filter(webhooks::state.eq(State::Active.as_str()));
-    let paused: Vec<String> = diesel::update(theirs)
-        .set((
-            webhooks::state.eq(State::Paused.as_str()),
-            webhooks::turn.eq(webhooks::turn + 1),
-            webhooks::turn_ends_at_ms.eq(0),
-        ))
-        .returning(webhooks::id)
-        .get_results(conn)?;
-    let rows: Vec<Row> = webhooks::table
-        .filter(webhooks::id.eq_any(&paused))
-        .order(webhooks::id)
-        .select(Row::as_select())
+        .select(webhooks::id)
         .load(conn)?;
-    rows.into_iter().map(Row::into_domain).collect()
+    pause(conn, &theirs)
+}
+
+/// Pauses every webhook that is told; gives those that were paused by it.
+pub fn pause_every(conn: &mut Conn) -> Result<Vec<Webhook>, StoreError> {
+    let all: Vec<String> = webhooks::table.select(webhooks::id).load(conn)?;
+    pause(conn, &all)
+}
+
+fn pause(conn: &mut Conn, ids: &[String]) -> Result<Vec<Webhook>, StoreError> {
+    let mut paused = Vec::new();
+    for id in ids {
+        let active = webhooks::table
+            .find(id)
+            .filter(webhooks::state.eq(State::Active.as_str()));
+        let changed = diesel::update(active)
+            .set((
+                webhooks::state.eq(State::Paused.as_str()),
+                webhooks::turn.eq(webhooks::turn + 1),
+                webhooks::turn_ends_at_ms.eq(0),
+            ))
+            .execute(conn)?;
+        if changed > 0 {
+            let row: Row = webhooks::table.find(id).select(Row::as_select()).first(conn)?;
+            paused.push(row.into_domain()?);
+        }
+    }
+    Ok(paused)
 }
 
 /// How many webhooks the organization has.

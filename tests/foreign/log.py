@@ -105,7 +105,7 @@ def checked(lines, keys):
                 raise Wrong(f"no key of {name}")
             size, root = opened(line["checkpoint"], key)
             logs.append({"head": line, "size": size, "root": root, "nodes": [], "proven": 0, "sealed": 0,
-                         "claimed": 0, "last": 0})
+                         "claimed": 0, "last": 0, "forgotten": set(), "named": set()})
         elif line["what"] in ("log-entry", "log-leaf"):
             take(logs[-1], line)
     for log in logs:
@@ -114,6 +114,8 @@ def checked(lines, keys):
                 raise Wrong(f"entry {len(log['nodes']) + 1} is missing")
             if root_of(log["nodes"]) != log["root"]:
                 raise Wrong("the entries together are not those that were signed")
+            if log["forgotten"] - log["named"]:
+                raise Wrong(f"entry {min(log['forgotten'] - log['named'])} was emptied")
     return logs
 
 
@@ -127,7 +129,7 @@ def take(log, line):
     if line["leaf"] in (None, "00" * 32):
         raise Wrong(f"entry {seq} is missing")
     leaf = bytes.fromhex(line["leaf"])
-    node = sha256(b"\0", leaf)
+    node = sha256(b"\0", leaf, line["staff_sees"].encode())
     if log["head"]["is_whole"]:
         if base64.b64decode(line["node"], validate=True) != node:
             raise Wrong(f"entry {seq} was changed")
@@ -137,15 +139,19 @@ def take(log, line):
         if climbed(seq - 1, log["size"], node, path) != log["root"]:
             raise Wrong(f"entry {seq} was changed")
     if line["what"] == "log-leaf":
+        if log["head"]["is_whole"] and line["staff_sees"] != "nothing":
+            raise Wrong(f"entry {seq} was hidden")
         log["sealed"] += 1
     elif line["salt"] is not None:
         if leaf_of(line, log["head"]["organization_id"]) != leaf:
             raise Wrong(f"entry {seq} was changed")
         log["proven"] += 1
+        if line["kind"] == "entries-forgotten":
+            log["named"].update(number for first, last in line["detail"]["ranges"] for number in range(first, last + 1))
     elif any(line[who] is not None for who in WHO):
         raise Wrong(f"entry {seq} was changed")
     elif line["kind"] == "forgotten" and all(line[field] is None for field in WHAT):
-        log["sealed"] += 1
+        log["forgotten"].add(seq)
     else:
         log["claimed"] += 1
 
@@ -155,7 +161,8 @@ def main():
     try:
         with open(export, encoding="utf-8") as lines:
             for log in checked(lines, keys):
-                print(log["size"], log["head"]["is_whole"], log["proven"], log["sealed"], log["claimed"])
+                print(log["size"], log["head"]["is_whole"], log["proven"], log["sealed"] + len(log["forgotten"]),
+                      log["claimed"])
     except Wrong as wrong:
         sys.exit(str(wrong))
 

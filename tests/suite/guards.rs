@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::endpoints::{Place, ROLES, Role, TABLE, rules_with};
 use crate::fixtures::databases::{TestDatabase, on_each_database};
 use crate::fixtures::outsider::Outsider;
-use crate::world::{Answer, TestServer};
+use crate::world::{Answer, Person, TestServer};
 
 /// What whoever asks has to show besides an access token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,8 @@ const GUARDS: &[(&str, Shows)] = &[
     ("POST /v1/auth/passkey",                                                           Nothing),
     // A phone takes passes with it, and keys of sessions.
     ("POST /v1/me/phones",                                                              Key),
-    ("DELETE /v1/me/phones/{phone_id}",                                                 Key),
+    // But not of the phone that asks.
+    ("DELETE /v1/me/phones/{phone_id}",                                                 Both),
     ("POST /v1/auth/prove",                                                             Nothing),
     ("POST /v1/me/second-factor",                                                       Proof),
     ("POST /v1/me/second-factor/confirm",                                               Proof),
@@ -77,11 +78,13 @@ const GUARDS: &[(&str, Shows)] = &[
     ("POST /v1/locks",                                                                  Nothing),
     // Its name alone; of its unit `dpop` tells.
     ("PATCH /v1/locks/{lock_id}",                                                       Nothing),
+    // One that nobody has claimed; where there was a controller before it asks for a proof too.
     ("POST /v1/locks/{lock_id}/claim",                                                  Key),
     ("POST /v1/locks/{lock_id}/release",                                                Proof),
     ("POST /v1/locks/{lock_id}/replace",                                                Both),
     ("POST /v1/locks/{lock_id}/retire",                                                 Proof),
     ("POST /v1/locks/{lock_id}/transfer",                                               Both),
+    // A guest; who works for the house is put out after a proof.
     ("DELETE /v1/organizations/{organization_id}/members/{person_id}",                  Nothing),
     ("PUT /v1/organizations/{organization_id}/members/{person_id}/role",                Both),
     ("PUT /v1/properties/{property_id}/lockdown-lists/{list_name}",                     Key),
@@ -91,7 +94,7 @@ const GUARDS: &[(&str, Shows)] = &[
     ("DELETE /v1/lockdowns/{lockdown_id}",                                              Key),
     ("DELETE /v1/properties/{property_id}/lockdown",                                    Key),
     ("POST /v1/webhooks",                                                               Proof),
-    // Its events alone; another address asks for a proof.
+    // Its events alone; another address, and to let it go on, asks for a proof.
     ("PATCH /v1/webhooks/{webhook_id}",                                                 Nothing),
     ("POST /v1/webhooks/{webhook_id}/secret",                                           Proof),
     ("POST /v1/webhooks/{webhook_id}/replay",                                           Nothing),
@@ -112,6 +115,7 @@ const GUARDS: &[(&str, Shows)] = &[
     ("POST /v1/lockouts/{lockout_id}/cancel",                                           Nothing),
     ("POST /v1/ledger/{line_id}/waive",                                                 Nothing),
     ("POST /v1/properties",                                                             Nothing),
+    // Its address alone; another time zone asks for both.
     ("PATCH /v1/properties/{property_id}",                                              Nothing),
     ("DELETE /v1/properties/{property_id}",                                             Proof),
     ("POST /v1/properties/{property_id}/units",                                         Nothing),
@@ -139,7 +143,7 @@ const STALE: [&str; 2] = [
     "UPDATE sessions SET proven_at_ms = proven_at_ms + 700000",
 ];
 
-on_each_database!(a_copied_token_is_asked_for_more);
+on_each_database!(a_copied_token_is_asked_for_more, what_is_dangerous_in_some_cases_alone);
 
 /// The role that asks: the first whom the operation is for, the owner before others.
 fn asker(operation: &str) -> Role {
@@ -208,6 +212,51 @@ async fn a_copied_token_is_asked_for_more(database: TestDatabase) {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+async fn what_is_dangerous_in_some_cases_alone(database: TestDatabase) {
+    let t = TestServer::start(&database).await;
+    let place = Place::new(&t).await;
+    let (owner, ..) = place.parts();
+    let (mal, dee) = (owner.manager("mal").await, owner.staff("dee2", "desk").await);
+    let hook = json!({ "organization_id": owner.organization, "url": "https://hooks.example/mal" });
+    let hook = mal.post("/v1/webhooks").json(hook).await.text_of("id");
+    let hook = format!("/v1/webhooks/{hook}");
+    let member = |person: &Person| format!("/v1/organizations/{}/members/{}", owner.organization, person.id);
+    owner.delete(&member(&mal)).await.expect(200);
+    assert_eq!(owner.get(&hook).await.expect(200)["state"], "paused");
+    let property = owner.get("/v1/properties").await.expect(200)["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let property = format!("/v1/properties/{property}");
+    let mut outsider = Outsider::at(&database);
+    for (method, path, body) in [
+        ("PATCH", hook.clone(), json!({ "active": true })),
+        ("DELETE", member(&dee), Value::Null),
+        ("PATCH", property.clone(), json!({ "time_zone": "Asia/Tokyo" })),
+    ] {
+        outsider.run(STALE[0]);
+        let ask = |method: &str| owner.http().request(method, &path).bearer(&owner.access_token());
+        let refused = match &body {
+            Value::Null => ask(method).await,
+            body => ask(method).json(body.clone()).await,
+        };
+        refused.expect_problem(403, "proof-needed");
+        outsider.run(STALE[1]);
+        let done = match &body {
+            Value::Null => ask(method).await,
+            body => ask(method).json(body.clone()).await,
+        };
+        assert_eq!(done.status, 200, "{method} {path}: {}", done.text);
+    }
+    // It goes on in the name of whoever let it, and stops with them.
+    assert_eq!(owner.get(&hook).await.expect(200)["created_by"], owner.id);
+    let changed = &owner.list("/v1/access-log?kind=property-changed").await[0];
+    assert_eq!(
+        changed["detail"]["time_zone"],
+        json!({ "from": "Europe/Vienna", "to": "Asia/Tokyo" })
+    );
 }
 
 #[test]

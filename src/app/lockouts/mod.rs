@@ -25,6 +25,8 @@ mod asking;
 mod deciding;
 mod policies;
 mod turns;
+
+pub(super) use turns::lapse_every;
 mod way_in;
 
 pub use asking::{Answers, Identified, Outsider};

@@ -101,6 +101,19 @@ pub(super) fn turn(
     }
 }
 
+/// Ends every lock-out that waits, in a database that was restored: whether somebody said no since is not known. Whoever still
+/// stands before the door asks anew.
+pub(in crate::app) fn lapse_every(conn: &mut Conn, random: &dyn Random, now: Timestamp) -> Result<(), Error> {
+    for id in lockouts::due(conn, Timestamp::MAX, i64::MAX)? {
+        let lockout = lockouts::hold(conn, &id)?.filter(|lockout| lockout.state == State::Open);
+        let Some(lockout) = lockout else { continue };
+        if let Some(lock) = locks::with_ids(conn, std::slice::from_ref(&lockout.lock))?.pop() {
+            lapse(conn, random, lockout, &lock, "restored", now)?;
+        }
+    }
+    Ok(())
+}
+
 /// Ends the lock-out: the door stays shut for `reason`.
 pub(super) fn lapse(
     conn: &mut Conn,

@@ -64,7 +64,8 @@ impl App {
     /// Makes a new claim code for a lock that nobody has claimed; the one before is void.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::Conflict`] where the lock is claimed or retired.
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::ProofNeeded`] where it had a controller before;
+    /// [`Error::Conflict`] where the lock is claimed or retired.
     pub async fn renew_claim(&self, who: &Actor, id: LockId) -> Result<Claim, Error> {
         self.make_claim(who, id, LockState::Unclaimed, None).await
     }
@@ -113,6 +114,10 @@ pub(in crate::app) fn store_claim(
     let lock = locks::find(conn, id, scope)?.ok_or(Error::NotFound(What::Lock))?;
     // Whoever enrols a controller of their own says from then on what the door did.
     must_have_phone_key(conn, &lock.organization, who)?;
+    if enrolments::count(conn, id)? > 0 {
+        // It has grants by now, and people who come by them.
+        who.must_have_proven(now)?;
+    }
     // The lock's state decides where it counts: somebody may be enrolling at this moment.
     if !enrolments::set_claim(conn, id, wanted, &claim.digest, claim.ends_at)? {
         return Err(match (locks::find(conn, id, scope)?.map(|lock| lock.state), wanted) {

@@ -90,6 +90,30 @@ impl App {
     }
 }
 
+/// Calls every visit off that is not over, in a database that was restored: whether somebody called it off since, or does not
+/// agree any more, is not known.
+pub(in crate::app) fn call_off_every(conn: &mut Conn, random: &dyn Random, now: Timestamp) -> Result<(), Error> {
+    for mut visit in visits::not_ended(conn)? {
+        if let Some((_, grant)) = visit.let_in.clone() {
+            // No lock is there to be told; each is told anew whatever it may know when it comes.
+            let _ended = revoke(conn, &grant, (&visit.ordered_by, random), now)?;
+        }
+        if !visits::end(conn, &visit.id, now, EndReason::Cancelled)? {
+            continue;
+        }
+        visit.ended = Some((now, EndReason::Cancelled));
+        let step = Step {
+            kind: Kind::VisitEnded,
+            news: notice::Kind::VisitEnded,
+            actor: None,
+            at: now,
+            reason: Some("restored".to_owned()),
+        };
+        write_down(conn, random, &visit, step, now)?;
+    }
+    Ok(())
+}
+
 /// A door opened by this grant, as its lock has confirmed: where a vendor comes by it, their stay began with the first one.
 /// From then on the grant ends with the stay. What is reported late counts from when it happened.
 pub(in crate::app) fn begun(

@@ -25,7 +25,7 @@ mod lock_change;
 mod order;
 
 pub(super) use consent::ask_newcomer;
-pub(super) use end::begun;
+pub(super) use end::{begun, call_off_every};
 pub(super) use kept_out::{KeptOut, agree_anew, door_moved, doors_of_visits_at, doors_of_visits_in};
 pub use let_in::{Called, LetIn, Verified};
 pub use lock_change::ClaimOfLock;

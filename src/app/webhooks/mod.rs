@@ -202,11 +202,16 @@ impl App {
     /// Changes a webhook. One that is told anew is tried at once, from where it was stopped.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotFound`]; of another address [`Error::ProofNeeded`] and [`Error::Invalid`].
+    /// [`Error::Forbidden`], [`Error::NotFound`]; [`Error::ProofNeeded`] of another address and to let one go on that was stopped;
+    /// [`Error::Invalid`] of another address.
     pub async fn change_webhook(&self, who: &Actor, id: WebhookId, change: WebhookChange) -> Result<Shown, Error> {
         let now = self.now();
-        if let Some(url) = &change.url {
+        // It may be that of somebody who was put out, and goes on in the name of whoever lets it.
+        let vouches = change.url.is_some() || change.is_active == Some(true);
+        if vouches {
             who.must_have_proven(now)?;
+        }
+        if let Some(url) = &change.url {
             self.webhooks.check(url)?;
         }
         let sealed_url = change
@@ -219,7 +224,10 @@ impl App {
         let by = who.person.clone();
         let changed = self.alter(who, id, Kind::WebhookChanged, detail, move |webhook| {
             if let Some(sealed_url) = sealed_url {
-                (webhook.sealed_url, webhook.created_by) = (sealed_url, by);
+                webhook.sealed_url = sealed_url;
+            }
+            if vouches {
+                webhook.created_by = by;
             }
             webhook.kinds = change.kinds.unwrap_or_else(|| webhook.kinds.clone());
             if let Some(is_active) = change.is_active {

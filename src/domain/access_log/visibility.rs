@@ -101,6 +101,7 @@ impl Topic {
             | Kind::TenancyGiven
             | Kind::TenancyChanged
             | Kind::TenancyEnded
+            | Kind::PropertyChanged
             | Kind::LockAdded
             | Kind::LockChanged
             | Kind::LockClaimed
@@ -157,7 +158,8 @@ impl Topic {
             | Kind::BooksExported
             | Kind::LookOpened
             | Kind::PrivacyChanged
-            | Kind::Forgotten => Self::Office,
+            | Kind::Forgotten
+            | Kind::EntriesForgotten => Self::Office,
         }
     }
 }

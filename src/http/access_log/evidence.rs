@@ -13,6 +13,7 @@ use crate::app::evidence::{EntryProof, Evident, InTree, SignedCheckpoint};
 use crate::crypto::digest::hexadecimal;
 use crate::crypto::merkle::Hash;
 use crate::domain::access_log::EntryNumber;
+use crate::domain::access_log::visibility::Sight;
 use crate::domain::ids::OrganizationId;
 use crate::domain::time::Timestamp;
 use crate::http::auth::Anyone;
@@ -55,6 +56,10 @@ pub(in crate::http) struct Proof {
     /// The entry's leaf, as hexadecimal; `null` where the entry was taken out of the database.
     #[schema(required = true)]
     leaf: Option<String>,
+    /// How much of the entry staff see, which stands in the tree with the leaf: `all`, `what` happened and not by whom, or
+    /// `nothing`; `null` where the entry was taken out of the database.
+    #[schema(value_type = Option<String>, required = true)]
+    staff_sees: Option<&'static str>,
     /// The salt under which the leaf is that of the entry, as hexadecimal; `null` where not all of the entry is shown, and
     /// where it was forgotten.
     #[schema(required = true)]
@@ -75,6 +80,7 @@ impl From<EntryProof> for Proof {
         };
         Self {
             leaf: proof.leaf.as_ref().map(hexadecimal),
+            staff_sees: proof.staff_sees.map(Sight::as_str),
             salt: proof.salt.map(|salt| format!("{salt:032x}")),
             node,
             proof: path,

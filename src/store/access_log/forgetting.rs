@@ -56,8 +56,9 @@ pub fn older(
     before: Timestamp,
     limit: i64,
 ) -> Result<Vec<Leaving>, StoreError> {
+    // What says which entries were forgotten says nothing of anybody, and whoever checks the log needs it as long as it stands.
     let mut query = access_log::table
-        .filter(access_log::kind.ne(Kind::Forgotten.as_str()))
+        .filter(access_log::kind.ne_all([Kind::Forgotten.as_str(), Kind::EntriesForgotten.as_str()]))
         .filter(access_log::recorded_at_ms.lt(before.as_millis()))
         .into_boxed();
     query = match property {

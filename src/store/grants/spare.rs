@@ -41,6 +41,14 @@ pub fn end_release(conn: &mut Conn, id: &GrantId, now: Timestamp) -> Result<Opti
     find_any(conn, id)
 }
 
+/// Calls every spare key back that is released.
+pub fn end_every_release(conn: &mut Conn) -> Result<(), StoreError> {
+    diesel::update(grants::table.filter(grants::released_until_ms.is_not_null()))
+        .set(grants::released_until_ms.eq(None::<i64>))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// Who holds spare keys to the lock that these persons have given and that stand at `now`, by person.
 pub fn spare_key_holders(
     conn: &mut Conn,

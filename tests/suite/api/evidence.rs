@@ -22,6 +22,8 @@ on_each_database!(
     what_broke_off_goes_on_in_the_log_that_it_began_with,
     a_file_that_was_touched_is_found_out,
     what_was_edited_in_the_database_is_named,
+    what_was_emptied_or_hidden_in_the_database_is_named,
+    a_server_that_runs_signs_no_other_past_of_the_same_size,
     what_was_taken_out_of_the_database_is_named,
     a_log_only_grows,
     what_was_forgotten_stays_proven,
@@ -97,9 +99,11 @@ fn line_of(found: &Checked) -> String {
         is_whole,
         proven,
         sealed,
+        forgotten,
         claimed,
         ..
     } = found;
+    let sealed = sealed + forgotten;
     let is_whole = if *is_whole { "True" } else { "False" };
     format!("{size} {is_whole} {proven} {sealed} {claimed}\n")
 }
@@ -241,6 +245,18 @@ fn line(file: &str, seq: u64) -> String {
     format!("{}\n", found.unwrap())
 }
 
+/// The number of an entry in the file that is not for its reader.
+fn unseen_of(file: &str) -> u64 {
+    let read = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
+    let unseen = file.lines().map(read).find(|line| line["what"] == "log-leaf").unwrap();
+    unseen["seq"].as_u64().unwrap()
+}
+
+fn text_of(line: &str, member: &str) -> String {
+    let read: Value = serde_json::from_str(line).unwrap();
+    read[member].as_str().unwrap().to_owned()
+}
+
 async fn a_file_that_was_touched_is_found_out(database: TestDatabase) {
     let s = lived(&database).await;
     let file = export(&s.ana, "").await;
@@ -282,12 +298,29 @@ async fn a_file_that_was_touched_is_found_out(database: TestDatabase) {
     );
     let leaves = |line: &str| {
         let read: Value = serde_json::from_str(line).unwrap();
-        let leaf = json!({ "what": "log-leaf", "seq": 2, "leaf": read["leaf"], "salt": null, "node": read["node"] });
+        let leaf = json!({
+            "what": "log-leaf", "seq": 2, "leaf": read["leaf"], "salt": null, "node": read["node"],
+            "staff_sees": read["staff_sees"],
+        });
         format!("{leaf}\n")
     };
-    checked(&file.replace(&second, &leaves(&second)), &key).unwrap();
-    let foreign = wrong(file.replace(&second, &leaves(&third)));
-    assert!(matches!(foreign, NotEvidence::OtherRoot { .. }), "{foreign}");
+    // What was for whoever exported is there, or is missed.
+    let hidden = leaves(&second);
+    let withheld = wrong(file.replace(&second, &hidden));
+    assert!(matches!(withheld, NotEvidence::Withheld { seq: 2, .. }), "{withheld}");
+    let denied = hidden.replace("\"staff_sees\":\"all\"", "\"staff_sees\":\"nothing\"");
+    let denied = wrong(file.replace(&second, &denied));
+    assert!(matches!(denied, NotEvidence::Changed { seq: 2, .. }), "{denied}");
+    let unseen = line(&file, unseen_of(&file));
+    let foreign = unseen.replace(&text_of(&unseen, "leaf"), &text_of(&third, "leaf"));
+    let foreign = wrong(file.replace(
+        &unseen,
+        &foreign.replace(&text_of(&unseen, "node"), &text_of(&third, "node")),
+    ));
+    assert!(
+        matches!(foreign, NotEvidence::Changed { .. } | NotEvidence::OtherRoot { .. }),
+        "{foreign}"
+    );
     let smaller = wrong(file.replacen(&format!("\\n{size}\\n"), &format!("\\n{}\\n", size - 1), 1));
     assert!(matches!(smaller, NotEvidence::Checkpoint { .. }), "{smaller}");
     let nothing = checked("", &key).unwrap_err();
@@ -324,6 +357,56 @@ async fn what_was_edited_in_the_database_is_named(database: TestDatabase) {
         matches!(named, NotEvidence::Changed { seq, .. } if seq == opened),
         "{named}"
     );
+}
+
+async fn what_was_emptied_or_hidden_in_the_database_is_named(database: TestDatabase) {
+    let s = lived(&database).await;
+    let (_, key) = checkpoint(&s.ana).await;
+    let mut insider = Outsider::at(&database);
+    let at = |seq: u64| format!("organization_id = '{}' AND seq = {seq}", s.ana.organization);
+    // As the program itself forgets.
+    let forgotten =
+        "kind = 'forgotten', outcome = 'ok', reason = NULL, property_id = NULL, unit_id = NULL, lock_id = NULL,
+        person_id = NULL, actor_id = NULL, grant_id = NULL, attempt_id = NULL, detail = NULL, salt = NULL";
+    let unseen = unseen_of(&export(&s.ana, "").await);
+    for (seq, change, back) in [
+        (2, "staff_sees = 'nothing'", "staff_sees = 'all'"),
+        (unseen, "staff_sees = 'all'", "staff_sees = 'nothing'"),
+    ] {
+        insider.run(&format!("UPDATE access_log SET {change} WHERE {}", at(seq)));
+        let file = export(&s.ana, "").await;
+        let named = checked(&file, &key).unwrap_err();
+        assert!(
+            matches!(named, NotEvidence::Changed { seq: at, .. } if at as u64 == seq),
+            "{change}: {named}"
+        );
+        assert!(printed(&audited(&file, &key)).contains(&format!("entry {seq} was changed")));
+        insider.run(&format!("UPDATE access_log SET {back} WHERE {}", at(seq)));
+    }
+    insider.run(&format!("UPDATE access_log SET {forgotten} WHERE {}", at(2)));
+    let file = export(&s.ana, "").await;
+    let named = checked(&file, &key).unwrap_err();
+    assert!(matches!(named, NotEvidence::Emptied { seq: 2, .. }), "{named}");
+    assert!(printed(&audited(&file, &key)).contains("entry 2 was emptied"));
+}
+
+async fn a_server_that_runs_signs_no_other_past_of_the_same_size(database: TestDatabase) {
+    let s = lived(&database).await;
+    checkpoint(&s.ana).await;
+    checkpoint(&s.tom).await;
+    let tiles = "UPDATE log_tiles SET hashes = 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' || substr(hashes, 41)";
+    Outsider::at(&database).run(tiles);
+    for person in [&*s.ana, &s.tom] {
+        for path in [
+            "checkpoint",
+            "consistency?from=1&to=2",
+            "2/proof",
+            "export?format=jsonl",
+        ] {
+            let answer = person.get(&format!("/v1/access-log/{path}")).await;
+            assert_eq!(answer.status, 500, "{path}: {}", answer.text);
+        }
+    }
 }
 
 async fn what_was_taken_out_of_the_database_is_named(database: TestDatabase) {
@@ -387,12 +470,20 @@ async fn what_was_forgotten_stays_proven(database: TestDatabase) {
     let file = export(&s.ana, "").await;
     let after = checked(&file, &key).unwrap();
     assert!(
-        after.size > before.size && after.sealed > before.sealed,
+        after.size > before.size && after.forgotten > 0 && before.forgotten == 0,
         "{before:?} {after:?}"
     );
     let audit = audited(&file, &key);
     assert!(audit.status.success(), "{}", printed(&audit));
     assert!(file.contains("\"kind\":\"forgotten\""), "{file}");
+
+    // What says so stays, also when its own time is over.
+    s.t.clock.advance(Duration::from_secs(200 * 24 * 3600));
+    s.ana.sign_in_again().await;
+    s.t.app().forget_records().await.unwrap();
+    let file = export(&s.ana, "").await;
+    assert!(checked(&file, &key).unwrap().forgotten > after.forgotten);
+    assert!(audited(&file, &key).status.success());
 }
 
 async fn what_was_written_before_there_were_leaves_is_sealed_too(database: TestDatabase) {

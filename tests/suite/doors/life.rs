@@ -88,6 +88,11 @@ async fn a_released_lock_forgets_everything_and_is_claimed_again_with_its_grants
     let again = code_for(&ana, &door, "claim").await;
     let second = again.install().await;
     assert_eq!(second.id().as_str(), door.id);
+    let told = ana.list("/v1/me/notices").await;
+    assert_eq!(
+        told[0]["kind"], "lock-replaced",
+        "whoever manages hears of another controller"
+    );
     let [before, after] = [&first, &second].map(|lock| lock.enrolled().welcome.pin_key.clone().unwrap());
     assert_ne!(before, after, "whoever knew the PIN key knows nothing of the new one");
     second.until_online(&ana, true).await;

@@ -14,5 +14,6 @@ mod restore;
 mod restored_house;
 mod restored_locks;
 mod restored_people;
+mod restored_undecided;
 mod scene;
 mod start;

@@ -1,0 +1,2 @@
+DELETE FROM log_tiles;
+UPDATE log_trees SET size = 0;
