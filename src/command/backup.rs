@@ -42,6 +42,9 @@ pub struct Restore {
     /// The file in which it is noted what has ended, if it is not where the configuration says: the newest that there is.
     #[arg(long, value_name = "FILE")]
     endings: Option<PathBuf>,
+    /// Make new keys where there are none: those of the backup's locks are lost, and each of them is to be enrolled anew.
+    #[arg(long)]
+    new_keys: bool,
 }
 
 impl Restore {
@@ -52,12 +55,17 @@ impl Restore {
             from: self.from,
             replace: self.replace,
             endings: self.endings,
+            new_keys: self.new_keys,
         };
         let restored = backup::restore(&config, Sources::machine(), restore).await?;
         let adopted = restored.adopted;
         say(&format!(
-            "restored: {} sessions ended, {} locks will be told that no pass of before counts, {} endings since the backup repeated",
-            adopted.sessions, adopted.locks, adopted.repeated
+            "restored, in life {} of {}: {} sessions ended, {} locks will be told that no pass of before counts, {} endings since the backup repeated",
+            restored.generation,
+            backup::MOST_LIVES,
+            adopted.sessions,
+            adopted.locks,
+            adopted.repeated
         ));
         let file = restored.endings.display();
         let stands_again = "stands again; take it back before the house is open";

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use doorward::domain::ids::OrganizationId;
 use doorward::phone::{Office, OfficeError};
 
-use super::office::{Progress, SignIn, new_file};
+use super::office::{Desk, Progress, SignIn, new_file};
 use super::{Outcome, say};
 
 /// Options of `export`.
@@ -26,21 +26,30 @@ impl Export {
     pub async fn run(self) -> Outcome {
         let desk = self.sign_in.desk()?;
         let mut file = new_file(&self.to)?;
-        let office = desk.sign_in().await?;
-        let written = write(&office, &self.organization, &mut file).await;
+        let written = write(&desk, &self.organization, &mut file).await;
         if written.is_err() {
             // Half a house must not be taken for a whole one.
             std::fs::remove_file(&self.to)?;
         }
-        office.leave().await;
         let lines = written?;
         say(&format!("wrote {}: {lines} lines", self.to.display()));
         Ok(())
     }
 }
 
-/// Writes the file; says how many lines it has.
+/// Writes the file in a session of its own; says how many lines it has.
 async fn write(
+    desk: &Desk,
+    organization: &OrganizationId,
+    file: &mut std::fs::File,
+) -> Result<u64, Box<dyn std::error::Error>> {
+    let office = desk.sign_in().await?;
+    let written = download(&office, organization, file).await;
+    office.leave().await;
+    written
+}
+
+async fn download(
     office: &Office,
     organization: &OrganizationId,
     file: &mut std::fs::File,

@@ -163,7 +163,7 @@ fn report(imported: &Imported, names: &BTreeMap<String, String>, dry_run: bool) 
         say(&format!("{file}:{}:{column} {}", fault.line, fault.why));
     }
     if imported.fault_count > 0 {
-        return Err(format!("{} faults; nothing came in", imported.fault_count).into());
+        return Err(format!("nothing came in; faults: {}", imported.fault_count).into());
     }
     for table in names.keys() {
         let count = |of: &BTreeMap<String, u64>| of.get(table).copied().unwrap_or_default();

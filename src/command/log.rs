@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use doorward::crypto::evidence::{self, Checked, Report};
 use doorward::crypto::note::NoteKey;
 
+use super::office::about;
 use super::{Outcome, say};
 
 mod export;
@@ -46,12 +47,15 @@ impl Verify {
         let Self { export, keys, since } = self;
         let mut kept = Vec::new();
         for file in since {
-            let note = std::fs::read_to_string(&file)?;
+            let note = std::fs::read_to_string(&file).map_err(|error| about(&file, &error))?;
+            // Whoever writes a file by a shell ends it with a line more, or less.
+            let note = format!("{}\n", note.trim_end_matches('\n'));
             let opened = keys.iter().find_map(|key| key.open(&note).ok());
             let unknown = || format!("{} is no checkpoint that one of these keys has signed", file.display());
             kept.push(opened.ok_or_else(unknown)?);
         }
-        let Report { logs, other_lines } = evidence::check(BufReader::new(File::open(export)?), &keys, &kept)?;
+        let opened = File::open(&export).map_err(|error| about(&export, &error))?;
+        let Report { logs, other_lines } = evidence::check(BufReader::new(opened), &keys, &kept)?;
         for checked in &logs {
             for line in report(checked) {
                 say(&line);

@@ -1,5 +1,6 @@
 //! How a landlord's command line signs in, and how it says how far it is.
 
+use std::error::Error;
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,15 +45,24 @@ pub struct Desk {
 }
 
 impl SignIn {
-    /// Reads the password.
-    pub fn desk(self) -> std::io::Result<Desk> {
+    /// Reads the password, and asks for it where somebody sits at a terminal.
+    pub fn desk(self) -> Result<Desk, Box<dyn Error>> {
         let mut password = Zeroizing::new(String::new());
         if self.password_file == Path::new("-") {
+            if std::io::stdin().is_terminal() {
+                tell(&format!("Password of {}, which the terminal shows:", self.email), false);
+            }
             std::io::stdin().lock().read_line(&mut password)?;
         } else {
-            password = Zeroizing::new(std::fs::read_to_string(&self.password_file)?);
+            let read = std::fs::read_to_string(&self.password_file);
+            password = Zeroizing::new(read.map_err(|error| about(&self.password_file, &error))?);
         }
         let password = Zeroizing::new(password.lines().next().unwrap_or_default().to_owned());
+        if password.is_empty() {
+            return Err(
+                "there is no password: it is the first line of the standard input, or of --password-file".into(),
+            );
+        }
         let sign_in = self;
         Ok(Desk { sign_in, password })
     }
@@ -125,11 +135,23 @@ fn tell(line: &str, more: bool) {
 }
 
 /// A new file that nobody else may read.
-pub fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
+///
+/// # Errors
+/// Where it is there already, or cannot be made; it is named.
+pub fn new_file(path: &Path) -> Result<std::fs::File, Box<dyn Error>> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
+    let made = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
+        .open(path);
+    made.map_err(|error| about(path, &error).into())
+}
+
+/// What is wrong with a file, which the error of the system does not name.
+pub fn about(path: &Path, error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AlreadyExists => format!("{} is there already: name another file", path.display()),
+        _ => format!("{}: {error}", path.display()),
+    }
 }

@@ -69,6 +69,9 @@ pub enum NotEvidence {
         /// Why not.
         what: String,
     },
+    /// A house's own file has no end, or one that does not fit.
+    #[error("the file has no end that fits: lines of it are missing")]
+    CutOff,
     /// A checkpoint is not the log's.
     #[error("line {line}: the checkpoint of {origin} cannot be believed")]
     Checkpoint {
@@ -133,8 +136,22 @@ pub enum NotEvidence {
         /// Which log.
         origin: String,
     },
+    /// The log in the file is shorter than one that is known.
+    #[error(
+        "the file has {has} entries of {origin}, fewer than the {size} of your checkpoint: it was exported before that, or the log was cut back since, as by a restore from a backup (an alarm `restored` says so)"
+    )]
+    Shorter {
+        /// How many entries the known checkpoint speaks of.
+        size: u64,
+        /// How many the file's does.
+        has: u64,
+        /// Which log.
+        origin: String,
+    },
     /// A log that is known from before is not the beginning of this one.
-    #[error("{origin} was rewritten: the {size} entries that were signed before are not its beginning")]
+    #[error(
+        "{origin} was rewritten: the {size} entries that were signed before are not its beginning (a restore from a backup does that too, and says so by an alarm `restored`)"
+    )]
     Rewritten {
         /// How many entries the earlier checkpoint speaks of.
         size: u64,
@@ -158,7 +175,13 @@ enum Line {
     LogCheckpoint(Head),
     LogEntry(Box<Entry>),
     LogLeaf(Proof),
-    /// What else a person's own export has.
+    /// The beginning of a house's own file, which has an end.
+    Organization,
+    /// The end of it: how many lines stand above.
+    End {
+        lines: u64,
+    },
+    /// What else such a file has, or a person's own.
     #[serde(other)]
     Other,
 }
@@ -257,14 +280,21 @@ impl Entry {
 pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> Result<Report, NotEvidence> {
     let mut report = Report::default();
     let mut log: Option<Log<'_>> = None;
-    let mut text = Vec::new();
+    let (mut text, mut ended) = (Vec::new(), None);
     for line in 1.. {
         text.clear();
         if file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
             break;
         }
-        let malformed = |what: String| NotEvidence::Malformed { line, what };
-        let parsed = serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+        let parsed = match (serde_json::from_slice(&text), line) {
+            (Ok(parsed), _) => parsed,
+            // Another format altogether, such as CSV.
+            (Err(_), 1) => return Err(NotEvidence::Empty),
+            (Err(error), line) => {
+                let what = error.to_string();
+                return Err(NotEvidence::Malformed { line, what });
+            }
+        };
         match parsed {
             Line::LogCheckpoint(head) => {
                 if let Some(before) = log.replace(Log::begin(head, keys, kept, line)?) {
@@ -280,8 +310,19 @@ pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> R
                 let log = log.as_mut().ok_or(NotEvidence::Empty)?;
                 log.take(&proof, None).map_err(|bad| log.blame(bad, proof.seq, line))?;
             }
+            Line::Organization => {
+                report.other_lines += 1;
+                ended = Some(false);
+            }
+            Line::End { lines } => {
+                report.other_lines += 1;
+                ended = Some(lines + 1 == line);
+            }
             Line::Other => report.other_lines += 1,
         }
+    }
+    if ended == Some(false) {
+        return Err(NotEvidence::CutOff);
     }
     report.logs.push(log.ok_or(NotEvidence::Empty)?.end()?);
     Ok(report)
@@ -322,7 +363,7 @@ fn first_unnamed(forgotten: &[(i64, i64)], mut named: Vec<(i64, i64)>) -> Option
             // What ends before it names none of what comes after either.
             while named.next_if(|(_, end)| *end < next).is_some() {}
             match named.peek() {
-                Some((begin, end)) if *begin <= next => next = end + 1,
+                Some((begin, end)) if *begin <= next => next = end.saturating_add(1),
                 _ => return Some(next),
             }
         }
@@ -357,8 +398,11 @@ impl<'a> Log<'a> {
         }
         let kept: Vec<&Checkpoint> = kept.iter().filter(|kept| kept.origin == origin).collect();
         if let Some(newer) = kept.iter().find(|kept| kept.size > checkpoint.size) {
-            let size = newer.size;
-            return Err(NotEvidence::Rewritten { size, origin });
+            return Err(NotEvidence::Shorter {
+                size: newer.size,
+                has: checkpoint.size,
+                origin,
+            });
         }
         if !kept.is_empty() && !head.is_whole {
             return Err(NotEvidence::NotWhole { origin });
@@ -519,4 +563,32 @@ fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
         .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
         .collect();
     bytes?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_emptied_has_to_be_named() {
+        for (forgotten, named, missing) in [
+            (vec![], vec![], None),
+            (vec![], vec![(1, 9)], None),
+            (vec![(2, 2)], vec![], Some(2)),
+            (vec![(2, 4)], vec![(2, 4)], None),
+            (vec![(2, 4)], vec![(4, 4), (1, 3)], None),
+            (vec![(2, 4)], vec![(2, 2), (4, 4)], Some(3)),
+            (vec![(2, 4), (7, 8)], vec![(1, 5)], Some(7)),
+            (vec![(2, 4), (7, 8)], vec![(1, 9)], None),
+            (vec![(2, 4), (7, 8)], vec![(2, 4), (2, 7), (8, 8)], None),
+            (vec![(5, 5)], vec![(9, 1)], Some(5)),
+            (vec![(5, 5)], vec![(0, i64::MAX)], None),
+        ] {
+            assert_eq!(
+                first_unnamed(&forgotten, named.clone()),
+                missing,
+                "{forgotten:?} {named:?}"
+            );
+        }
+    }
 }

@@ -13,6 +13,9 @@ use crate::domain::time::{Clock, Timestamp};
 use crate::store::installation::ISSUER;
 use crate::store::{DatabaseUrl, StoreError, backup};
 
+/// How many lives an installation has: one more begins with each restore.
+pub const MOST_LIVES: u16 = installation::MOST_GENERATIONS;
+
 /// A backup was not made, or not restored; the database is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
@@ -38,6 +41,12 @@ pub enum BackupError {
         /// What the configuration says.
         expected: String,
     },
+    /// The keys that the locks of the backup believe are not there.
+    #[error(
+        "there are no keys in {}: put those of this installation back first, or no lock of the backup believes it any more; docs/OPERATIONS.md, \"Restore\". Say --new-keys if they are lost and every lock is to be enrolled anew",
+        .0.display()
+    )]
+    NoKeys(PathBuf),
     /// The restored database did not take its own log in.
     #[error("{} is left over: the restored database is not whole", .0.display())]
     Unfinished(PathBuf),
@@ -130,6 +139,8 @@ pub struct Restore {
     pub replace: bool,
     /// The file in which endings are noted; the configuration's where it is `None`.
     pub endings: Option<PathBuf>,
+    /// Whether keys are made where there are none.
+    pub new_keys: bool,
 }
 
 /// What became of a restore.
@@ -137,6 +148,8 @@ pub struct Restore {
 pub struct Restored {
     /// What was done with the database.
     pub adopted: Adopted,
+    /// Which life of the installation has begun.
+    pub generation: u16,
     /// Where notes of what has ended were looked for.
     pub endings: PathBuf,
     /// What they are worth; `None` where there are none.
@@ -168,9 +181,13 @@ pub async fn restore(config: &Config, sources: Sources, restore: Restore) -> Res
         unreadable: noted.unreadable,
     });
     let ended = noted.map_or_else(Vec::new, |noted| noted.endings);
-    let adopted = put_in_place(config, sources, &restore, ended).await?;
+    if !restore.new_keys && !super::keys::are_there(config) {
+        return Err(BackupError::NoKeys(config.keys_dir()));
+    }
+    let (adopted, generation) = put_in_place(config, sources, &restore, ended).await?;
     Ok(Restored {
         adopted,
+        generation,
         endings: file,
         notes,
     })
@@ -182,11 +199,11 @@ async fn put_in_place(
     sources: Sources,
     restore: &Restore,
     ended: Vec<Ending>,
-) -> Result<Adopted, BackupError> {
+) -> Result<(Adopted, u16), BackupError> {
     let Some(from) = &restore.from else {
         let (adopted, generation) = offline::adopt(config, sources, ended).await?;
         installation::note_generation(config, generation)?;
-        return Ok(adopted);
+        return Ok((adopted, generation));
     };
     let place = file_of(config)?;
     let found = backup::inspect(from, ISSUER)?;
@@ -216,25 +233,13 @@ async fn put_in_place(
         }
     }
     let aside = draft_of(&place);
-    for ending in ["", "-wal", "-shm"] {
-        let _ = fs::remove_file(beside(&aside, ending));
+    remove_draft(&aside);
+    let made = draft(config, sources, (from, &aside), ended).await;
+    if made.is_err() {
+        // It has people's names in it, and is of no use.
+        remove_draft(&aside);
     }
-    // Not as the file stands: a backup may be one that somebody has open.
-    File::create_new(&aside)
-        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
-        .map_err(failed(&aside, "create"))?;
-    backup::copy(from, &aside)?;
-    let mut beside_config = config.clone();
-    beside_config.database.url = format!("sqlite:{}", aside.display()).into();
-    let (adopted, generation) = offline::adopt(&beside_config, sources, ended).await?;
-    // What it was taken over by stands in the file itself, and not in a log that stays behind.
-    let log = beside(&aside, "-wal");
-    if log.exists() {
-        return Err(BackupError::Unfinished(log));
-    }
-    File::open(&aside)
-        .and_then(|file| file.sync_all())
-        .map_err(failed(&aside, "sync"))?;
+    let (adopted, generation) = made?;
     if had {
         put_aside(&place)?;
     }
@@ -243,7 +248,40 @@ async fn put_in_place(
     sync_folder(&place)?;
     // Not before: the database that was there would not be started with any more. After a loss of power here the start notes it.
     installation::note_generation(config, generation)?;
-    Ok(adopted)
+    Ok((adopted, generation))
+}
+
+/// Makes, beside the database, what the backup is to be in this installation; says which life that is.
+async fn draft(
+    config: &Config,
+    sources: Sources,
+    (from, aside): (&Path, &Path),
+    ended: Vec<Ending>,
+) -> Result<(Adopted, u16), BackupError> {
+    // Not as the file stands: a backup may be one that somebody has open.
+    File::create_new(aside)
+        .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(failed(aside, "create"))?;
+    backup::copy(from, aside)?;
+    let mut beside_config = config.clone();
+    beside_config.database.url = format!("sqlite:{}", aside.display()).into();
+    let taken_over = offline::adopt(&beside_config, sources, ended).await?;
+    // What it was taken over by stands in the file itself, and not in a log that stays behind.
+    let log = beside(aside, "-wal");
+    if log.exists() {
+        return Err(BackupError::Unfinished(log));
+    }
+    File::open(aside)
+        .and_then(|file| file.sync_all())
+        .map_err(failed(aside, "sync"))?;
+    Ok(taken_over)
+}
+
+/// Removes what a restore has made beside the database.
+fn remove_draft(aside: &Path) {
+    for ending in ["", "-wal", "-shm", ".lock"] {
+        let _ = fs::remove_file(beside(aside, ending));
+    }
 }
 
 /// What a restore makes of the backup, before it takes the place of the database.

@@ -55,6 +55,14 @@ pub enum StartError {
     /// A fact of the installation in the database is not what it must be.
     #[error("the installation's {0} in the database is damaged")]
     DamagedInstallation(&'static str),
+    /// The counters of tokens have no room for another life.
+    #[error(
+        "this installation is in the last of its {most} lives: it goes on, and cannot be restored once more. Move its house into a new installation, and enrol its locks there"
+    )]
+    NoLifeLeft {
+        /// How many there are.
+        most: u16,
+    },
     /// The database is of an earlier life of the installation than the last.
     #[error(
         "the database is of life {found} of this installation, which has come to {noted}: it was put back from a backup, and nobody has taken it over. Run `doorward restore --adopt`"

@@ -83,7 +83,7 @@ pub(super) async fn next_generation(config: &Config, db: &Db) -> Result<u16, Sta
     let present = present.ok_or(StartError::DamagedInstallation(GENERATION))?;
     match present.max(noted_generation(config)?).saturating_add(1) {
         next if next <= MOST_GENERATIONS => Ok(next),
-        _ => Err(StartError::DamagedInstallation(GENERATION)),
+        _ => Err(StartError::NoLifeLeft { most: MOST_GENERATIONS }),
     }
 }
 

@@ -38,6 +38,11 @@ pub fn open_vault(config: &Config) -> Result<Arc<Vault>, VaultError> {
     Vault::open(&config.keys_dir(), &place).map(Arc::new)
 }
 
+/// Whether there are signing keys at all.
+pub(super) fn are_there(config: &Config) -> bool {
+    KeyStore::is_in(&config.keys_dir())
+}
+
 /// The keys of this installation.
 pub(super) struct Keys {
     pub(super) signing: Arc<KeyStore>,

@@ -80,7 +80,12 @@ impl Export {
             rest: Vec::new(),
             progress: Progress::new(),
         };
-        writing.write(&desk).await?;
+        let written = writing.write(&desk).await;
+        if written.is_err() && writing.come.bytes == 0 && !self.resume {
+            // Nothing came, and the next run is to find its place free.
+            std::fs::remove_file(&self.to)?;
+        }
+        written?;
         let Writing {
             file, come, progress, ..
         } = writing;

@@ -177,6 +177,12 @@ impl KeyStore {
         Self::read(vault, issuer, lives)
     }
 
+    /// Whether the folder has signing keys, whatever they are.
+    #[must_use]
+    pub fn is_in(folder: &std::path::Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// Reads the keys, and makes none.
     ///
     /// # Errors

@@ -128,18 +128,38 @@ async fn a_landlords_first_hour(database: TestDatabase) {
 
     // A second time nothing comes in, and no link is shown.
     let complaint = s.refused(&["import"], &all).await;
-    assert!(complaint.contains("exists"), "{complaint}");
+    assert!(complaint.contains("is there already"), "{complaint}");
     std::fs::remove_file(&links).unwrap();
     let said = s.said(&["import"], &all).await;
     assert!(said.contains("tenancies: 0 came in, 1 stand already"), "{said}");
     assert!(!std::fs::exists(&links).unwrap());
 
-    // Everything of it comes out again.
+    // Everything of it comes out again. Who mistyped the password finds the place free.
     let to = s.installation.path("house.jsonl").display().to_string();
+    for command in [&["export"][..], &["log", "export"]] {
+        for password in ["", "not her password"] {
+            let arguments = s.arguments(command, &server, &[&to]);
+            let complaint = s.installation.refused(&arguments, password).await;
+            assert!(complaint.contains("password"), "{command:?}: {complaint}");
+            assert!(!std::fs::exists(&to).unwrap(), "{command:?} {password}");
+        }
+    }
     let said = s.said(&["export"], &[to.as_str()]).await;
     assert!(said.contains("house.jsonl"), "{said}");
     let file = std::fs::read_to_string(&to).unwrap();
     let lines: Vec<Value> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let checkpoint = s.ana.get("/v1/access-log/checkpoint").await.expect(200);
+    let verify = ["log", "verify", "--key", checkpoint["key"].as_str().unwrap(), &to];
+    s.installation.said(&verify, "").await;
+    // The half of a house is not taken for all of it.
+    let end = file.rfind("{\"what\":\"end\"").unwrap();
+    std::fs::write(&to, &file[..end]).unwrap();
+    let complaint = s.installation.refused(&verify, "").await;
+    assert!(complaint.contains("no end that fits"), "{complaint}");
+    std::fs::write(&to, "seq,kind\n1,unlocked\n").unwrap();
+    let complaint = s.installation.refused(&verify, "").await;
+    assert!(complaint.contains("JSON lines"), "{complaint}");
+    std::fs::write(&to, &file).unwrap();
     let of = |what: &str| lines.iter().filter(|line| line["what"] == what).count();
     assert_eq!(
         (of("property"), of("unit"), of("tenancy"), of("member"), of("end")),
@@ -148,7 +168,7 @@ async fn a_landlords_first_hour(database: TestDatabase) {
     let mode = std::fs::metadata(&to).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let complaint = s.refused(&["export"], &[to.as_str()]).await;
-    assert!(complaint.contains("exists"), "{complaint}");
+    assert!(complaint.contains("is there already"), "{complaint}");
 }
 
 async fn a_file_in_another_encoding_is_refused_in_words(database: TestDatabase) {
@@ -239,6 +259,7 @@ async fn a_log_export_that_breaks_off_goes_on_and_is_evidence(database: TestData
     s.said(&["import"], &["--properties", &properties, "--locks", &locks])
         .await;
 
+    let checkpoint = s.ana.get("/v1/access-log/checkpoint").await.expect(200);
     let (way, cut) = passing_on(s.installation.http.address(), 2, 60_000).await;
     let server = format!("http://{way}");
     let to = s.installation.path("log.jsonl");
@@ -248,12 +269,16 @@ async fn a_log_export_that_breaks_off_goes_on_and_is_evidence(database: TestData
     assert!(said.contains("log.jsonl"), "{said}");
     assert_eq!(cut.load(Ordering::SeqCst), 2);
 
-    let checkpoint = s.ana.get("/v1/access-log/checkpoint").await.expect(200);
     let key = checkpoint["key"].as_str().unwrap().to_owned();
     let verify = async || s.installation.said(&["log", "verify", "--key", &key, &path], "").await;
     let found = verify().await;
     assert!(found.contains("no entry was left out or added"), "{found}");
     let whole = std::fs::read(&to).unwrap();
+    // A checkpoint as a shell writes it, with a line more.
+    let kept = s.write("kept", format!("{}\n", checkpoint["checkpoint"].as_str().unwrap()));
+    let since = ["log", "verify", "--key", &key, "--since", &kept, &path];
+    let found = s.installation.said(&since, "").await;
+    assert!(found.contains("it has grown from"), "{found}");
 
     // A run that was killed left this: the next one goes on behind its last whole line, in the log that it began with.
     std::fs::write(&to, &whole[..whole.len() / 2]).unwrap();
@@ -263,5 +288,5 @@ async fn a_log_export_that_breaks_off_goes_on_and_is_evidence(database: TestData
     verify().await;
     // What is not there cannot be gone on with, and what is there is not written over.
     let complaint = s.refused(&["log", "export"], &[path.as_str()]).await;
-    assert!(complaint.contains("exists"), "{complaint}");
+    assert!(complaint.contains("is there already"), "{complaint}");
 }

@@ -134,6 +134,38 @@ async fn a_database_of_an_earlier_life_is_not_started_with() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_keys_nothing_is_restored() {
+    let database = TestDatabase::sqlite();
+    let installation = Installation::on(&database);
+    installation.add_landlord().await;
+    let backup = installation.back_up().await;
+    let keys = installation.path("state/keys");
+    std::fs::rename(&keys, installation.path("lost")).unwrap();
+    let restore = ["restore", &backup, "--replace"];
+    for arguments in [&restore[..], &["restore", "--adopt"]] {
+        let complaint = installation.refused(arguments, "").await;
+        assert!(complaint.contains("there are no keys in"), "{complaint}");
+        assert!(!keys.exists(), "and none were made");
+    }
+    installation.said(&[&restore[..], &["--new-keys"]].concat(), "").await;
+    assert!(keys.exists());
+
+    // What fails leaves nobody's names behind.
+    std::fs::remove_dir_all(&keys).unwrap();
+    std::fs::rename(installation.path("lost"), &keys).unwrap();
+    std::fs::write(keys.join("signing.json"), "damaged").unwrap();
+    installation.refused(&restore, "").await;
+    let folder = database.url().file().unwrap().parent().unwrap();
+    let left = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left
+        .filter(|name| name.to_string_lossy().contains("restoring"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_had_ended_ends_again_on_postgres_too() {
     let database = TestDatabase::postgres();
     let installation = Installation::on(&database);
