@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::api_keys::end_keys_of;
-use super::grants::{By, Ended, end_waiting, end_with};
+use super::grants::{By, Ended, end_with, revoke_waiting, write_down_waiting};
 use super::letters::{Letters, withdraw_all_to};
 use super::phones::remove_all;
 use super::revocations::{Revocation, hold_locks};
@@ -175,9 +175,13 @@ fn leave_all(
         rights.extend(ended.into_iter().map(RightSource::Grant));
     }
     let by = By { who: Some(who), random };
-    let ended = end_with(conn, rights, by, now)?.and(end_waiting(conn, by, &waiting, now)?);
+    let stood = revoke_waiting(conn, by, waiting, now)?;
+    rights.extend(stood.iter().map(|grant| RightSource::Grant(grant.id.clone())));
+    let ended = end_with(conn, rights, by, now)?;
     for organization in &organizations {
         end_keys_of(conn, who, organization, id, now)?;
+        let theirs = stood.iter().filter(|grant| grant.organization == *organization);
+        write_down_waiting(conn, by, theirs, now)?;
         let entry = NewEntry {
             person: Some(id.clone()),
             ..NewEntry::new(Kind::PersonErased, now)

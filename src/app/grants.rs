@@ -31,7 +31,7 @@ mod spare;
 mod under;
 
 pub(super) use access::{to_change, to_take_back};
-pub(super) use ending::{By, Ended, end_waiting, end_with};
+pub(super) use ending::{By, Ended, end_with, revoke_waiting, write_down_waiting};
 pub(super) use following::{cut, follow, follow_each, hold_hanging_at, put};
 pub use show::{Door, Shown, Which};
 pub use spare::SpareShown;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::api_keys::end_keys_of;
-use super::grants::{By, end_waiting, end_with};
+use super::grants::{By, end_with, revoke_waiting, write_down_waiting};
 use super::revocations::{Revocation, hold_locks};
 use super::tenancies::{close_all_of, doors_to_hold, ended_rights, write_down_all};
 use super::webhooks::{stop_those_of, write_down_stops};
@@ -126,19 +126,23 @@ impl App {
                 hold_locks(conn, &doors)?;
                 let ended = grants::revoke_all_of(conn, &organization, &person, &who.person, now)?;
                 let left = close_all_of(conn, &organization, &person, (&who.person, &*random), now)?;
-                let rights: Vec<RightSource> = (ended.iter().cloned().map(RightSource::Grant))
-                    .chain(ended_rights(&left))
-                    .collect();
                 let by = By {
                     who: Some(&who),
                     random: &*random,
                 };
-                let all_ended = end_with(conn, rights, by, now)?.and(end_waiting(conn, by, &waiting, now)?);
+                let stood = revoke_waiting(conn, by, waiting, now)?;
+                let rights: Vec<RightSource> = (ended.iter().chain(stood.iter().map(|grant| &grant.id)))
+                    .cloned()
+                    .map(RightSource::Grant)
+                    .chain(ended_rights(&left))
+                    .collect();
+                let all_ended = end_with(conn, rights, by, now)?;
                 if accounts::memberships(conn, &person)?.is_empty() {
                     sessions::end_all(conn, &person, "membership-ended", now)?;
                 }
                 end_keys_of(conn, &who, &organization, &person, now)?;
                 write_down_stops(conn, &*random, &stopped, now)?;
+                write_down_waiting(conn, by, &stood, now)?;
                 let entry = NewEntry {
                     person: Some(person.clone()),
                     actor: Some(who.person.clone()),

@@ -128,27 +128,35 @@ pub(in crate::app) fn end_with(
     Ok(ended)
 }
 
-/// Takes back, for `by`, the grants among these that still stand: they waited for an invitation that is closed now. The caller
-/// holds their locks.
-pub(in crate::app) fn end_waiting(
+/// Takes back the grants among these that still stand, and gives those: they waited for an invitation that is closed now. The
+/// caller holds their locks, has them end with [`end_with`], and writes them down last by [`write_down_waiting`].
+pub(in crate::app) fn revoke_waiting(
     conn: &mut Conn,
     by: By<'_>,
-    waiting: &[Grant],
+    waiting: Vec<Grant>,
     now: Timestamp,
-) -> Result<Ended, Error> {
+) -> Result<Vec<Grant>, Error> {
     let mut stood = Vec::new();
     for grant in waiting {
-        if grants::revoke(conn, &grant.id, by.or_giver(grant), now)? {
+        if grants::revoke(conn, &grant.id, by.or_giver(&grant), now)? {
             stood.push(grant);
         }
     }
-    let rights = stood.iter().map(|grant| RightSource::Grant(grant.id.clone()));
-    let ended = end_with(conn, rights.collect(), by, now)?;
+    Ok(stood)
+}
+
+/// Writes down that these grants ended with the invitations that they waited for, and tells whom it concerns.
+pub(in crate::app) fn write_down_waiting<'a>(
+    conn: &mut Conn,
+    by: By<'_>,
+    stood: impl IntoIterator<Item = &'a Grant>,
+    now: Timestamp,
+) -> Result<(), Error> {
     for grant in stood {
         write_down(conn, by, grant, Kind::GrantRevoked, Some("invitation-revoked"), now)?;
         tell_of(conn, by, concerned_by(grant), grant, notice::Kind::AccessRevoked, now)?;
     }
-    Ok(ended)
+    Ok(())
 }
 
 /// Has the passes and PINs of rights that have ended taken back, their links void, and their asks closed.

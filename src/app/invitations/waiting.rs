@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::property_of;
-use crate::app::grants::{By, Ended, end_waiting};
+use crate::app::grants::{By, Ended, end_with, revoke_waiting, write_down_waiting};
 use crate::app::revocations::{Revocation, hold_locks};
 use crate::app::{Actor, App, Error, What, managed_by};
 use crate::domain::access_log::{Kind, NewEntry};
@@ -77,7 +77,10 @@ impl App {
                     who: Some(&who),
                     random: &*random,
                 };
-                let ended = end_waiting(conn, by, &waiting, now)?;
+                let stood = revoke_waiting(conn, by, waiting, now)?;
+                let rights = stood.iter().map(|grant| RightSource::Grant(grant.id.clone()));
+                let ended = end_with(conn, rights.collect(), by, now)?;
+                write_down_waiting(conn, by, &stood, now)?;
                 let entry = NewEntry {
                     property: property_of(conn, &invitation)?,
                     unit: invitation.tenancy.as_ref().map(|tenancy| tenancy.unit.clone()),
