@@ -5,14 +5,16 @@ use std::io::{self, BufRead, Read as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
 
-use super::leaf::{in_tree, salted};
+use super::leaf::in_tree;
 use super::merkle::{self, Frontier, Hash, NO_LEAF};
 use super::note::{Checkpoint, NoteError, NoteKey};
 use crate::domain::access_log::visibility::Sight;
-use crate::domain::access_log::{Kind, canonical};
 use crate::domain::time::Timestamp;
+
+mod line;
+
+use line::{Entry, Head, Line, Proof};
 
 /// How many bytes are read of a line at most; no entry is nearly as long.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -69,8 +71,8 @@ pub enum NotEvidence {
         /// Why not.
         what: String,
     },
-    /// A house's own file has no end, or one that does not fit.
-    #[error("the file has no end that fits: lines of it are missing")]
+    /// A house's own file has no end, or one that does not fit, or goes on behind it.
+    #[error("the file has no end that fits: lines of it are missing, or were added")]
     CutOff,
     /// A checkpoint is not the log's.
     #[error("line {line}: the checkpoint of {origin} cannot be believed")]
@@ -169,110 +171,6 @@ pub enum NotEvidence {
     Empty,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-enum Line {
-    LogCheckpoint(Head),
-    LogEntry(Box<Entry>),
-    LogLeaf(Proof),
-    /// The beginning of a house's own file, which has an end.
-    Organization,
-    /// The end of it: how many lines stand above.
-    End {
-        lines: u64,
-    },
-    /// What else such a file has, or a person's own.
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    organization_id: String,
-    checkpoint: String,
-    key: String,
-    is_whole: bool,
-}
-
-#[derive(Deserialize)]
-struct Proof {
-    seq: i64,
-    leaf: Option<String>,
-    staff_sees: Option<String>,
-    salt: Option<String>,
-    node: Option<String>,
-    proof: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    #[serde(flatten)]
-    proof: Proof,
-    recorded_at: String,
-    occurred_at: String,
-    kind: String,
-    outcome: String,
-    reason: Option<String>,
-    property_id: Option<String>,
-    unit_id: Option<String>,
-    lock_id: Option<String>,
-    person_id: Option<String>,
-    actor_id: Option<String>,
-    grant_id: Option<String>,
-    attempt_id: Option<String>,
-    detail: Option<serde_json::Value>,
-}
-
-impl Entry {
-    /// Whether it is one that was forgotten: a number and a day.
-    fn says_nothing(&self) -> bool {
-        let about = [&self.reason, &self.property_id, &self.unit_id, &self.lock_id];
-        self.kind == Kind::Forgotten.as_str()
-            && about.into_iter().all(Option::is_none)
-            && self.detail.is_none()
-            && !self.names_somebody()
-    }
-
-    /// Which entries it says were forgotten.
-    fn forgets(&self) -> Vec<(i64, i64)> {
-        let detail = self
-            .detail
-            .as_ref()
-            .filter(|_| self.kind == Kind::EntriesForgotten.as_str());
-        let ranges = detail.and_then(|detail| serde_json::from_value(detail["ranges"].clone()).ok());
-        ranges.unwrap_or_default()
-    }
-
-    fn names_somebody(&self) -> bool {
-        let who = [&self.person_id, &self.actor_id, &self.grant_id, &self.attempt_id];
-        who.into_iter().any(Option::is_some)
-    }
-
-    /// Its leaf under that salt.
-    fn leaf(&self, organization: &str, salt: u128) -> Hash {
-        let seq = self.proof.seq.to_string();
-        let detail = self.detail.as_ref().map(serde_json::Value::to_string);
-        let fields = [
-            Some(organization),
-            Some(&seq),
-            Some(&self.recorded_at),
-            Some(&self.occurred_at),
-            Some(&self.kind),
-            Some(&self.outcome),
-            self.reason.as_deref(),
-            self.property_id.as_deref(),
-            self.unit_id.as_deref(),
-            self.lock_id.as_deref(),
-            self.person_id.as_deref(),
-            self.actor_id.as_deref(),
-            self.grant_id.as_deref(),
-            self.attempt_id.as_deref(),
-            detail.as_deref(),
-        ];
-        salted(salt, canonical::of_fields(fields))
-    }
-}
-
 /// Checks the file, a line at a time, against the keys that the auditor knows and the checkpoints that they have kept.
 ///
 /// # Errors
@@ -285,6 +183,10 @@ pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> R
         text.clear();
         if file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
             break;
+        }
+        if ended == Some(true) {
+            // Something comes behind the end.
+            return Err(NotEvidence::CutOff);
         }
         let parsed = match (serde_json::from_slice(&text), line) {
             (Ok(parsed), _) => parsed,
@@ -316,7 +218,7 @@ pub fn check(mut file: impl BufRead, keys: &[NoteKey], kept: &[Checkpoint]) -> R
             }
             Line::End { lines } => {
                 report.other_lines += 1;
-                ended = Some(lines + 1 == line);
+                ended = Some(lines.checked_add(1) == Some(line));
             }
             Line::Other => report.other_lines += 1,
         }
@@ -568,6 +470,28 @@ fn bytes_of<const N: usize>(text: &str) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_has_an_end_ends_there() {
+        let begin = "{\"what\":\"organization\"}\n";
+        for rest in [
+            "",
+            "{\"what\":\"end\",\"lines\":0}\n",
+            "{\"what\":\"end\",\"lines\":2}\n",
+            "{\"what\":\"end\",\"lines\":18446744073709551615}\n",
+            "{\"what\":\"end\",\"lines\":1}\n{\"what\":\"unit\"}\n",
+        ] {
+            let found = check(format!("{begin}{rest}").as_bytes(), &[], &[]);
+            assert!(matches!(found, Err(NotEvidence::CutOff)), "{rest}: {found:?}");
+        }
+        // It ends where it says, and has no log.
+        let found = check(
+            format!("{begin}{{\"what\":\"end\",\"lines\":1}}\n").as_bytes(),
+            &[],
+            &[],
+        );
+        assert!(matches!(found, Err(NotEvidence::Empty)), "{found:?}");
+    }
 
     #[test]
     fn what_is_emptied_has_to_be_named() {

@@ -168,6 +168,14 @@ impl Installation {
         Landlord::new(person, organization, HandClock::of_the_machine())
     }
 
+    /// Adds a landlord, starts it, and signs them in.
+    pub async fn open(&self) -> (Backend, Landlord) {
+        let organization = self.add_landlord().await;
+        let backend = self.serve().await;
+        let ana = self.sign_in(organization).await;
+        (backend, ana)
+    }
+
     /// Starts it without waiting for anything.
     pub fn begin(&self) -> Backend {
         let log = std::fs::File::options()

@@ -21,9 +21,8 @@ fn generation(ctr: &Value) -> u64 {
 async fn a_backup_made_under_load_opens_for_the_right_people_and_for_nobody_whose_right_ended_since() {
     let database = TestDatabase::sqlite();
     let installation = Arc::new(Installation::on(&database));
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = Arc::new(installation.sign_in(organization).await);
+    let (backend, ana) = installation.open().await;
+    let ana = Arc::new(ana);
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;
     let mut lock = HandLock::install(&door).await;
@@ -176,9 +175,7 @@ async fn what_is_no_backup_of_this_installation_changes_nothing() {
 async fn a_database_that_was_put_back_by_other_means_is_taken_over() {
     let database = TestDatabase::postgres();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;
     let _lock = HandLock::install(&door).await;

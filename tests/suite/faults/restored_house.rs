@@ -21,9 +21,7 @@ fn has_ended(kinds: &[(&str, usize)]) -> impl Fn(&str) -> bool {
 async fn whatever_had_ended_since_the_backup_lets_nobody_in() {
     let database = TestDatabase::sqlite();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let flat = ana.add_unit(&house, "Flat 1").await;
     let door = ana.add_lock_of(&flat, "Flat 1").await;
@@ -169,9 +167,7 @@ async fn without_its_keys_nothing_is_restored() {
 async fn what_had_ended_ends_again_on_postgres_too() {
     let database = TestDatabase::postgres();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;
     let _lock = HandLock::install(&door).await;

@@ -52,9 +52,7 @@ async fn code(ana: &Landlord, grant: &str, kind: &str) -> String {
 async fn at_the_keypad_only_those_get_in_whom_the_restored_database_knows() {
     let database = TestDatabase::sqlite();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;
     let (lock, keypad) = install(&door).await;

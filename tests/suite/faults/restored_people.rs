@@ -10,9 +10,7 @@ use crate::world::{Door, HandLock, PASSWORD, Person};
 async fn the_erased_stay_erased_and_a_replaced_controller_is_not_believed_again() {
     let database = TestDatabase::sqlite();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let (door, gate) = (
         ana.add_lock(&house, "Front door").await,

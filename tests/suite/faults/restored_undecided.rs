@@ -14,9 +14,7 @@ async fn id_of(person: &Person, path: &str, body: Value) -> String {
 async fn nothing_opens_by_itself_that_somebody_may_have_refused_since() {
     let database = TestDatabase::sqlite();
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let flat = ana.add_unit(&house, "Flat 1").await;
     let door = ana.add_lock_of(&flat, "Flat 1").await;

@@ -12,9 +12,7 @@ on_each_database!(told_to_stop_it_finishes_what_it_has_begun);
 
 async fn told_to_stop_it_finishes_what_it_has_begun(database: TestDatabase) {
     let installation = Installation::on(&database);
-    let organization = installation.add_landlord().await;
-    let backend = installation.serve().await;
-    let ana = installation.sign_in(organization).await;
+    let (backend, ana) = installation.open().await;
     let house = ana.add_property("Europe/Vienna").await;
     let door = ana.add_lock(&house, "Front door").await;
     let mut lock = HandLock::install(&door).await;
